@@ -1,0 +1,325 @@
+//! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Class;
+
+/// Text that is either fixed at load or completed when its step starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Text {
+    /// The text; a template while `late`.
+    pub src: String,
+    /// Names values that exist only at run time (`steps.x.outputs.y`, `ports.x`, `secrets.x`).
+    pub late: bool,
+}
+
+impl Text {
+    /// Fixed text.
+    #[must_use]
+    pub fn fixed(src: impl Into<String>) -> Self {
+        Self { src: src.into(), late: false }
+    }
+
+    /// The text. Only meaningful once it is not late any more.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.src
+    }
+}
+
+/// Which action, for type tables and display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// A process.
+    Run,
+    /// An HTTP request.
+    Http,
+    /// A template file rendered to a file.
+    Render,
+    /// A look at files.
+    File,
+    /// A long-running process.
+    Service,
+    /// Facts of earlier steps.
+    Value,
+    /// A result file.
+    Report,
+}
+
+impl ActionKind {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 7] =
+        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report];
+
+    /// The key in the plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Http => "http",
+            Self::Render => "render",
+            Self::File => "file",
+            Self::Service => "service",
+            Self::Value => "value",
+            Self::Report => "report",
+        }
+    }
+}
+
+/// The main action of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A process.
+    Run(RunSpec),
+    /// An HTTP request.
+    Http(HttpSpec),
+    /// A template file rendered to a file.
+    Render(RenderSpec),
+    /// A look at files.
+    File(FileSpec),
+    /// A long-running process.
+    Service(ServiceSpec),
+    /// Facts of earlier steps.
+    Value(ValueSpec),
+    /// A result file.
+    Report(ReportSpec),
+}
+
+impl Action {
+    /// Which action this is.
+    #[must_use]
+    pub fn kind(&self) -> ActionKind {
+        match self {
+            Self::Run(_) => ActionKind::Run,
+            Self::Http(_) => ActionKind::Http,
+            Self::Render(_) => ActionKind::Render,
+            Self::File(_) => ActionKind::File,
+            Self::Service(_) => ActionKind::Service,
+            Self::Value(_) => ActionKind::Value,
+            Self::Report(_) => ActionKind::Report,
+        }
+    }
+
+    /// Every text that may be late, for rendering and for finding what it refers to.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Run(spec) => spec.command.texts_mut(),
+            Self::Http(spec) => spec.texts_mut(),
+            Self::Render(spec) => vec![&mut spec.template, &mut spec.to],
+            Self::File(spec) => spec.paths.iter_mut().chain(spec.template.as_mut()).collect(),
+            Self::Service(spec) => {
+                let mut texts = spec.command.texts_mut();
+                match &mut spec.ready.probe {
+                    Probe::Http(http) => texts.extend(http.texts_mut()),
+                    Probe::Run(run) => texts.extend(run.texts_mut()),
+                    Probe::Tcp(address) => texts.push(address),
+                    Probe::Log(_) | Probe::Started => {}
+                }
+                texts
+            }
+            Self::Value(_) => Vec::new(),
+            Self::Report(spec) => vec![&mut spec.path],
+        }
+    }
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Program and arguments, passed as they are.
+    Argv(Vec<Text>),
+    /// Text for `/bin/sh -c`, never templated: values reach it as environment variables.
+    Shell(String),
+}
+
+impl Command {
+    /// The texts of an argv.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Argv(argv) => argv.iter_mut().collect(),
+            Self::Shell(_) => Vec::new(),
+        }
+    }
+}
+
+/// How stdout is read as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parse {
+    /// One JSON document.
+    Json,
+    /// One JSON document a line; `json` is the list of them.
+    Jsonl,
+}
+
+/// `run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The command.
+    pub command: Command,
+    /// How stdout is read as data.
+    pub parse: Option<Parse>,
+}
+
+/// `http`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpSpec {
+    /// Absolute URL, http or https.
+    pub url: Text,
+    /// Upper-case method.
+    pub method: String,
+    /// In the order written; names lower-case.
+    pub headers: Vec<(String, Text)>,
+    /// Body, sent as it is.
+    pub body: Option<Text>,
+    /// Total time of one request, redirects included.
+    pub timeout: Duration,
+    /// How many redirects are followed (0 = none).
+    pub redirects: u32,
+    /// Most bytes of body read; more is an error.
+    pub max_body: u64,
+}
+
+impl HttpSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let Self { url, headers, body, .. } = self;
+        std::iter::once(url).chain(headers.iter_mut().map(|(_, text)| text)).chain(body.as_mut()).collect()
+    }
+}
+
+/// `render`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenderSpec {
+    /// Template file, relative to the workspace.
+    pub template: Text,
+    /// Target file, relative to the workspace; replaced atomically.
+    pub to: Text,
+    /// Permission bits of the target (default 0o644 masked by 022; 0o600 where secrets are named).
+    pub mode: Option<u32>,
+}
+
+/// How a file is read as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// `KEY=value` lines.
+    Dotenv,
+    /// JSON.
+    Json,
+    /// TOML.
+    Toml,
+    /// YAML, first document.
+    Yaml,
+    /// INI; keys are `section.key`.
+    Ini,
+}
+
+/// `file`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Paths or globs, relative to the workspace.
+    pub paths: Vec<Text>,
+    /// How it is read as data (default: by extension).
+    pub parse: Option<Format>,
+    /// A template to compare keys with (`template.keys`).
+    pub template: Option<Text>,
+}
+
+impl FileSpec {
+    /// One plain path: its facts are single values. Otherwise they are lists in path order.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.paths.len() == 1 && !self.paths[0].src.contains(['*', '?', '['])
+    }
+}
+
+/// `service`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// The process.
+    pub command: Command,
+    /// When it counts as ready.
+    pub ready: Ready,
+    /// Signal sent first at the end (`SIGTERM`).
+    pub stop_signal: String,
+    /// Time between that signal and SIGKILL.
+    pub stop_grace: Duration,
+}
+
+/// Readiness of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// What is looked at.
+    pub probe: Probe,
+    /// Pause between two looks.
+    pub every: Duration,
+    /// Longest time until it must be ready.
+    pub within: Duration,
+    /// How many looks in a row must succeed.
+    pub consecutive: u32,
+}
+
+/// What readiness looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// A 2xx answer.
+    Http(HttpSpec),
+    /// Exit code 0.
+    Run(Command),
+    /// A line of its output matches this regular expression.
+    Log(String),
+    /// `host:port` accepts a connection.
+    Tcp(Text),
+    /// It was started (nothing more is known).
+    Started,
+}
+
+/// `value`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueSpec {
+    /// Name and subject (`steps.load.p95(latency)`), in the order written.
+    pub values: Vec<(String, String)>,
+}
+
+/// Which family of result file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportFormat {
+    /// Cobertura XML.
+    Cobertura,
+    /// coverage.py JSON (format 2 or 3).
+    CoveragePy,
+    /// lcov tracefile.
+    Lcov,
+    /// JUnit XML.
+    Junit,
+}
+
+/// `report`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSpec {
+    /// The result file, relative to the workspace.
+    pub path: Text,
+    /// Its format; absent: found by content.
+    pub format: Option<ReportFormat>,
+    /// Only these source files (globs on the paths in the report).
+    pub files: Vec<String>,
+}
+
+/// A declared output file or folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSpec {
+    /// Path relative to the workspace; a folder ends in `/` or is one.
+    pub path: Text,
+    /// Whether its bytes are part of the record's identity.
+    pub class: Class,
+    /// Archived in the store, not only digested.
+    pub artifact: bool,
+}

@@ -1,0 +1,131 @@
+//! Where something stands in a plan file: byte spans, and the texts they point into. No I/O.
+
+use crate::ids::FileId;
+
+/// A byte range in one plan file. `len == 0` means "at this point".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file.
+    pub file: FileId,
+    /// Byte offset of the first byte.
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+impl Place {
+    /// A place from a byte range.
+    #[must_use]
+    pub fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
+        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { file, start: clamp(range.start), len: clamp(range.len()) }
+    }
+
+    /// A part of this place: `offset` bytes in, `len` bytes long (cut to this place).
+    #[must_use]
+    pub fn part(self, offset: usize, len: usize) -> Self {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX).min(self.len);
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(self.len - offset);
+        Self { file: self.file, start: self.start + offset, len }
+    }
+
+    /// The byte range within the file.
+    #[must_use]
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.start as usize + self.len as usize)
+    }
+}
+
+/// One plan file as it was read.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The path as a person wrote it (relative to where they stood, or to the including file's folder).
+    pub path: String,
+    /// The text, byte for byte.
+    pub text: String,
+    /// Offsets of the first byte of each line.
+    line_starts: Vec<u32>,
+}
+
+impl Source {
+    /// A source with its line index.
+    #[must_use]
+    pub fn new(path: String, text: String) -> Self {
+        let mut line_starts = vec![0];
+        for (at, byte) in text.bytes().enumerate() {
+            if byte == b'\n' {
+                line_starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
+            }
+        }
+        Self { path, text, line_starts }
+    }
+
+    /// Line and column (both from 1, column in characters) of a byte offset.
+    #[must_use]
+    pub fn line_col(&self, offset: usize) -> (usize, usize) {
+        let offset = offset.min(self.text.len());
+        let line = self.line_starts.partition_point(|&start| start as usize <= offset).max(1);
+        let start = self.line_starts.get(line - 1).map_or(0, |&s| s as usize);
+        let col = self.text.get(start..offset).map_or(1, |t| t.chars().count() + 1);
+        (line, col)
+    }
+
+    /// The text of a line (from 1) without its line end.
+    #[must_use]
+    pub fn line(&self, line: usize) -> &str {
+        let start = self.line_starts.get(line.wrapping_sub(1)).map_or(self.text.len(), |&s| s as usize);
+        let end = self.line_starts.get(line).map_or(self.text.len(), |&s| s as usize);
+        self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
+    }
+
+    /// Number of lines.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.line_starts.len()
+    }
+}
+
+/// All files of a plan, the main one first.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// In the order they were read.
+    pub files: Vec<Source>,
+}
+
+impl Sources {
+    /// The file of a place.
+    #[must_use]
+    pub fn file(&self, place: Place) -> Option<&Source> {
+        self.files.get(usize::from(place.file.0))
+    }
+
+    /// `path:line:col`.
+    #[must_use]
+    pub fn locate(&self, place: Place) -> String {
+        self.file(place).map_or_else(String::new, |source| {
+            let (line, col) = source.line_col(place.start as usize);
+            format!("{}:{line}:{col}", source.path)
+        })
+    }
+
+    /// The text at a place.
+    #[must_use]
+    pub fn text(&self, place: Place) -> &str {
+        self.file(place).and_then(|source| source.text.get(place.range())).unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let source = Source::new("p".into(), "añb\nc\r\n".into());
+        assert_eq!(source.line_col(0), (1, 1));
+        assert_eq!(source.line_col(3), (1, 3));
+        assert_eq!(source.line_col(5), (2, 1));
+        assert_eq!(source.line(2), "c");
+        assert_eq!(source.line_col(999), (3, 1));
+    }
+}

@@ -1,0 +1,378 @@
+//! The plan: text in, a checked [`Plan`] out, with every diagnostic at once. Runs nothing.
+//!
+//! `source` reads files (the only reader of plan files) → `raw` walks the TOML tree with spans → `resolve` fills
+//! defaults, expands `include`, `matrix` and `foreach`, renders load-time templates → [`Plan`].
+
+pub mod error;
+pub mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use crate::action::{Action, OutputSpec, ReportSpec, Text};
+use crate::criteria::Criterion;
+use crate::facts::Value;
+use crate::ids::{PoolId, StepId};
+use crate::outcome::Severity;
+use crate::place::{Place, Sources};
+
+/// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan; only to be run if no diagnostic is an error.
+    pub plan: Plan,
+    /// All of them, in source order.
+    pub diagnostics: Vec<error::Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether anything forbids running it.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == error::Level::Error)
+    }
+}
+
+/// A checked plan: defaults filled, references resolved to dense ids.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Texts of all files.
+    pub sources: Arc<Sources>,
+    /// `[plan] name`, or the file's stem.
+    pub name: String,
+    /// `[plan] title`.
+    pub title: Option<String>,
+    /// `[plan] docs`.
+    pub docs: Option<String>,
+    /// Folder that every path is relative to; absolute.
+    pub workspace: Utf8PathBuf,
+    /// The main plan file relative to the workspace (or absolute if outside).
+    pub path: String,
+    /// Values of `[vars]`, all of them set.
+    pub vars: BTreeMap<String, Var>,
+    /// What children inherit and get.
+    pub env: EnvPolicy,
+    /// `[secrets]`.
+    pub secrets: Vec<Secret>,
+    /// `[ports]`: free loopback ports that a run picks for itself, by name.
+    pub ports: Vec<String>,
+    /// `[pools]`.
+    pub pools: Vec<Pool>,
+    /// `[steps.*]` in declaration order (matrix expanded in place), then `[finally.*]`.
+    pub steps: Vec<Step>,
+    /// `[decision]`.
+    pub decision: DecisionPolicy,
+    /// `[[risk]]`.
+    pub risks: Vec<Risk>,
+    /// `[plan] on_failure`.
+    pub on_failure: OnFailure,
+    /// `[plan] timeout_finally`: time budget of all `finally` steps together.
+    pub finally_timeout: Option<Duration>,
+}
+
+impl Plan {
+    /// The step.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.steps[id.index()]
+    }
+
+    /// The step of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StepId> {
+        self.steps.iter().position(|step| step.name == name).map(StepId::at)
+    }
+
+    /// Ids in declaration order.
+    pub fn ids(&self) -> impl Iterator<Item = StepId> + use<> {
+        (0..self.steps.len()).map(StepId::at)
+    }
+}
+
+/// A resolved variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Var {
+    /// Its value.
+    pub value: Value,
+    /// Where it is declared.
+    pub place: Place,
+    /// `help`.
+    pub help: Option<String>,
+    /// Where the value came from (`default`, `--var`, `--var-file FILE`, `RUNPLAN_VAR_X`).
+    pub origin: String,
+}
+
+/// Environment of children.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvPolicy {
+    /// Names inherited from the engine's own environment.
+    pub pass: Vec<String>,
+    /// Names set.
+    pub set: Vec<(String, Text)>,
+}
+
+/// A declared secret: where its value comes from, never the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Where from.
+    pub source: SecretSource,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// Where a secret's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of the engine.
+    Env(String),
+    /// A file (relative to the workspace), without a final newline.
+    File(String),
+}
+
+/// A named capacity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// How many steps may hold it at once.
+    pub capacity: u32,
+}
+
+/// Bounds of the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionPolicy {
+    /// Up to this risk: GO.
+    pub go: u32,
+    /// From this risk on: NO-GO.
+    pub no_go: u32,
+}
+
+impl Default for DecisionPolicy {
+    fn default() -> Self {
+        Self { go: 40, no_go: 70 }
+    }
+}
+
+/// `[[risk]]`: a declared factor.
+#[derive(Clone, Debug)]
+pub struct Risk {
+    /// Its id.
+    pub id: String,
+    /// Weight in thousandths.
+    pub weight_permille: u32,
+    /// Applies only when all of these hold (on vars and env names).
+    pub when: Vec<Criterion>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// What a failure does to the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnFailure {
+    /// Only dependants are skipped; running steps finish.
+    #[default]
+    Independent,
+    /// Later ranks are not reached.
+    Stop,
+    /// Dependants run all the same.
+    Continue,
+}
+
+impl OnFailure {
+    /// The word in the plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Independent => "independent",
+            Self::Stop => "stop",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+/// On which outcome of what it needs a step runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RunWhen {
+    /// Everything it needs succeeded.
+    #[default]
+    Success,
+    /// Something it needs failed.
+    Failure,
+    /// Everything it needs ran, whatever came out.
+    Completed,
+    /// In any case.
+    Always,
+}
+
+impl RunWhen {
+    /// The word in the plan.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Completed => "completed",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// An edge to an earlier step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The earlier step.
+    pub step: StepId,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// How often to look. `Default` = once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Pause before the first look.
+    pub delay: Duration,
+    /// Pause between looks.
+    pub every: Duration,
+    /// Most looks; `None` = until `within` ends.
+    pub max: Option<u32>,
+    /// Longest time from the first look.
+    pub within: Option<Duration>,
+    /// Looks in a row that must pass.
+    pub consecutive: u32,
+    /// Failed looks tolerated (`None` = any number, while polling).
+    pub failures: Option<u32>,
+    /// Undecided looks tolerated.
+    pub inconclusive: Option<u32>,
+    /// Looks in a row that may go wrong.
+    pub errors: u32,
+}
+
+/// Run the action again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Extra attempts.
+    pub limit: u32,
+    /// Pause before the first extra attempt.
+    pub backoff: Duration,
+    /// Each pause is this many hundredths of the one before (200 = doubled).
+    pub factor_percent: u32,
+    /// Longest pause.
+    pub cap: Duration,
+    /// Only for these exit codes; empty = any failure or error.
+    pub exit: Vec<i32>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { limit: 0, backoff: Duration::ZERO, factor_percent: 100, cap: Duration::from_secs(300), exit: Vec::new() }
+    }
+}
+
+/// `ratchet = { floor, goal, slack }`: a threshold that rises with what was reached and never falls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratchet {
+    /// Lowest value ever asked for.
+    pub floor: Value,
+    /// The threshold does not rise above this.
+    pub goal: Option<Value>,
+    /// How far below the best a run may be.
+    pub slack: Option<Value>,
+    /// The subject it watches (`percent(lines)`), as it stands in the one criterion that says `ratchet`.
+    pub subject: String,
+}
+
+/// Standard input of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing.
+    #[default]
+    Null,
+    /// This text.
+    Text(Text),
+    /// A file, relative to the workspace.
+    File(Text),
+}
+
+/// One step, complete.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique name; `base[axis=value,…]` for a matrix cell.
+    pub name: String,
+    /// The name in the plan, without the matrix part.
+    pub base: String,
+    /// Axis values of this cell, in axis order.
+    pub matrix: Vec<(String, String)>,
+    /// Human title.
+    pub title: Option<String>,
+    /// Longer text or link.
+    pub docs: Option<String>,
+    /// For selection and grouping.
+    pub tags: Vec<String>,
+    /// Its header (`[steps.NAME]`) in the plan.
+    pub place: Place,
+    /// In `[finally]`.
+    pub finally: bool,
+    /// What it does.
+    pub action: Action,
+    /// A result file read after the action.
+    pub report: Option<ReportSpec>,
+    /// Every criterion in force, implied ones included, in tier order pass, any, warn, reject.
+    pub criteria: Vec<Criterion>,
+    /// Lets an empty look through, with this reason.
+    pub allow_empty: Option<String>,
+    /// How often to look; `None` = once.
+    pub sample: Option<Sampling>,
+    /// Run again on failure.
+    pub retry: Retry,
+    /// Longest time of one attempt.
+    pub timeout: Option<Duration>,
+    /// A failure blocks GO.
+    pub required: bool,
+    /// For the risk.
+    pub severity: Severity,
+    /// Overrides the severity's weight, in thousandths.
+    pub weight_permille: Option<u32>,
+    /// What a failure of this step does to the rest.
+    pub on_failure: OnFailure,
+    /// Hard dependencies.
+    pub needs: Vec<Need>,
+    /// Order only.
+    pub after: Vec<Need>,
+    /// All must hold for the step to run.
+    pub when: Vec<Criterion>,
+    /// On which outcome of its needs it runs.
+    pub run_when: RunWhen,
+    /// Pools it holds while it runs.
+    pub pools: Vec<PoolId>,
+    /// Files it reads (globs), relative to the workspace.
+    pub inputs: Vec<Text>,
+    /// Files it makes.
+    pub outputs: Vec<OutputSpec>,
+    /// Named outputs it must publish.
+    pub values: Vec<String>,
+    /// Folder it runs in, relative to the workspace.
+    pub cwd: Text,
+    /// Variables of this step.
+    pub env: Vec<(String, Text)>,
+    /// Secrets it may see as environment variables of the same (upper-case) name.
+    pub secrets: Vec<String>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Rising threshold.
+    pub ratchet: Option<Ratchet>,
+    /// Reads a volatile output (stdout, a port) of another step, so its record may differ.
+    pub volatile: bool,
+}
+
+impl Step {
+    /// Weight in thousandths.
+    #[must_use]
+    pub fn weight_permille(&self) -> u32 {
+        self.weight_permille.unwrap_or_else(|| self.severity.permille())
+    }
+}
