@@ -18,6 +18,7 @@ use crate::facts::Value;
 use crate::ids::{PoolId, StepId};
 use crate::outcome::Severity;
 use crate::place::{Place, Sources};
+pub use crate::policy::{OnFailure, Retry, RunWhen};
 
 /// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
 #[derive(Debug)]
@@ -32,7 +33,9 @@ impl Loaded {
     /// Whether anything forbids running it.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == error::Level::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == error::Level::Error)
     }
 }
 
@@ -83,7 +86,10 @@ impl Plan {
     /// The step of that name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepId> {
-        self.steps.iter().position(|step| step.name == name).map(StepId::at)
+        self.steps
+            .iter()
+            .position(|step| step.name == name)
+            .map(StepId::at)
     }
 
     /// Ids in declaration order.
@@ -171,57 +177,6 @@ pub struct Risk {
     pub place: Place,
 }
 
-/// What a failure does to the rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OnFailure {
-    /// Only dependants are skipped; running steps finish.
-    #[default]
-    Independent,
-    /// Later ranks are not reached.
-    Stop,
-    /// Dependants run all the same.
-    Continue,
-}
-
-impl OnFailure {
-    /// The word in the plan.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Independent => "independent",
-            Self::Stop => "stop",
-            Self::Continue => "continue",
-        }
-    }
-}
-
-/// On which outcome of what it needs a step runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RunWhen {
-    /// Everything it needs succeeded.
-    #[default]
-    Success,
-    /// Something it needs failed.
-    Failure,
-    /// Everything it needs ran, whatever came out.
-    Completed,
-    /// In any case.
-    Always,
-}
-
-impl RunWhen {
-    /// The word in the plan.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Completed => "completed",
-            Self::Always => "always",
-        }
-    }
-}
-
 /// An edge to an earlier step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -250,27 +205,6 @@ pub struct Sampling {
     pub inconclusive: Option<u32>,
     /// Looks in a row that may go wrong.
     pub errors: u32,
-}
-
-/// Run the action again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Extra attempts.
-    pub limit: u32,
-    /// Pause before the first extra attempt.
-    pub backoff: Duration,
-    /// Each pause is this many hundredths of the one before (200 = doubled).
-    pub factor_percent: u32,
-    /// Longest pause.
-    pub cap: Duration,
-    /// Only for these exit codes; empty = any failure or error.
-    pub exit: Vec<i32>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { limit: 0, backoff: Duration::ZERO, factor_percent: 100, cap: Duration::from_secs(300), exit: Vec::new() }
-    }
 }
 
 /// `ratchet = { floor, goal, slack }`: a threshold that rises with what was reached and never falls.
@@ -373,6 +307,7 @@ impl Step {
     /// Weight in thousandths.
     #[must_use]
     pub fn weight_permille(&self) -> u32 {
-        self.weight_permille.unwrap_or_else(|| self.severity.permille())
+        self.weight_permille
+            .unwrap_or_else(|| self.severity.permille())
     }
 }
