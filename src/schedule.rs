@@ -323,6 +323,20 @@ impl<'a> Schedule<'a> {
         })
     }
 
+    /// How a settled need counts: a step above the failure that stops the run was not reached, even where it ran.
+    fn counted(&self, need: StepId) -> Option<(State, Option<Cause>)> {
+        match &self.states[need.index()] {
+            St::Done(state, cause) if *cause == Some(Cause::Filtered) => {
+                Some((*state, cause.clone()))
+            }
+            _ if self.stopper_below(need).is_some() => {
+                Some((State::NotRun, self.stopper_below(need).map(Cause::Stopped)))
+            }
+            St::Done(state, cause) => Some((*state, cause.clone())),
+            _ => None,
+        }
+    }
+
     fn skip_by_needs(&self, id: StepId) -> Option<Cause> {
         let job = &self.jobs[id.index()];
         let mut needs: Vec<StepId> = self
@@ -341,46 +355,41 @@ impl<'a> Schedule<'a> {
                     Cause::RunWhen("`run_when = \"failure\"`, and nothing it needs failed".into())
                 })
             }
-            RunWhen::Completed => needs
-                .iter()
-                .find_map(|need| match &self.states[need.index()] {
-                    St::Done(State::Skipped | State::NotRun, Some(cause))
-                        if *cause != Cause::Filtered =>
-                    {
-                        Some(self.blocked_by(*need))
-                    }
-                    _ => None,
-                }),
+            RunWhen::Completed => needs.iter().find_map(|need| match self.counted(*need) {
+                Some((State::Skipped | State::NotRun, cause)) if cause != Some(Cause::Filtered) => {
+                    Some(self.blocked_by(*need))
+                }
+                _ => None,
+            }),
             RunWhen::Success => needs.iter().find_map(|need| {
                 let tolerated = self.jobs[need.index()].on_failure == OnFailure::Continue;
-                match &self.states[need.index()] {
-                    St::Done(state, _) if state.is_success() => None,
-                    St::Done(_, Some(Cause::Filtered)) => None,
-                    St::Done(state, _) if state.is_failure() && tolerated => None,
-                    St::Done(..) => Some(self.blocked_by(*need)),
-                    _ => None,
+                match self.counted(*need) {
+                    Some((_, Some(Cause::Filtered))) | None => None,
+                    Some((state, _)) if state.is_success() || (state.is_failure() && tolerated) => {
+                        None
+                    }
+                    Some(_) => Some(self.blocked_by(*need)),
                 }
             }),
         }
     }
 
     /// The failure a need stands for, directly or through a skip that was caused by one.
-    fn failure_of(&self, need: StepId) -> Option<&str> {
-        match &self.states[need.index()] {
-            St::Done(State::Skipped, Some(Cause::NeedFailed(root))) => Some(root),
-            St::Done(State::Skipped, _) => None,
-            St::Done(state, _) if !state.is_success() => Some(&self.jobs[need.index()].name),
-            _ => None,
+    fn failure_of(&self, need: StepId) -> Option<String> {
+        match self.counted(need)? {
+            (State::Skipped, Some(Cause::NeedFailed(root))) => Some(root),
+            (State::Skipped, _) => None,
+            (state, _) => (!state.is_success()).then(|| self.jobs[need.index()].name.clone()),
         }
     }
 
     /// The cause for a step that needs `need`: it names the root, not the link.
     fn blocked_by(&self, need: StepId) -> Cause {
         if let Some(root) = self.failure_of(need) {
-            return Cause::NeedFailed(root.to_owned());
+            return Cause::NeedFailed(root);
         }
-        match &self.states[need.index()] {
-            St::Done(_, Some(Cause::NeedSkipped(root))) => Cause::NeedSkipped(root.clone()),
+        match self.counted(need) {
+            Some((_, Some(Cause::NeedSkipped(root)))) => Cause::NeedSkipped(root),
             _ => Cause::NeedSkipped(self.jobs[need.index()].name.clone()),
         }
     }
