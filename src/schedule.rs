@@ -221,6 +221,20 @@ impl<'a> Schedule<'a> {
         }
     }
 
+    /// How a settled step counts: as in a serial run. A step above the failure that stops the run was not reached, even
+    /// where it ran.
+    #[must_use]
+    pub fn counted(&self, id: StepId) -> Option<(State, Option<Cause>)> {
+        match &self.states[id.index()] {
+            St::Done(state, cause) if *cause == Some(Cause::Filtered) => Some((*state, cause.clone())),
+            _ if self.stopper_below(id).is_some() => {
+                Some((State::NotRun, self.stopper_below(id).map(Cause::Stopped)))
+            }
+            St::Done(state, cause) => Some((*state, cause.clone())),
+            _ => None,
+        }
+    }
+
     /// The one transition: takes the step out of the queues and counts of its old state and into those of the new one.
     fn set(&mut self, id: StepId, to: St) {
         let index = id.index();
@@ -321,20 +335,6 @@ impl<'a> Schedule<'a> {
                 .name
                 .clone()
         })
-    }
-
-    /// How a settled need counts: a step above the failure that stops the run was not reached, even where it ran.
-    fn counted(&self, need: StepId) -> Option<(State, Option<Cause>)> {
-        match &self.states[need.index()] {
-            St::Done(state, cause) if *cause == Some(Cause::Filtered) => {
-                Some((*state, cause.clone()))
-            }
-            _ if self.stopper_below(need).is_some() => {
-                Some((State::NotRun, self.stopper_below(need).map(Cause::Stopped)))
-            }
-            St::Done(state, cause) => Some((*state, cause.clone())),
-            _ => None,
-        }
     }
 
     fn skip_by_needs(&self, id: StepId) -> Option<Cause> {

@@ -130,30 +130,7 @@ fn simulate(cases: &[Case], graph: &Graph, workers: u32, seed: u64) -> Vec<(Stat
     }
     assert_eq!(schedule.phase, Phase::Finished);
     assert!(running.is_empty() && serving.is_empty());
-    as_if_serial(&schedule, graph, cases)
-}
-
-/// What lies above the lowest failure under `stop` was not reached in a serial run.
-fn as_if_serial(
-    schedule: &Schedule<'_>,
-    graph: &Graph,
-    cases: &[Case],
-) -> Vec<(State, Option<Cause>)> {
-    (0..cases.len())
-        .map(StepId::at)
-        .map(|id| match schedule.stopper_below(id) {
-            Some(name)
-                if graph.rank(id) > schedule.stop_rank.unwrap()
-                    && !cases[id.index()].job.filtered =>
-            {
-                (State::NotRun, Some(Cause::Stopped(name)))
-            }
-            _ => {
-                let (state, cause) = schedule.result(id).expect("every step is over");
-                (state, cause.cloned())
-            }
-        })
-        .collect()
+    (0..cases.len()).map(|index| schedule.counted(StepId::at(index)).expect("every step is over")).collect()
 }
 
 /// The oracle: one step after another in plan rank, written from the documentation and not from the scheduler.

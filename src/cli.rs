@@ -1,0 +1,316 @@
+//! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::graph::Selection;
+use crate::policy::OnFailure;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Run a plan.
+    Run(Run),
+    /// Say everything there is to say about a plan.
+    Check {
+        /// The plan and its variables.
+        plan: PlanArgs,
+        /// How to say it.
+        format: Format,
+    },
+    /// List the steps.
+    List {
+        /// The plan and its variables.
+        plan: PlanArgs,
+        /// How to say it.
+        format: Format,
+    },
+    /// One step in full.
+    Explain {
+        /// The plan and its variables.
+        plan: PlanArgs,
+        /// The step.
+        step: String,
+    },
+    /// Print the JSON Schema of plan files.
+    Schema,
+}
+
+/// What was asked for of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The plan and its variables.
+    pub plan: PlanArgs,
+    /// Which steps.
+    pub selection: Selection,
+    /// Only show what would run.
+    pub dry_run: bool,
+    /// Worker slots; `None` = as many as the machine has.
+    pub jobs: Option<u32>,
+    /// Overrides the plan's fail mode.
+    pub on_failure: Option<OnFailure>,
+    /// How progress is shown.
+    pub progress: crate::report::Progress,
+    /// Wait for another run in the same workspace instead of refusing.
+    pub wait: bool,
+}
+
+/// The plan and its variables.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlanArgs {
+    /// The plan file.
+    #[arg(skip)]
+    pub path: String,
+    /// Sets a variable of the plan's `[vars]`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub vars: Vec<(String, String)>,
+    /// Reads variables from a TOML file of `name = value` lines
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub var_files: Vec<String>,
+    /// Treats warnings about the plan as errors
+    #[arg(long, env = "RUNPLAN_STRICT")]
+    pub strict: bool,
+    /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal that can.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How diagnostics and lists are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Independent,
+    Stop,
+    Continue,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ProgressArg {
+    #[default]
+    Auto,
+    Tty,
+    Plain,
+    Json,
+    None,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 GO, 1 NO-GO, 2 the plan or the command line is wrong (nothing ran), 3 HOLD,
+4 run log corrupt, 70 engine bug, 74 the run log could not be written, 128+n interrupted.";
+
+/// Runs a declarative plan: steps, dependencies and pass criteria; ends in GO, HOLD or NO-GO.
+#[derive(Parser)]
+#[command(name = "runplan", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(override_usage = "runplan [run] PLAN [STEP…] [OPTIONS]\n       runplan check|list|explain …")]
+struct Top {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    /// Runs a plan; the word `run` may be left out
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Checks a plan and says everything that is wrong with it; runs nothing
+    Check {
+        /// Plan file
+        #[arg(default_value = "blueprint.toml")]
+        plan: String,
+        #[command(flatten)]
+        args: PlanArgs,
+        /// How to write diagnostics
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Lists the steps of a plan
+    List {
+        /// Plan file
+        #[arg(default_value = "blueprint.toml")]
+        plan: String,
+        #[command(flatten)]
+        args: PlanArgs,
+        /// How to write the list
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Shows one step in full: criteria in force, policy, what it waits for, what waits for it
+    Explain {
+        /// Plan file (default: blueprint.toml), then the step
+        #[arg(required = true, num_args = 1..=2, value_names = ["PLAN", "STEP"])]
+        words: Vec<String>,
+        #[command(flatten)]
+        args: PlanArgs,
+    },
+    /// Prints the JSON Schema of plan files, for editors
+    Schema,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Plan file
+    #[arg(default_value = "blueprint.toml")]
+    plan: String,
+    /// Only these steps and what they need
+    steps: Vec<String>,
+    #[command(flatten)]
+    args: PlanArgs,
+    /// Shows waves and reasons; starts nothing, connects to nothing, writes nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    jobs: Option<u32>,
+    /// Only steps with this tag and what they need
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Leaves a step out
+    #[arg(long, value_name = "STEP")]
+    skip: Vec<String>,
+    /// Starts at this step; what it needs is taken as done
+    #[arg(long, value_name = "STEP")]
+    from: Vec<String>,
+    /// Ends with this step
+    #[arg(long, value_name = "STEP")]
+    until: Vec<String>,
+    /// What a failure does to the rest: only dependants are skipped, later ranks are not reached, or nothing
+    #[arg(long, value_enum, value_name = "MODE")]
+    on_failure: Option<Mode>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
+    progress: ProgressArg,
+    /// Waits while another run is going on in the same workspace
+    #[arg(long)]
+    wait: bool,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// Help, version and usage errors, as clap words them.
+pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
+    if argv.is_empty() {
+        argv.push("runplan".into());
+    }
+    let words = ["run", "check", "list", "explain", "schema", "help"];
+    let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
+    let is_word = first.is_some_and(|arg| words.iter().any(|word| arg == word));
+    let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
+    if argv.len() > 1 && !is_word && !asks_top {
+        argv.insert(1, "run".into());
+    }
+    let command = match Top::try_parse_from(argv)?.command {
+        Sub::Run(args) => Command::Run(args.checked()),
+        Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
+        Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
+        Sub::Explain { mut words, args } => {
+            let step = words.pop().unwrap_or_default();
+            let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
+            Command::Explain { plan: args.of(plan), step }
+        }
+        Sub::Schema => Command::Schema,
+    };
+    Ok(command)
+}
+
+impl PlanArgs {
+    fn of(self, path: String) -> Self {
+        Self { path, ..self }
+    }
+}
+
+impl RunArgs {
+    fn checked(self) -> Run {
+        use crate::report::Progress;
+        Run {
+            plan: self.args.of(self.plan),
+            selection: Selection {
+                steps: self.steps,
+                tags: self.tag,
+                skip: self.skip,
+                from: self.from,
+                until: self.until,
+            },
+            dry_run: self.dry_run,
+            jobs: self.jobs,
+            on_failure: self.on_failure.map(|mode| match mode {
+                Mode::Independent => OnFailure::Independent,
+                Mode::Stop => OnFailure::Stop,
+                Mode::Continue => OnFailure::Continue,
+            }),
+            progress: match self.progress {
+                ProgressArg::Auto => Progress::Auto,
+                ProgressArg::Tty => Progress::Tty,
+                ProgressArg::Plain => Progress::Plain,
+                ProgressArg::Json => Progress::Json,
+                ProgressArg::None => Progress::None,
+            },
+            wait: self.wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &str) -> Command {
+        parse(line.split_whitespace().map(OsString::from).collect()).unwrap()
+    }
+
+    #[test]
+    fn the_word_run_may_be_left_out() {
+        for line in ["runplan p.toml", "runplan run p.toml", "runplan -n p.toml", "runplan -j 4 p.toml a b"] {
+            let Command::Run(run) = ask(line) else { panic!("{line}") };
+            assert_eq!(run.plan.path, "p.toml");
+            assert_eq!(run.dry_run, line.contains("-n"));
+            assert_eq!(run.selection.steps.len(), if line.contains("a b") { 2 } else { 0 });
+        }
+        let Command::Run(run) = ask("runplan ./check") else { panic!() };
+        assert_eq!(run.plan.path, "./check");
+    }
+
+    #[test]
+    fn explain_takes_one_or_two_words() {
+        let Command::Explain { plan, step } = ask("runplan explain up") else { panic!() };
+        assert_eq!((plan.path.as_str(), step.as_str()), ("blueprint.toml", "up"));
+        let Command::Explain { plan, step } = ask("runplan explain x/p.toml up --var a=b=c") else { panic!() };
+        assert_eq!((plan.path.as_str(), step.as_str()), ("x/p.toml", "up"));
+        assert_eq!(plan.vars, [("a".to_owned(), "b=c".to_owned())]);
+    }
+
+    #[test]
+    fn wrong_words_are_usage_errors() {
+        for line in ["runplan p.toml --progres tty", "runplan p.toml --var x", "runplan p.toml -j 0", "runplan explain"] {
+            let error = parse(line.split_whitespace().map(OsString::from).collect()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

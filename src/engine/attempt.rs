@@ -1,0 +1,393 @@
+//! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::act::{ActError, Held, Lent, Observation, Request, Stop};
+use crate::action::{Action, ActionKind};
+use crate::event::EventKind;
+use crate::facts::{Facts, Value};
+use crate::ids::StepId;
+use crate::judge::{self, Judged, Next, Sampler};
+use crate::outcome::{AttemptResult, Cause, FileDigest, Note, OutputDigest, State};
+use crate::plan::{Step, template};
+
+use super::made;
+use super::prepare::{self, Ready};
+use super::shared::Shared;
+
+/// What an attempt took in and made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    pub(super) identity: Option<(String, String)>,
+    pub(super) inputs: Vec<FileDigest>,
+    pub(super) outputs: Vec<OutputDigest>,
+    pub(super) values: BTreeMap<String, String>,
+}
+
+/// How an attempt came out.
+pub(super) struct Attempted {
+    pub(super) step: StepId,
+    pub(super) attempt: u32,
+    /// Its `when` does not hold: skipped, nothing was done.
+    pub(super) skip: Option<Cause>,
+    pub(super) result: AttemptResult,
+    pub(super) given: Given,
+    pub(super) held: Option<Box<dyn Held>>,
+    pub(super) allowed_empty: bool,
+}
+
+/// Everything that accumulates while an attempt goes on.
+struct Course {
+    started: Instant,
+    facts: Facts,
+    exit: Option<crate::outcome::Exit>,
+    samples: u32,
+    output_bytes: u64,
+    notes: Vec<Note>,
+    held: Option<Box<dyn Held>>,
+}
+
+pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: watch::Receiver<Stop>) -> Attempted {
+    let step = shared.plan.step(id);
+    let mut course = Course {
+        started: Instant::now(),
+        facts: Facts::default(),
+        exit: None,
+        samples: 0,
+        output_bytes: 0,
+        notes: Vec::new(),
+        held: None,
+    };
+    let mut given = Given::default();
+    let mut skip = None;
+    let mut judged = match conditions(&shared, step) {
+        Ok(None) => match prepare::prepare(&shared, id) {
+            Ok(ready) => attend(&shared, id, attempt, ready, &mut course, &mut given, stop).await,
+            Err(fault) => judge_error(&shared, step, &fault.cause, &fault.detail, &course),
+        },
+        Ok(Some(cause)) => {
+            skip = Some(cause);
+            Judged { state: State::Skipped, cause: skip.clone(), detail: None, criteria: Vec::new() }
+        }
+        Err(detail) => judge_error(&shared, step, &Cause::ActionError, &detail, &course),
+    };
+    if judged.state.is_failure() && judged.cause.is_none() {
+        judged.cause = Some(Cause::Criteria);
+    }
+    let empty = course.facts.inspected.count == 0;
+    let result = AttemptResult {
+        state: judged.state,
+        cause: judged.cause,
+        detail: judged.detail,
+        exit: course.exit,
+        criteria: judged.criteria,
+        facts: course.facts,
+        samples: course.samples,
+        duration_ns: u64::try_from(course.started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        output_bytes: course.output_bytes,
+        notes: course.notes,
+    };
+    let allowed_empty = empty && step.allow_empty.is_some() && result.state.is_success();
+    Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty }
+}
+
+/// Whether the step's `when` holds: `Some` cause if not, an error if it can't be told.
+fn conditions(shared: &Shared<'_>, step: &Step) -> Result<Option<Cause>, String> {
+    let steps = shared.named_by(step.when.iter());
+    let nothing = Facts::default();
+    for criterion in &step.when {
+        let evidence = shared.evidence(&nothing, &[], &steps, None);
+        let result = crate::criteria::evaluate(criterion, &evidence, shared.locate(criterion));
+        match result.state {
+            State::Pass => {}
+            State::Fail => return Ok(Some(Cause::When(criterion.text.clone()))),
+            _ => {
+                let note = result.note.unwrap_or_else(|| "it can't be decided".to_owned());
+                return Err(format!("`when = {}`: {note}", criterion.text));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn judge_error(shared: &Shared<'_>, step: &Step, cause: &Cause, detail: &str, course: &Course) -> Judged {
+    let steps = shared.named_by(step.criteria.iter());
+    let evidence = shared.evidence(&course.facts, &[], &steps, Some(&step.name));
+    judge::look(&step.criteria, &evidence, &|c| shared.locate(c), step.allow_empty.as_deref(), Some((cause, detail)))
+}
+
+/// Looks until the answer is there, then takes in what was made.
+async fn attend(
+    shared: &Rc<Shared<'_>>,
+    id: StepId,
+    attempt: u32,
+    ready: Ready,
+    course: &mut Course,
+    given: &mut Given,
+    stop: watch::Receiver<Stop>,
+) -> Judged {
+    let step = shared.plan.step(id);
+    given.identity = Some((ready.identity.clone(), ready.preimage.clone()));
+    given.inputs.clone_from(&ready.inputs);
+    let request = match request(shared, id, attempt, &ready, course.started) {
+        Ok(request) => request,
+        Err(error) => return judge_error(shared, step, &Cause::ActionError, &error, course),
+    };
+    let lent = lend(shared, id, stop, &ready);
+    let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    if !judged.state.is_success() {
+        return judged;
+    }
+    match made::take_in(shared, id, &request, &ready).await {
+        Ok(made) => {
+            given.outputs = made.outputs;
+            given.values = made.values;
+            judged
+        }
+        Err(fault) => Judged {
+            state: State::Fail,
+            cause: Some(fault.cause),
+            detail: Some(fault.detail),
+            criteria: judged.criteria,
+        },
+    }
+}
+
+fn request(
+    shared: &Shared<'_>,
+    id: StepId,
+    attempt: u32,
+    ready: &Ready,
+    started: Instant,
+) -> Result<Request, String> {
+    let step = shared.plan.step(id);
+    let rank = shared.graph.rank(id);
+    let spool = shared.keeper.spool(rank, &step.name).map_err(|e| format!("can't make the step's folder: {e}"))?;
+    let mark = format!("{}/{rank}/{attempt}", shared.options.run);
+    let mut request = Request {
+        step: step.name.clone(),
+        action: ready.action.clone(),
+        workspace: shared.plan.workspace.clone().into_std_path_buf(),
+        cwd: ready.cwd.clone(),
+        env: ready.env.clone(),
+        stdin: ready.stdin.clone(),
+        spool,
+        attempt,
+        deadline: step.timeout.map(|timeout| started + timeout),
+        grace: shared.options.grace,
+        wants: shared.wants(id),
+        values: ready.values.clone(),
+        mark,
+    };
+    let output = request.spool_file("outputs");
+    std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
+    request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
+    request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    Ok(request)
+}
+
+fn lend(shared: &Rc<Shared<'_>>, id: StepId, stop: watch::Receiver<Stop>, ready: &Ready) -> Lent {
+    let events = shared.events.clone();
+    let context = ready.context.clone();
+    Lent {
+        stop,
+        spawned: Arc::new(move |pid| drop(events.send(EventKind::Spawned { step: id, pid }))),
+        mask: shared.world.mask.clone(),
+        render: Arc::new(move |text| template::render_file(text, &context).map_err(|error| error.to_string())),
+        now: shared.world.now.clone(),
+    }
+}
+
+async fn look_until_decided(
+    shared: &Rc<Shared<'_>>,
+    id: StepId,
+    request: &Request,
+    ready: &Ready,
+    lent: &Lent,
+    course: &mut Course,
+) -> Judged {
+    let step = shared.plan.step(id);
+    let steps = shared.named_by(step.criteria.iter());
+    let mut sampler = step.sample.as_ref().map(Sampler::new);
+    if let Some(sample) = &step.sample
+        && !pause(sample.delay, request, lent).await
+    {
+        return stopped(shared, step, request, course);
+    }
+    let first = Instant::now();
+    let mut seen: Vec<Facts> = Vec::new();
+    loop {
+        let looked = look_once(shared, request, ready, lent, course).await;
+        let error = looked.as_ref().err().map(|e| (e.cause.clone(), e.detail.clone()));
+        seen.push(course.facts.clone());
+        if sampler.is_none() {
+            seen.drain(..seen.len() - 1);
+        }
+        let evidence = shared.evidence(&course.facts, &seen, &steps, Some(&step.name));
+        let mut judged = judge::look(
+            &step.criteria,
+            &evidence,
+            &|c| shared.locate(c),
+            step.allow_empty.as_deref(),
+            error.as_ref().map(|(cause, detail)| (cause, detail.as_str())),
+        );
+        course.samples += 1;
+        let Some(sampler) = &mut sampler else { return judged };
+        shared.tell(EventKind::Sample {
+            step: id,
+            attempt: request.attempt,
+            sample: course.samples,
+            state: judged.state,
+            criteria: judged.criteria.clone(),
+            facts: course.facts.clone(),
+            detail: judged.detail.clone(),
+        });
+        if matches!(judged.cause, Some(Cause::Interrupted | Cause::Timeout | Cause::Rejected)) {
+            return judged;
+        }
+        match sampler.push(judged.state, first.elapsed()) {
+            Next::Done { state, cause, reason } => {
+                judged.state = state;
+                judged.cause = cause;
+                judged.detail = match (reason, judged.detail) {
+                    (Some(reason), Some(detail)) => Some(format!("{reason}; last look: {detail}")),
+                    (reason, detail) => reason.or(detail),
+                };
+                if state.is_success() {
+                    judged.detail = None;
+                }
+                return judged;
+            }
+            Next::Wait(every) => {
+                if !pause(every, request, lent).await {
+                    return stopped(shared, step, request, course);
+                }
+            }
+        }
+    }
+}
+
+/// Waits; `false` if the attempt has to end meanwhile.
+async fn pause(time: Duration, request: &Request, lent: &Lent) -> bool {
+    if time.is_zero() {
+        return *lent.stop.borrow() == Stop::Run;
+    }
+    let mut stop = lent.stop.clone();
+    let until = Instant::now() + time;
+    let wake = request.deadline.map_or(until, |deadline| deadline.min(until));
+    tokio::select! {
+        asked = stop.wait_for(|stop| *stop != Stop::Run) => asked.is_err(),
+        () = tokio::time::sleep_until(wake) => request.deadline.is_none_or(|deadline| until < deadline),
+    }
+}
+
+/// The attempt was ended between two looks.
+fn stopped(shared: &Shared<'_>, step: &Step, request: &Request, course: &Course) -> Judged {
+    if request.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let time = step.timeout.unwrap_or_default();
+        let detail = format!("not decided within {time:?} after {} looks", course.samples);
+        return judge_error(shared, step, &Cause::Timeout, &detail, course);
+    }
+    judge_error(shared, step, &Cause::Interrupted, "interrupted between two looks", course)
+}
+
+/// One look of the action and, after a `run`, of its report.
+async fn look_once(
+    shared: &Shared<'_>,
+    request: &Request,
+    ready: &Ready,
+    lent: &Lent,
+    course: &mut Course,
+) -> Result<(), ActError> {
+    let before = ready.report.as_ref().map(|spec| made::stamp(&request.workspace.join(spec.path.as_str())));
+    match look(shared, request, lent).await {
+        Ok(observation) => take(course, observation),
+        Err(error) => {
+            course.facts = error.facts.clone();
+            course.exit = error.exit.clone().or(course.exit.take());
+            course.output_bytes = course.output_bytes.max(error.output_bytes);
+            course.notes.extend(error.notes.iter().cloned());
+            return Err(error);
+        }
+    }
+    made::add_artifact_facts(shared, request, &mut course.facts);
+    let (Some(spec), Some(before)) = (&ready.report, before) else { return Ok(()) };
+    let path = request.workspace.join(spec.path.as_str());
+    let failed = !matches!(course.exit, None | Some(crate::outcome::Exit::Code(0)));
+    let told = if before.is_some() && made::stamp(&path) == before {
+        let text = format!("`{}` is from before: the command did not write it", spec.path.as_str());
+        Err(ActError::new(Cause::ActionError, text))
+    } else {
+        let report = Request { action: Action::Report(spec.clone()), ..request.clone() };
+        look(shared, &report, lent).await
+    };
+    match told {
+        Ok(mut report) => {
+            report.facts.values.extend(std::mem::take(&mut course.facts.values));
+            course.facts = report.facts;
+            Ok(())
+        }
+        // The command itself failed: its exit code is the story, not the report that it did not write.
+        Err(_) if failed => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn look(shared: &Shared<'_>, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+    let kind = request.action.kind();
+    match shared.world.acts.get(&kind) {
+        Some(act) => act.look(request, lent).await,
+        None => Err(ActError::new(Cause::ActionError, format!("this build has no `{}` action", kind.word()))),
+    }
+}
+
+fn take(course: &mut Course, observation: Observation) {
+    course.facts = observation.facts;
+    course.exit = observation.exit;
+    course.output_bytes = course.output_bytes.max(observation.output_bytes);
+    course.notes.extend(observation.notes);
+    course.held = observation.held;
+}
+
+/// Whether an action kind starts processes of the user's.
+pub(super) fn starts_processes(kind: ActionKind) -> bool {
+    matches!(kind, ActionKind::Run | ActionKind::Service)
+}
+
+/// Replaces secrets in everything an attempt shows.
+pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
+    let hide = |text: &mut String| *text = mask.text(text);
+    result.detail.iter_mut().for_each(hide);
+    for criterion in &mut result.criteria {
+        hide(&mut criterion.actual);
+        hide(&mut criterion.expected);
+        criterion.note.iter_mut().chain(criterion.margin.iter_mut()).for_each(hide);
+    }
+    result.notes.iter_mut().for_each(|note| hide(&mut note.text));
+    result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
+}
+
+pub(super) fn masked_value(value: &mut Value, mask: &crate::mask::Mask) {
+    match value {
+        Value::Text(text) => *text = mask.text(text),
+        Value::List(items) => items.iter_mut().for_each(|item| masked_value(item, mask)),
+        Value::Map(map) => map.values_mut().for_each(|item| masked_value(item, mask)),
+        Value::Json(json) => {
+            let text = mask.text(&json.to_string());
+            *json = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+        }
+        Value::Null | Value::Bool(_) | Value::Num(..) => {}
+    }
+}
+
+/// A path relative to the workspace, for messages.
+pub(super) fn shown(workspace: &Path, path: &Path) -> String {
+    crate::files::relative(workspace, path)
+}

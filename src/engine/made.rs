@@ -1,0 +1,135 @@
+//! What an attempt made: named outputs, output files and artifacts, checked, digested, kept.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::act::Request;
+use crate::action::OutputSpec;
+use crate::facts::{Facts, Value};
+use crate::files::{self, Quit, Role};
+use crate::ids::StepId;
+use crate::outcome::{Cause, OutputDigest};
+
+use super::outputs;
+use super::prepare::{self, Fault, Ready};
+use super::shared::Shared;
+
+/// What was taken in.
+pub(super) struct Made {
+    pub(super) outputs: Vec<OutputDigest>,
+    pub(super) values: BTreeMap<String, String>,
+}
+
+/// When and how a file was last written; `None` if there is none.
+pub(super) fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
+    std::fs::metadata(path).ok().map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.size()))
+}
+
+fn invalid(detail: impl Into<String>) -> Fault {
+    Fault { cause: Cause::OutputInvalid, detail: detail.into() }
+}
+
+/// Checks and keeps everything a successful attempt was to make.
+pub(super) async fn take_in(
+    shared: &Shared<'_>,
+    id: StepId,
+    request: &Request,
+    ready: &Ready,
+) -> Result<Made, Fault> {
+    let step = shared.plan.step(id);
+    let values = named(request, &step.values)?;
+    if let Some(mask) = &shared.world.mask
+        && let Some((name, _)) = values.iter().find(|(_, value)| mask.text(value) != **value)
+    {
+        return Err(Fault {
+            cause: Cause::SecretInOutput,
+            detail: format!("the named output `{name}` contains a secret"),
+        });
+    }
+    let mut made = BTreeMap::new();
+    for spec in &step.outputs {
+        for output in files_of(shared, request, spec).await? {
+            let known = made.entry(output.file.path.clone()).or_insert_with(|| output.clone());
+            known.artifact |= output.artifact;
+        }
+    }
+    let again = prepare::digest_inputs(shared, &ready.input_patterns)?;
+    if let Some(changed) = again.iter().find(|file| !ready.inputs.contains(file)).or_else(|| ready.inputs.iter().find(|f| !again.contains(f))) {
+        let detail = format!("the input `{}` changed while the step ran", changed.path);
+        return Err(Fault { cause: Cause::InputChanged, detail });
+    }
+    Ok(Made { outputs: made.into_values().collect(), values })
+}
+
+fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    let path = request.spool_file("outputs");
+    let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+    if size > outputs::MOST_BYTES {
+        return Err(invalid(format!("the output file has {size} bytes; at most {} are read", outputs::MOST_BYTES)));
+    }
+    let bytes = std::fs::read(&path).map_err(|e| invalid(format!("can't read the output file: {e}")))?;
+    let values = outputs::parse(&bytes, declared).map_err(invalid)?;
+    if bytes.is_empty() {
+        // Nearly every step: no empty file is left beside its output.
+        drop(std::fs::remove_file(&path));
+    }
+    Ok(values)
+}
+
+async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> Result<Vec<OutputDigest>, Fault> {
+    let workspace = request.workspace.clone();
+    let pattern = spec.path.as_str().to_owned();
+    let digests = tokio::task::spawn_blocking(move || {
+        files::digest_all(&workspace, &[pattern], Role::Output, &Quit::default())
+    })
+    .await
+    .map_err(|e| invalid(e.to_string()))?
+    .map_err(|e| invalid(format!("output {e}")))?;
+    if let Some(missing) = digests.missing.first() {
+        let what = if spec.artifact { "artifact" } else { "output" };
+        return Err(invalid(format!("the {what} `{missing}` was not made")));
+    }
+    for file in &digests.files {
+        let path = request.workspace.join(&file.path);
+        if let Some(mask) = &shared.world.mask {
+            let found = std::fs::File::open(&path).and_then(|bytes| mask.finds(bytes));
+            if let Ok(Some(secret)) = found {
+                let detail = format!("`{}` contains the secret `{secret}`", file.path);
+                return Err(Fault { cause: Cause::SecretInOutput, detail });
+            }
+        }
+        if spec.artifact && path.is_file() {
+            let kept = shared.keeper.archive(&path);
+            kept.map_err(|e| invalid(format!("can't archive `{}`: {e}", file.path)))?;
+        }
+    }
+    let digest = |file| OutputDigest { file, class: spec.class, artifact: spec.artifact };
+    Ok(digests.files.into_iter().map(digest).collect())
+}
+
+/// `artifact."path".exists/.size/.sha256` of declared outputs, if a criterion asks for them.
+pub(super) fn add_artifact_facts(shared: &Shared<'_>, request: &Request, facts: &mut Facts) {
+    if !request.wants.contains("artifact") {
+        return;
+    }
+    let Some(id) = shared.plan.find(&request.step) else { return };
+    let mut artifacts = BTreeMap::new();
+    for spec in &shared.plan.step(id).outputs {
+        let mut about = BTreeMap::from([("exists".to_owned(), Value::Bool(false))]);
+        let found = files::digest_all(&request.workspace, &[spec.path.as_str()], Role::Output, &Quit::default());
+        if let Ok(found) = found
+            && !found.files.is_empty()
+        {
+            about.insert("exists".to_owned(), Value::Bool(true));
+            about.insert("size".to_owned(), Value::size(found.files.iter().map(|file| file.size).sum()));
+            let sha256 = match found.files.as_slice() {
+                [only] if only.path == spec.path.as_str() => only.sha256.clone(),
+                many => files::tree_sha256(spec.path.as_str(), many),
+            };
+            about.insert("sha256".to_owned(), Value::text(sha256));
+        }
+        artifacts.insert(spec.path.as_str().to_owned(), Value::Map(about));
+    }
+    facts.set("artifact", Value::Map(artifacts));
+}

@@ -1,0 +1,260 @@
+//! Makes an attempt ready: completes late texts, gathers the child's environment, digests inputs, takes the action's
+//! identity. Starts nothing.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+
+use crate::act::Input;
+use crate::action::{Action, Text};
+use crate::facts::Value;
+use crate::files::{self, Quit, Role};
+use crate::identity::{ActionForm, NeedForm, StdinForm};
+use crate::ids::StepId;
+use crate::outcome::{Cause, FileDigest};
+use crate::plan::{Step, Stdin, template};
+
+use super::shared::Shared;
+
+/// An attempt that can start.
+pub(super) struct Ready {
+    pub(super) action: Action,
+    pub(super) report: Option<crate::action::ReportSpec>,
+    pub(super) cwd: PathBuf,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) stdin: Input,
+    pub(super) input_patterns: Vec<String>,
+    pub(super) inputs: Vec<FileDigest>,
+    pub(super) identity: String,
+    pub(super) preimage: String,
+    pub(super) values: BTreeMap<String, Value>,
+    pub(super) context: Json,
+}
+
+/// Why it can't.
+pub(super) struct Fault {
+    pub(super) cause: Cause,
+    pub(super) detail: String,
+}
+
+impl Fault {
+    fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into() }
+    }
+}
+
+/// Children always see these; a plan may set others over them.
+const BASE_ENV: [(&str, &str); 3] = [("TZ", "UTC"), ("LC_ALL", "C.UTF-8"), ("LANG", "C.UTF-8")];
+
+pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
+    let step = shared.plan.step(id);
+    let open = context(shared, step, false);
+    let secret = context(shared, step, true);
+    let complete = |text: &Text, context: &Json| {
+        render(text, context).map_err(|error| Fault::new(Cause::ActionError, error))
+    };
+    let mut action = step.action.clone();
+    for text in action.texts_mut() {
+        *text = Text::fixed(complete(text, &secret)?);
+    }
+    let mut report = step.report.clone();
+    if let Some(report) = &mut report {
+        report.path = Text::fixed(complete(&report.path, &open)?);
+    }
+    let cwd = working_folder(shared, &complete(&step.cwd, &open)?)?;
+    let env = environment(shared, step, &secret)?;
+    let stdin = match &step.stdin {
+        Stdin::Null => Input::Null,
+        Stdin::Text(text) => Input::Bytes(complete(text, &secret)?.into_bytes()),
+        Stdin::File(path) => {
+            let path = complete(path, &open)?;
+            let file = files::anywhere(workspace(shared), &path);
+            Input::File(file.map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?)
+        }
+    };
+    let input_patterns = step.inputs.iter().map(|t| complete(t, &open)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = digest_inputs(shared, &input_patterns)?;
+    let (identity, preimage) = identify(shared, step, &inputs, &stdin)?;
+    let values = match &step.action {
+        Action::Value(spec) => shared.values_of(id, &spec.values).map_err(|e| Fault::new(Cause::ActionError, e))?,
+        _ => BTreeMap::new(),
+    };
+    Ok(Ready {
+        action,
+        report,
+        cwd,
+        env,
+        stdin,
+        input_patterns,
+        inputs,
+        identity,
+        preimage,
+        values,
+        context: secret,
+    })
+}
+
+fn workspace<'a>(shared: &'a Shared<'_>) -> &'a Path {
+    shared.plan.workspace.as_std_path()
+}
+
+/// The values that late texts may name. Secrets are in it only where the plan language allows them; the loader has
+/// refused them elsewhere.
+fn context(shared: &Shared<'_>, step: &Step, secrets: bool) -> Json {
+    let vars: serde_json::Map<String, Json> =
+        shared.plan.vars.iter().map(|(name, var)| (name.clone(), plain_json(&var.value))).collect();
+    let mut steps = serde_json::Map::new();
+    for (name, values) in shared.published() {
+        steps.insert(name, json!({ "outputs": values }));
+    }
+    let matrix: serde_json::Map<String, Json> =
+        step.matrix.iter().map(|(axis, value)| (axis.clone(), Json::String(value.clone()))).collect();
+    let decision = shared.decision_word();
+    let mut root = json!({
+        "vars": vars,
+        "steps": steps,
+        "matrix": matrix,
+        "ports": shared.world.ports,
+        "plan": { "name": shared.plan.name, "workspace": shared.plan.workspace.as_str() },
+        "run": { "id": shared.options.run, "decision": decision },
+    });
+    if secrets {
+        root["secrets"] = json!(shared.world.secrets);
+    }
+    root
+}
+
+fn plain_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::Num(num, _) => match i64::try_from(num.num) {
+            Ok(whole) if num.den == 1 => Json::from(whole),
+            _ => serde_json::Number::from_f64(num.to_f64()).map_or(Json::Null, Json::Number),
+        },
+        Value::Text(text) => Json::String(text.clone()),
+        Value::List(items) => Json::Array(items.iter().map(plain_json).collect()),
+        Value::Map(map) => Json::Object(map.iter().map(|(name, value)| (name.clone(), plain_json(value))).collect()),
+        Value::Json(json) => json.clone(),
+    }
+}
+
+fn render(text: &Text, context: &Json) -> Result<String, String> {
+    if !text.late {
+        return Ok(text.src.clone());
+    }
+    template::render(&text.src, context).map_err(|error| format!("`{}`: {}", text.src, error.message))
+}
+
+fn working_folder(shared: &Shared<'_>, relative: &str) -> Result<PathBuf, Fault> {
+    let cwd = files::inside(workspace(shared), relative).map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?;
+    if cwd.is_dir() {
+        return Ok(cwd);
+    }
+    let reason = if cwd.exists() { "is not a folder" } else { "does not exist" };
+    Err(Fault::new(Cause::SpawnFailed, format!("the step's `cwd` `{relative}` {reason}")))
+}
+
+/// The complete environment of a child: base, inherited by name, plan, step, secrets; later ones win.
+fn environment(shared: &Shared<'_>, step: &Step, context: &Json) -> Result<Vec<(OsString, OsString)>, Fault> {
+    let mut env: BTreeMap<OsString, OsString> =
+        BASE_ENV.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    env.insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    for name in &shared.plan.env.pass {
+        if let Some(value) = shared.world.env.get(name) {
+            env.insert(name.into(), value.clone());
+        }
+    }
+    for (name, text) in shared.plan.env.set.iter().chain(&step.env) {
+        let value = render(text, context).map_err(|error| Fault::new(Cause::ActionError, error))?;
+        env.insert(name.into(), value.into());
+    }
+    for name in &step.secrets {
+        if let Some(value) = shared.world.secrets.get(name) {
+            env.insert(name.to_uppercase().into(), value.into());
+        }
+    }
+    env.insert("RUNPLAN_STEP".into(), step.name.clone().into());
+    if let Some(word) = shared.decision_word() {
+        env.insert("RUNPLAN_DECISION".into(), word.into());
+    }
+    Ok(env.into_iter().collect())
+}
+
+/// Digests of what the input patterns stand for now.
+pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<Vec<FileDigest>, Fault> {
+    let found = files::digest_all(workspace(shared), patterns, Role::Input, &Quit::default())
+        .map_err(|error| Fault::new(Cause::ActionError, format!("input {error}")))?;
+    match found.missing.first() {
+        Some(pattern) => Err(Fault::new(Cause::NoData, format!("the input `{pattern}` matches no file"))),
+        None => Ok(found.files),
+    }
+}
+
+fn identify(
+    shared: &Shared<'_>,
+    step: &Step,
+    inputs: &[FileDigest],
+    stdin: &Input,
+) -> Result<(String, String), Fault> {
+    let published: Vec<_> = step.needs.iter().filter_map(|need| shared.finished(need.step)).collect();
+    let needs = published
+        .iter()
+        .map(|done| (done.name.as_str(), NeedForm::of(&done.outputs, &done.values)))
+        .collect();
+    let stdin_digest = match stdin {
+        Input::File(path) => {
+            let digest = files::digest(workspace(shared), path, Role::Input, &Quit::default());
+            digest.map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?.sha256
+        }
+        _ => String::new(),
+    };
+    let env = shared.plan.env.pass.iter().map(|name| (name.as_str(), None));
+    let set = shared.plan.env.set.iter().chain(&step.env).map(|(name, text)| (name.as_str(), Some(text.as_str())));
+    let form = ActionForm {
+        action: &step.action,
+        report: step.report.as_ref(),
+        cwd: step.cwd.as_str(),
+        env: env.chain(set).collect(),
+        secrets: step.secrets.iter().map(String::as_str).collect(),
+        stdin: match &step.stdin {
+            Stdin::Null => None,
+            Stdin::Text(text) => Some(StdinForm::Text(text.as_str())),
+            Stdin::File(text) => Some(StdinForm::File(text.as_str(), stdin_digest)),
+        },
+        inputs: inputs.to_vec(),
+        needs,
+        criteria: step.criteria.iter().map(|c| (c.tier, c.text.as_str())).collect(),
+        policy: policy(shared, step),
+        outputs: &step.outputs,
+        values: &step.values,
+        workspace: shared.plan.workspace.as_str(),
+    };
+    shared.keeper.identify(&form).map_err(|error| Fault::new(Cause::ActionError, error.to_string()))
+}
+
+/// Retry, sampling, timeout and the like, as `key = text`.
+fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
+    let mut policy = BTreeMap::new();
+    let mut put = |key: &str, value: String| drop(policy.insert(key.to_owned(), value));
+    let nanos = |duration: std::time::Duration| format!("{}ns", duration.as_nanos());
+    if let Some(timeout) = step.timeout {
+        put("timeout", nanos(timeout));
+    }
+    if step.retry.limit > 0 {
+        put("retry.limit", step.retry.limit.to_string());
+        put("retry.exit", format!("{:?}", step.retry.exit));
+    }
+    if let Some(sample) = &step.sample {
+        put("sample", format!("{sample:?}"));
+    }
+    if let Some(reason) = &step.allow_empty {
+        put("allow_empty", reason.clone());
+    }
+    if let Some(Value::Num(num, _)) = shared.options.ratchets.get(&step.name) {
+        put("ratchet", num.to_string());
+    }
+    policy
+}

@@ -1,0 +1,207 @@
+//! What all attempts of a run share: the plan, the world, and what earlier steps gave.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::criteria::{self, Criterion, Evidence, Root};
+use crate::event::EventKind;
+use crate::facts::{Facts, Value};
+use crate::graph::Graph;
+use crate::ids::StepId;
+use crate::outcome::{OutputDigest, State, Verdict};
+use crate::plan::Plan;
+
+use super::world::{Keeper, Options, World};
+
+/// What a step gave, as far as later steps may use it.
+pub(super) struct Finished {
+    pub(super) name: String,
+    pub(super) facts: Facts,
+    pub(super) outputs: Vec<OutputDigest>,
+    pub(super) values: BTreeMap<String, String>,
+}
+
+pub(super) struct Shared<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) graph: &'a Graph,
+    pub(super) world: &'a World,
+    pub(super) keeper: &'a dyn Keeper,
+    pub(super) options: &'a Options,
+    pub(super) events: UnboundedSender<EventKind>,
+    pub(super) decision: Cell<Option<Verdict>>,
+    done: RefCell<Vec<Option<Rc<Finished>>>>,
+    /// Facts that other steps name, by step name.
+    quoted: BTreeMap<String, BTreeSet<String>>,
+    vars: BTreeMap<String, Value>,
+    env: BTreeMap<String, String>,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        graph: &'a Graph,
+        world: &'a World,
+        keeper: &'a dyn Keeper,
+        options: &'a Options,
+        events: UnboundedSender<EventKind>,
+    ) -> Self {
+        let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
+        let env = world
+            .env
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned())))
+            .collect();
+        Self {
+            plan,
+            graph,
+            world,
+            keeper,
+            options,
+            events,
+            decision: Cell::new(None),
+            done: RefCell::new(vec![None; plan.steps.len()]),
+            quoted: quoted(plan),
+            vars,
+            env,
+        }
+    }
+
+    /// Tells what happened.
+    pub(super) fn tell(&self, kind: EventKind) {
+        // The receiver lives as long as the loop; after it nobody listens any more.
+        drop(self.events.send(kind));
+    }
+
+    pub(super) fn finished(&self, id: StepId) -> Option<Rc<Finished>> {
+        self.done.borrow()[id.index()].clone()
+    }
+
+    /// Publishes a step's facts and, on success, its outputs.
+    pub(super) fn publish(&self, id: StepId, state: State, facts: &Facts, given: &super::attempt::Given) {
+        let step = self.plan.step(id);
+        let mut kept = Facts::default();
+        if let Some(names) = self.quoted.get(&step.name) {
+            let wanted = |(name, _): &(&String, &Value)| names.contains(*name);
+            kept.values = facts.values.iter().filter(wanted).map(|(n, v)| (n.clone(), v.clone())).collect();
+        }
+        kept.set("state", Value::text(state.word()));
+        let outputs = given.values.iter().map(|(name, value)| (name.clone(), Value::text(value.clone()))).collect();
+        kept.set("outputs", Value::Map(outputs));
+        self.done.borrow_mut()[id.index()] = Some(Rc::new(Finished {
+            name: step.name.clone(),
+            facts: kept,
+            outputs: given.outputs.clone(),
+            values: given.values.clone(),
+        }));
+    }
+
+    /// The step is over, perhaps otherwise than its last attempt: only its state and outputs change.
+    pub(super) fn restate(&self, id: StepId, state: State, given: &super::attempt::Given) {
+        if let Some(before) = self.finished(id) {
+            let mut facts = before.facts.clone();
+            facts.set("state", Value::text(state.word()));
+            let done = Finished {
+                name: before.name.clone(),
+                facts,
+                outputs: given.outputs.clone(),
+                values: given.values.clone(),
+            };
+            self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
+        }
+    }
+
+    /// Named outputs of every finished step.
+    pub(super) fn published(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let done = self.done.borrow();
+        done.iter().flatten().filter(|d| !d.values.is_empty()).map(|d| (d.name.clone(), d.values.clone())).collect()
+    }
+
+    pub(super) fn decision_word(&self) -> Option<&'static str> {
+        self.decision.get().map(Verdict::word)
+    }
+
+    /// First path segments that the step's criteria, or others that name this step, ask for.
+    pub(super) fn wants(&self, id: StepId) -> BTreeSet<String> {
+        let step = self.plan.step(id);
+        let mut wants = self.quoted.get(&step.name).cloned().unwrap_or_default();
+        wants.extend(step.criteria.iter().flat_map(Criterion::roots).filter_map(|root| match root {
+            Root::Fact(name) => Some(name),
+            _ => None,
+        }));
+        wants
+    }
+
+    /// Facts of the steps that some criteria name.
+    pub(super) fn named_by<'c>(&self, criteria: impl Iterator<Item = &'c Criterion>) -> BTreeMap<String, Facts> {
+        self.facts_of(criteria.flat_map(Criterion::roots))
+    }
+
+    fn facts_of(&self, roots: impl Iterator<Item = Root>) -> BTreeMap<String, Facts> {
+        let mut facts = BTreeMap::new();
+        for root in roots {
+            if let Root::Step { name, .. } = root
+                && let Some(done) = self.plan.find(&name).and_then(|id| self.finished(id))
+            {
+                facts.insert(name, done.facts.clone());
+            }
+        }
+        facts
+    }
+
+    /// The facts of a `value` action.
+    pub(super) fn values_of(&self, id: StepId, named: &[(String, String)]) -> Result<BTreeMap<String, Value>, String> {
+        let _ = id;
+        let mut values = BTreeMap::new();
+        for (name, subject) in named {
+            let steps = self.facts_of(criteria::roots_of(subject).into_iter());
+            let value = criteria::value_of(subject, &self.evidence(&Facts::default(), &[], &steps, None))
+                .map_err(|fault| format!("`{name} = {subject}`: {fault}"))?;
+            values.insert(name.clone(), value);
+        }
+        Ok(values)
+    }
+
+    pub(super) fn evidence<'e>(
+        &'e self,
+        facts: &'e Facts,
+        samples: &'e [Facts],
+        steps: &'e BTreeMap<String, Facts>,
+        step: Option<&str>,
+    ) -> Evidence<'e> {
+        Evidence {
+            facts,
+            samples,
+            steps,
+            vars: &self.vars,
+            env: &self.env,
+            ratchet: step.and_then(|name| self.options.ratchets.get(name)),
+            baseline: None,
+            now: (self.world.now)(),
+        }
+    }
+
+    /// `path:line:col` of a criterion.
+    pub(super) fn locate(&self, criterion: &Criterion) -> String {
+        if criterion.implied { String::new() } else { self.plan.sources.locate(criterion.place) }
+    }
+}
+
+/// Which facts of which steps are named by others.
+fn quoted(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+    let mut quoted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut note = |root: Root| {
+        if let Root::Step { name, fact } = root {
+            quoted.entry(name).or_default().insert(fact);
+        }
+    };
+    for step in &plan.steps {
+        step.criteria.iter().chain(&step.when).flat_map(Criterion::roots).for_each(&mut note);
+        if let crate::action::Action::Value(spec) = &step.action {
+            spec.values.iter().flat_map(|(_, subject)| criteria::roots_of(subject)).for_each(&mut note);
+        }
+    }
+    quoted
+}

@@ -1,0 +1,81 @@
+//! What enters from outside as values: environment, clock, ports, secrets, actions, storage. `app` makes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::act::Act;
+use crate::action::ActionKind;
+use crate::facts::Value;
+use crate::identity::ActionForm;
+use crate::mask::Mask;
+
+/// Everything from outside.
+pub struct World {
+    /// The engine's own environment; children get what the plan names.
+    pub env: BTreeMap<String, OsString>,
+    /// Wall clock, milliseconds since 1970.
+    pub now: Arc<dyn Fn() -> i64>,
+    /// When the run began.
+    pub start: Instant,
+    /// Values of declared secrets that are there.
+    pub secrets: BTreeMap<String, String>,
+    /// Hides them.
+    pub mask: Option<Arc<Mask>>,
+    /// Ports the run picked, by name.
+    pub ports: BTreeMap<String, u16>,
+    /// One implementation an action.
+    pub acts: BTreeMap<ActionKind, Box<dyn Act>>,
+    /// Ends processes that carry a mark and escaped everything else; says what it ended.
+    pub sweep: Box<dyn Fn() -> Vec<String>>,
+}
+
+/// What stores bytes; implemented over the run's folder and the store.
+pub trait Keeper {
+    /// The folder for a step's raw output, made if needed.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    fn spool(&self, rank: u32, name: &str) -> io::Result<PathBuf>;
+    /// Keeps an artifact's bytes, addressed by content.
+    ///
+    /// # Errors
+    /// When it can't be stored.
+    fn archive(&self, file: &Path) -> io::Result<()>;
+    /// Digest of an action and the text it was taken of.
+    ///
+    /// # Errors
+    /// When the form holds what can't be canonical.
+    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)>;
+}
+
+/// How to run.
+pub struct Options {
+    /// Worker slots.
+    pub jobs: u32,
+    /// Time between TERM and KILL.
+    pub grace: Duration,
+    /// One flag a step: selected on the command line.
+    pub selected: Vec<bool>,
+    /// Remembered durations by step name.
+    pub durations: BTreeMap<String, Duration>,
+    /// Values of ratchets by step name.
+    pub ratchets: BTreeMap<String, Value>,
+    /// Values of baselines: step name and criterion text to the value in the last run that passed.
+    pub baselines: BTreeMap<(String, String), Value>,
+    /// Steps whose facts other steps name.
+    pub quoted: BTreeSet<String>,
+    /// Run id, for marks.
+    pub run: String,
+}
+
+impl World {
+    /// Monotonic nanoseconds since the run began.
+    #[must_use]
+    pub fn mono(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
