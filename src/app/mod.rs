@@ -1,0 +1,81 @@
+//! The composition root: the only room that knows every other. argv in, exit code out.
+
+mod load;
+mod run;
+mod view;
+mod world;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::act::contain;
+use crate::cli::{self, Command};
+use crate::exit::Exit;
+use crate::plan;
+use crate::report::terminal::{Stream, Terminal};
+use crate::report::style::ColourChoice;
+
+/// Runs the command line: `args` as the system gave them, the program's name first.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let command = match cli::parse(args) {
+        Ok(command) => command,
+        Err(answer) => return said(&answer).into(),
+    };
+    let terminal = terminal(&command);
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&command, &terminal)));
+    let exit = outcome.unwrap_or_else(|_| {
+        for name in contain::sweep_all() {
+            terminal.write(Stream::Err, &format!("ended {name}\n"));
+        }
+        terminal.write(Stream::Err, "runplan: this is a bug in runplan, and the result of the run is unknown\n");
+        Exit::Bug
+    });
+    exit.into()
+}
+
+fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
+    match command {
+        Command::Run(run) if run.dry_run => view::dry_run(run, terminal),
+        Command::Run(run) => run::run(run, terminal),
+        Command::Check { plan, format } => view::check(plan, *format, terminal),
+        Command::List { plan, format } => view::list(plan, *format, terminal),
+        Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Schema => {
+            let schema = plan::schema::blueprint();
+            terminal.write(Stream::Out, &format!("{schema:#}\n"));
+            Exit::Done
+        }
+    }
+}
+
+/// Help and version go to stdout and are no failure; everything else clap says is.
+fn said(answer: &clap::Error) -> Exit {
+    let terminal = Terminal::real(ColourChoice::Auto, &variable);
+    let (stream, exit) =
+        if answer.use_stderr() { (Stream::Err, Exit::Usage) } else { (Stream::Out, Exit::Done) };
+    let text = answer.render();
+    let shown = if terminal.look(stream).colour { text.ansi().to_string() } else { text.to_string() };
+    terminal.write(stream, &shown);
+    exit
+}
+
+fn terminal(command: &Command) -> Terminal {
+    let colour = match command {
+        Command::Run(run) => run.plan.color,
+        Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
+        Command::Schema => cli::Colour::Never,
+    };
+    let choice = match colour {
+        cli::Colour::Auto => ColourChoice::Auto,
+        cli::Colour::Always => ColourChoice::Always,
+        cli::Colour::Never => ColourChoice::Never,
+    };
+    Terminal::real(choice, &variable)
+}
+
+/// A variable of the engine's own environment, if it is UTF-8.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

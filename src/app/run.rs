@@ -1,0 +1,275 @@
+//! `runplan PLAN`: takes the workspace, runs the engine, writes journal and record, says the decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::rc::Rc;
+
+use crate::act::contain;
+use crate::cli::Run;
+use crate::criteria::{self, Evidence};
+use crate::decide;
+use crate::engine::{self, Options, Outlet};
+use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
+use crate::exit::Exit;
+use crate::facts::{Facts, Value};
+use crate::graph;
+use crate::mask::Mask;
+use crate::outcome::{Decision, RunStatus, State};
+use crate::plan::{self, Plan, ratchet};
+use crate::record::journal::{Durability, Journal};
+use crate::record::{self, project, store};
+use crate::report::terminal::{Stream, Terminal};
+use crate::report::{self, Reporter};
+
+use super::load::{self, Ready};
+use super::view;
+use super::world::{self, Kept};
+
+/// How many bytes of one action's time between TERM and KILL a plan can't change.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
+    let Some(mut ready) = load::ready(&command.plan, terminal) else { return Exit::Usage };
+    if let Some(mode) = command.on_failure {
+        ready.loaded.plan.on_failure = mode;
+        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
+    }
+    let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
+        Ok(selected) => selected,
+        Err(faults) => {
+            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
+            return Exit::Usage;
+        }
+    };
+    match record_run(command, &ready, selected, terminal) {
+        Ok(exit) => exit,
+        Err(Trouble::Refused(text)) => {
+            terminal.write(Stream::Err, &format!("runplan: {text}\n"));
+            Exit::Usage
+        }
+        Err(Trouble::Unrecorded(error)) => {
+            let text = format!("runplan: the run log could not be written: {error}\n");
+            terminal.write(Stream::Err, &format!("{text}runplan: everything was ended; the result is unknown\n"));
+            Exit::Unrecorded
+        }
+    }
+}
+
+/// Why there is no result.
+enum Trouble {
+    /// Nothing ran.
+    Refused(String),
+    /// The journal or the record is not safe.
+    Unrecorded(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Unrecorded(error)
+    }
+}
+
+fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Terminal) -> Result<Exit, Trouble> {
+    let plan = &ready.loaded.plan;
+    let store = Rc::new(store::Store::open(plan.workspace.as_std_path(), command.wait).map_err(refused)?);
+    let run = begin(&store)?;
+    run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
+    let world = world::world(plan).map_err(|e| Trouble::Refused(e.to_string()))?;
+    let jobs = command.jobs.unwrap_or_else(processors);
+    let settings = settings(plan, run.id(), jobs);
+    let head = head(plan, command, &world.env)?;
+    let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
+    let options = Options {
+        jobs,
+        grace: GRACE,
+        selected,
+        durations: store.durations(&plan.name),
+        ratchets: ratchet::values(plan),
+        baselines: BTreeMap::new(),
+        quoted: BTreeSet::new(),
+        run: run.id().to_owned(),
+    };
+    let durability = Durability::Full;
+    let journal = Journal::create(run.path(), durability, world.mask.clone().map(masker))?;
+    let reporter = report::make(command.progress, terminal.clone(), view::context(command, ready, &run, &options));
+    let mut outlet = Outlets { journal, reporter, kept: Vec::new() };
+    let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    let local = tokio::task::LocalSet::new();
+    let going = engine::run(plan, &ready.graph, &world, &keeper, &options, open, &mut outlet);
+    let outcome = runtime.block_on(local.run_until(going));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    for name in contain::sweep_all() {
+        terminal.write(Stream::Err, &format!("ended {name}, which no step had ended\n"));
+    }
+    let closed = outcome.and_then(|(status, decision)| close(&mut outlet, &store, &run, plan, status, &decision));
+    outlet.reporter.finish();
+    let status = closed?;
+    if let Some(kind) = terminal.lost_output() {
+        return Err(Trouble::Unrecorded(io::Error::new(kind, "stdout could not be written")));
+    }
+    Ok(Exit::Run(status))
+}
+
+fn refused(error: store::StoreError) -> Trouble {
+    match error {
+        store::StoreError::Io { .. } => Trouble::Unrecorded(io::Error::other(error)),
+        other => Trouble::Refused(other.to_string()),
+    }
+}
+
+fn begin(store: &store::Store) -> Result<Rc<store::RunDir>, Trouble> {
+    let since = jiff::Timestamp::from_millisecond(world::now()).map(|at| at.to_string()).unwrap_or_default();
+    let id = store::run_id(world::now(), world::random()?);
+    let run = store.begin(&id, std::process::id(), &since).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
+    Ok(Rc::new(run))
+}
+
+fn masker(mask: std::sync::Arc<Mask>) -> record::journal::MaskFn {
+    std::sync::Arc::new(move |text| mask.text(text))
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2))
+}
+
+/// Projects the record, writes it once, closes the journal.
+fn close(
+    outlet: &mut Outlets,
+    store: &store::Store,
+    run: &store::RunDir,
+    plan: &Plan,
+    status: RunStatus,
+    decision: &Decision,
+) -> io::Result<RunStatus> {
+    let at = world::now();
+    let mono = outlet.kept.last().map_or(0, |event| event.mono);
+    let mut id = None;
+    if matches!(status, RunStatus::Decided(_)) {
+        let record = project::project(&outlet.kept).map_err(io::Error::other)?;
+        let again = decided(&record, outlet, plan);
+        debug_assert_eq!(again, *decision, "the record decides as the engine did");
+        let bytes = record.finish(&again).map_err(io::Error::other)?;
+        id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
+        let rising = outlet.kept.iter().filter_map(|event| match &event.kind {
+            EventKind::Commit { step, result } if result.state.is_success() => Some((*step, result.criteria())),
+            _ => None,
+        });
+        ratchet::raise(plan, rising)?;
+    }
+    outlet.event(&Event { at, mono, kind: EventKind::Close { status, record: id.clone() } })?;
+    store.set_latest(run.id()).map_err(io::Error::other)?;
+    if let Some(id) = id
+        && let Some(line) = record::index::IndexLine::of(run.id(), &outlet.kept, &id)
+    {
+        store.remember(&line).map_err(io::Error::other)?;
+    }
+    Ok(status)
+}
+
+/// The decision that the record leads to.
+fn decided(record: &project::Record, outlet: &Outlets, plan: &Plan) -> Decision {
+    let views: Vec<decide::StepView<'_>> = record
+        .views()
+        .into_iter()
+        .map(|view| decide::StepView {
+            id: view.name,
+            required: view.required,
+            state: view.state,
+            cause: view.cause.cloned(),
+            weight_permille: view.weight_permille,
+        })
+        .collect();
+    let risks = outlet.kept.iter().find_map(|event| match &event.kind {
+        EventKind::Open { plan, .. } => Some(plan.risks.clone()),
+        _ => None,
+    });
+    decide::decide(&views, plan.decision.go, plan.decision.no_go, &risks.unwrap_or_default())
+}
+
+fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
+    Settings {
+        run: run.to_owned(),
+        jobs,
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        pid: std::process::id(),
+        workspace: plan.workspace.to_string(),
+        containment: contain::enable().word().to_owned(),
+    }
+}
+
+fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
+    let norm = record::canonical::to_bytes(&plan::norm(plan)).map_err(io::Error::other)?;
+    let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::template::text_of(&var.value))).collect();
+    Ok(PlanHead {
+        name: plan.name.clone(),
+        title: plan.title.clone(),
+        path: plan.path.clone(),
+        sha256: store::plan_digest(&plan.sources),
+        norm_sha256: crate::digest::sha256_hex(&norm),
+        vars,
+        env_pass: plan.env.pass.clone(),
+        env_set: plan.env.set.iter().map(|(name, text)| (name.clone(), text.src.clone())).collect(),
+        secrets: plan.secrets.iter().map(|secret| secret.name.clone()).collect(),
+        select: command.selection.words(),
+        on_failure: plan.on_failure.word().to_owned(),
+        go: plan.decision.go,
+        no_go: plan.decision.no_go,
+        risks: risks(plan, env),
+    })
+}
+
+/// Declared risk factors that apply.
+fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String, u32)> {
+    let vars: BTreeMap<String, Value> =
+        plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
+    let env = env.iter().filter_map(|(n, v)| Some((n.clone(), v.to_str()?.to_owned()))).collect();
+    let (facts, steps) = (Facts::default(), BTreeMap::new());
+    let evidence = Evidence {
+        facts: &facts,
+        samples: &[],
+        steps: &steps,
+        vars: &vars,
+        env: &env,
+        ratchet: None,
+        baseline: None,
+        now: world::now(),
+    };
+    // A factor whose condition can't be told applies: unknown is not safe.
+    let applies = |criterion: &criteria::Criterion| {
+        criteria::evaluate(criterion, &evidence, String::new()).state != State::Fail
+    };
+    let mut risks: Vec<_> = plan
+        .risks
+        .iter()
+        .filter(|risk| risk.when.iter().all(applies))
+        .map(|risk| (risk.id.clone(), risk.weight_permille))
+        .collect();
+    risks.sort();
+    risks
+}
+
+/// Every event goes to the journal first, then to the screen; what the record needs is kept.
+struct Outlets {
+    journal: Journal,
+    reporter: Box<dyn Reporter>,
+    kept: Vec<Event>,
+}
+
+impl Sink for Outlets {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.journal.event(event)?;
+        self.reporter.event(event)?;
+        if matches!(event.kind, EventKind::Open { .. } | EventKind::Commit { .. }) {
+            self.kept.push(event.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Outlet for Outlets {
+    fn tick(&mut self, mono: u64) {
+        self.reporter.tick(mono);
+    }
+}

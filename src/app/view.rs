@@ -1,0 +1,403 @@
+//! Views of a plan that start nothing: dry run, list, explain, check; and what the reporters ask about a run.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::action::{Action, Command as Argv, HttpSpec, Probe, Text};
+use crate::cli::{Format, PlanArgs, Run};
+use crate::criteria::Criterion;
+use crate::engine::{Options, heads};
+use crate::exit::Exit;
+use crate::graph::{self, Graph};
+use crate::ids::StepId;
+use crate::outcome::Class;
+use crate::plan::{Need, Plan, RunWhen, Step};
+use crate::record::store::{self, RunDir, Store};
+use crate::report::dryrun::{DryRun, DryStep, Marker};
+use crate::report::explain::{Explain, Rule};
+use crate::report::listing::{Item, Listing};
+use crate::report::summary::Summary;
+use crate::report::terminal::{Stream, Terminal};
+use crate::report::{self, About, Context, Excerpt, Tail, Which, format};
+
+use super::load::{self, Ready};
+
+/// Bytes read from the end of an output file to show its last lines.
+const TAIL_BYTES: u64 = 16 * 1024;
+/// Lines shown of them.
+const TAIL_LINES: usize = 10;
+
+pub(super) fn check(plan: &PlanArgs, format: Format, terminal: &Terminal) -> Exit {
+    if load::tell(plan, format, terminal) { Exit::Done } else { Exit::Usage }
+}
+
+pub(super) fn list(args: &PlanArgs, format: Format, terminal: &Terminal) -> Exit {
+    let Some(Ready { loaded, .. }) = load::ready(args, terminal) else { return Exit::Usage };
+    let plan = &loaded.plan;
+    let items: Vec<Item> = plan
+        .steps
+        .iter()
+        .map(|step| Item {
+            name: step.name.clone(),
+            tags: step.tags.clone(),
+            needs: names(plan, &step.needs),
+            description: step.title.clone().unwrap_or_else(|| action_line(step)),
+        })
+        .collect();
+    let text = match format {
+        Format::Human => report::listing::render(&Listing { items }, terminal.look(Stream::Out)),
+        Format::Json => {
+            let steps: Vec<_> = items
+                .iter()
+                .zip(&plan.steps)
+                .map(|(item, step)| {
+                    serde_json::json!({
+                        "name": item.name, "title": step.title, "kind": step.action.kind().word(), "tags": item.tags,
+                        "needs": item.needs, "after": names(plan, &step.after), "required": step.required,
+                        "severity": step.severity.word(), "finally": step.finally,
+                        "place": plan.sources.locate(step.place),
+                    })
+                })
+                .collect();
+            format!("{:#}\n", serde_json::Value::Array(steps))
+        }
+    };
+    terminal.write(Stream::Out, &text);
+    Exit::Done
+}
+
+pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
+    let Some(Ready { loaded, graph }) = load::ready(&command.plan, terminal) else { return Exit::Usage };
+    let plan = &loaded.plan;
+    let selected = match graph::select(plan, &graph, &command.selection) {
+        Ok(selected) => selected,
+        Err(faults) => {
+            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
+            return Exit::Usage;
+        }
+    };
+    let remembered = remembered(plan);
+    let known = heads::estimate(&remembered);
+    let dry = |id: StepId| {
+        let step = plan.step(id);
+        let (marker, reason) = outlook(step, selected[id.index()]);
+        DryStep {
+            name: step.name.clone(),
+            title: step.title.clone(),
+            action: action_line(step),
+            marker,
+            reason,
+            needs: names(plan, &step.needs).into_iter().chain(names(plan, &step.after)).collect(),
+            estimate: remembered.get(&step.name).copied(),
+        }
+    };
+    let waves = graph.waves(plan);
+    let main = |wave: &Vec<StepId>| -> Vec<DryStep> {
+        wave.iter().copied().filter(|id| !plan.step(*id).finally).map(dry).collect()
+    };
+    let critical = graph.critical_path(&|id| known(&plan.step(id).name));
+    let estimate = (!remembered.is_empty()).then(|| critical.iter().map(|id| known(&plan.step(*id).name)).sum());
+    let text = report::dryrun::render(
+        &DryRun {
+            title: plan.title.clone().unwrap_or_else(|| plan.name.clone()),
+            path: command.plan.path.clone(),
+            waves: waves.iter().map(main).filter(|wave| !wave.is_empty()).collect(),
+            finally: graph.order().iter().copied().filter(|id| plan.step(*id).finally).map(dry).collect(),
+            critical: critical.iter().map(|id| plan.step(*id).name.clone()).collect(),
+            estimate,
+        },
+        terminal.look(Stream::Out),
+    );
+    terminal.write(Stream::Out, &text);
+    Exit::Done
+}
+
+/// Durations remembered in the workspace; read only, and none if there is no store.
+fn remembered(plan: &Plan) -> std::collections::BTreeMap<String, Duration> {
+    Store::reader(plan.workspace.as_std_path()).map(|store| store.durations(&plan.name)).unwrap_or_default()
+}
+
+/// What would happen to a step, as far as it can be told without running anything.
+fn outlook(step: &Step, selected: bool) -> (Marker, String) {
+    if !selected {
+        return (Marker::Skip, "not selected".to_owned());
+    }
+    let mut reasons = Vec::new();
+    if !step.when.is_empty() {
+        let texts: Vec<&str> = step.when.iter().map(|c| c.text.as_str()).collect();
+        reasons.push(format!("if {}", texts.join(" and ")));
+    }
+    match step.run_when {
+        RunWhen::Success => {}
+        RunWhen::Failure => reasons.push("only if something it needs fails".to_owned()),
+        RunWhen::Completed => reasons.push("once all it needs ran, whatever came out".to_owned()),
+        RunWhen::Always => reasons.push("in any case".to_owned()),
+    }
+    if !step.required {
+        reasons.push("advisory".to_owned());
+    }
+    (Marker::Run, reasons.join("; "))
+}
+
+pub(super) fn explain(args: &PlanArgs, wanted: &str, terminal: &Terminal) -> Exit {
+    let Some(Ready { loaded, graph }) = load::ready(args, terminal) else { return Exit::Usage };
+    let plan = &loaded.plan;
+    let selection = graph::Selection { steps: vec![wanted.to_owned()], ..graph::Selection::default() };
+    if let Err(faults) = graph::select(plan, &graph, &selection) {
+        faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
+        return Exit::Usage;
+    }
+    let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base == wanted);
+    let texts: Vec<String> = found
+        .map(|id| report::explain::render(&explained(plan, &graph, id), terminal.look(Stream::Out)))
+        .collect();
+    terminal.write(Stream::Out, &texts.join("\n"));
+    Exit::Done
+}
+
+fn explained(plan: &Plan, graph: &Graph, id: StepId) -> Explain {
+    let step = plan.step(id);
+    let (marker, reason) = outlook(step, true);
+    let noted = |need: &Need| {
+        let earlier = plan.step(need.step);
+        if earlier.required { earlier.name.clone() } else { format!("{} (advisory)", earlier.name) }
+    };
+    let mut dependants: Vec<(u32, String)> =
+        graph.next(id).map(|(next, _)| (graph.rank(next), plan.step(next).name.clone())).collect();
+    dependants.sort();
+    dependants.dedup();
+    Explain {
+        name: step.name.clone(),
+        title: step.title.clone(),
+        docs: step.docs.clone(),
+        place: plan.sources.locate(step.place),
+        kind: step.action.kind().word().to_owned(),
+        action: action_lines(step),
+        rules: step.criteria.iter().chain(&step.when).map(|c| rule(plan, step, c)).collect(),
+        policy: policy(plan, step),
+        needs: step.needs.iter().map(noted).collect(),
+        after: names(plan, &step.after),
+        dependants: dependants.into_iter().map(|(_, name)| name).collect(),
+        pools: step.pools.iter().map(|p| &plan.pools[p.0 as usize]).map(|p| format!("{} ({})", p.name, p.capacity)).collect(),
+        tags: step.tags.clone(),
+        inputs: step.inputs.iter().map(|text| text.src.clone()).collect(),
+        outputs: outputs(step),
+        marker,
+        reason,
+    }
+}
+
+fn rule(plan: &Plan, step: &Step, criterion: &Criterion) -> Rule {
+    let origin = if criterion.implied {
+        match step.action {
+            Action::Run(_) => "a `run` must exit with 0 unless a criterion names `exit`",
+            Action::Http(_) => "an `http` must answer 2xx unless a criterion names `status`",
+            Action::File(_) => "a `file` must exist unless a criterion says otherwise",
+            _ => "implied by the action",
+        }
+        .to_owned()
+    } else {
+        plan.sources.locate(criterion.place)
+    };
+    Rule {
+        tier: criterion.tier.word().to_owned(),
+        text: criterion.text.clone(),
+        origin,
+        implied: criterion.implied,
+    }
+}
+
+fn outputs(step: &Step) -> Vec<String> {
+    let class = |class: Class| if class == Class::Stable { "stable" } else { "volatile" };
+    let files = step.outputs.iter().map(|output| {
+        let archived = if output.artifact { ", archived" } else { "" };
+        format!("{} ({}{archived})", output.path.src, class(output.class))
+    });
+    files.chain(step.values.iter().map(|name| format!("{name} (value)"))).collect()
+}
+
+fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
+    let mut policy = vec![(
+        "severity".to_owned(),
+        format!("{}, weight {}", step.severity.word(), format::permille(step.weight_permille())),
+    )];
+    let mut put = |key: &str, text: String| policy.push((key.to_owned(), text));
+    put("required", if step.required { "yes: a failure blocks GO" } else { "no: shown and counted as risk" }.to_owned());
+    put("on_failure", step.on_failure.word().to_owned());
+    put("run_when", step.run_when.word().to_owned());
+    if let Some(timeout) = step.timeout {
+        put("timeout", format::duration(timeout));
+    }
+    if step.retry.limit > 0 {
+        let pause = format::duration(step.retry.backoff);
+        put("retry", format!("up to {} more, first after {pause}", format::count(step.retry.limit as usize, "attempt")));
+    }
+    if let Some(sample) = &step.sample {
+        let mut text = format!("every {}", format::duration(sample.every));
+        if sample.consecutive > 1 {
+            text += &format!(", {} in a row must pass", sample.consecutive);
+        }
+        if let Some(max) = sample.max {
+            text += &format!(", at most {}", format::count(max as usize, "look"));
+        }
+        if let Some(within) = sample.within {
+            text += &format!(", within {}", format::duration(within));
+        }
+        put("sample", text);
+    }
+    if let Some(reason) = &step.allow_empty {
+        put("allow_empty", reason.clone());
+    }
+    if step.finally {
+        let budget = plan.finally_timeout.map_or_else(|| "10m".to_owned(), format::duration);
+        put("finally", format!("runs last, on Ctrl-C too; all `finally` steps together get {budget}"));
+    }
+    policy
+}
+
+fn names(plan: &Plan, needs: &[Need]) -> Vec<String> {
+    needs.iter().map(|need| plan.step(need.step).name.clone()).collect()
+}
+
+/// What a step does, in one line, as a person would type it.
+fn action_line(step: &Step) -> String {
+    match &step.action {
+        Action::Run(spec) => command_line(&spec.command),
+        Action::Http(spec) => request_line(spec),
+        Action::Render(spec) => format!("{} → {}", spec.template.src, spec.to.src),
+        Action::File(spec) => spec.paths.iter().map(|p| p.src.as_str()).collect::<Vec<_>>().join(" "),
+        Action::Service(spec) => command_line(&spec.command),
+        Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
+        Action::Report(spec) => spec.path.src.clone(),
+    }
+}
+
+fn action_lines(step: &Step) -> Vec<String> {
+    let prefix = if matches!(step.action, Action::Run(_) | Action::Service(_)) { "$ " } else { "" };
+    let mut lines = vec![format!("{prefix}{}", action_line(step))];
+    if let Action::Service(spec) = &step.action {
+        let probe = match &spec.ready.probe {
+            Probe::Http(http) => format!("{} answers 2xx", request_line(http)),
+            Probe::Run(command) => format!("`{}` exits with 0", command_line(command)),
+            Probe::Log(pattern) => format!("its output matches /{pattern}/"),
+            Probe::Tcp(address) => format!("{} accepts a connection", address.src),
+            Probe::Started => "it was started".to_owned(),
+        };
+        lines.push(format!("ready when {probe}, within {}", format::duration(spec.ready.within)));
+    }
+    if let Some(report) = &step.report {
+        lines.push(format!("then reads {}", report.path.src));
+    }
+    if step.cwd.src != "." {
+        lines.push(format!("cwd {}", step.cwd.src));
+    }
+    lines.extend(step.env.iter().map(|(name, text)| format!("env {name}={}", text.src)));
+    lines.extend(step.secrets.iter().map(|name| format!("env {}=[secret]", name.to_uppercase())));
+    lines
+}
+
+fn command_line(command: &Argv) -> String {
+    match command {
+        Argv::Shell(text) => text.trim().to_owned(),
+        Argv::Argv(argv) => {
+            argv.iter().map(|word: &Text| format::shell_word(&word.src)).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn request_line(spec: &HttpSpec) -> String {
+    format!("{} {}", spec.method, spec.url.src)
+}
+
+/// What the reporters may ask about a run.
+pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &Options) -> Context {
+    let plan = Rc::new(ready.loaded.plan.clone());
+    let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
+    let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
+    let workspace = plan.workspace.clone().into_std_path_buf();
+    let shown = dir.strip_prefix(&workspace).unwrap_or(&dir).display().to_string();
+    let known = heads::estimate(&options.durations);
+    let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
+    let any_known = !options.durations.is_empty();
+    Context {
+        excerpt: Box::new(move |place| excerpt(&for_excerpt, &place)),
+        tail: Box::new(move |which, stream| tail(&dir, &workspace, which, stream)),
+        glance: Box::new(move |which| glance(&glance_dir, which)),
+        about: Box::new(move |name| about(&for_about, &name)),
+        remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
+        run_dir: shown,
+        command: command_again(command),
+    }
+}
+
+fn command_again(command: &Run) -> String {
+    let mut words = vec!["runplan".to_owned(), format::shell_word(&command.plan.path)];
+    for (name, value) in &command.plan.vars {
+        words.push(format!("--var {}", format::shell_word(&format!("{name}={value}"))));
+    }
+    for file in &command.plan.var_files {
+        words.push(format!("--var-file {}", format::shell_word(file)));
+    }
+    words.join(" ")
+}
+
+fn excerpt(plan: &Plan, place: &str) -> Option<Excerpt> {
+    let criteria = plan.steps.iter().flat_map(|step| step.criteria.iter().chain(&step.when));
+    let spot = criteria.filter(|c| !c.implied).map(|c| c.place).find(|p| plan.sources.locate(*p) == place);
+    let spot = spot.or_else(|| plan.steps.iter().map(|s| s.place).find(|p| plan.sources.locate(*p) == place))?;
+    let source = plan.sources.file(spot)?;
+    let (line, col) = source.line_col(spot.start as usize);
+    let len = plan.sources.text(spot).lines().next().unwrap_or("").chars().count();
+    Some(Excerpt { path: source.path.clone(), line, col, text: source.line(line).to_owned(), len })
+}
+
+fn spool_path(run: &Path, which: Which<'_>, stream: &str) -> PathBuf {
+    let name = if which.attempt <= 1 { stream.to_owned() } else { format!("{}.{stream}", which.attempt) };
+    run.join("steps").join(store::step_folder(which.rank, which.name)).join(name)
+}
+
+/// The end of a file, and whether that is all of it.
+fn end_of(path: &Path, most: u64) -> Option<(Vec<u8>, bool)> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    if size == 0 {
+        return None;
+    }
+    file.seek(SeekFrom::Start(size.saturating_sub(most))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some((bytes, size <= most))
+}
+
+fn tail(run: &Path, workspace: &Path, which: Which<'_>, stream: &str) -> Option<Tail> {
+    let path = spool_path(run, which, stream);
+    let (bytes, whole) = end_of(&path, TAIL_BYTES)?;
+    Some(Tail {
+        total_lines: whole.then(|| report::tail::count_lines(&bytes)),
+        lines: report::tail::last_lines(&bytes, whole, TAIL_LINES),
+        path: path.strip_prefix(workspace).unwrap_or(&path).display().to_string(),
+    })
+}
+
+fn glance(run: &Path, which: Which<'_>) -> Option<Vec<u8>> {
+    let newest = ["stdout", "stderr"].into_iter().map(|stream| spool_path(run, which, stream));
+    let newest = newest.filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path))).max()?;
+    report::tail::last_line(&end_of(&newest.1, 1024)?.0)
+}
+
+fn about(plan: &Plan, name: &str) -> Option<About> {
+    let step = plan.step(plan.find(name)?);
+    Some(About {
+        action: action_lines(step).into_iter().next().unwrap_or_default().trim_start_matches("$ ").to_owned(),
+        cwd: (step.cwd.src != ".").then(|| step.cwd.src.clone()),
+        tries: step.retry.limit + 1,
+    })
+}
+
+/// The longest tail of a step that is not over.
+fn remaining(summary: &Summary, tails: &[Duration]) -> Option<Duration> {
+    let open = (0..tails.len()).map(StepId::at).filter(|id| summary.row(*id).is_some_and(|row| row.result().is_none()));
+    open.map(|id| tails[id.index()]).max()
+}

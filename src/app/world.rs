@@ -1,0 +1,135 @@
+//! The real world as values: environment, clock, ports, secrets, actions, storage over a run's folder.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::act::{self, Act};
+use crate::action::ActionKind;
+use crate::engine::{Keeper, World};
+use crate::identity::ActionForm;
+use crate::mask::Mask;
+use crate::plan::{Plan, SecretSource};
+use crate::record::preimage;
+use crate::record::store::{RunDir, Store};
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Random bytes from the system.
+pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    use std::io::Read as _;
+    let mut bytes = [0; N];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The world of one run.
+///
+/// # Errors
+/// When no port is free, a secret can't be read or an action can't be set up.
+pub(super) fn world(plan: &Plan) -> io::Result<World> {
+    let env: BTreeMap<String, OsString> =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    let secrets = secrets(plan)?;
+    let mask = (!secrets.is_empty()).then(|| {
+        let bytes: Vec<(String, Vec<u8>)> =
+            secrets.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+        Arc::new(Mask::new(&bytes))
+    });
+    Ok(World {
+        env,
+        now: Arc::new(now),
+        start: Instant::now(),
+        secrets,
+        mask,
+        ports: free_ports(&plan.ports)?,
+        acts: acts(),
+        sweep: Box::new(act::contain::sweep_all),
+    })
+}
+
+fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
+    let http: Arc<dyn Act> = Arc::new(act::http::Http::default());
+    let mut acts: BTreeMap<ActionKind, Box<dyn Act>> = BTreeMap::new();
+    acts.insert(ActionKind::Run, Box::new(act::run::Run));
+    acts.insert(ActionKind::Service, Box::new(act::service::Service::new(http)));
+    acts.insert(ActionKind::Http, Box::new(act::http::Http::default()));
+    acts.insert(ActionKind::Render, Box::new(act::render::Render));
+    acts.insert(ActionKind::File, Box::new(act::file::File));
+    acts.insert(ActionKind::Value, Box::new(act::value::Value));
+    acts.insert(ActionKind::Report, Box::new(act::report::Report));
+    acts
+}
+
+/// Values of the declared secrets that are there; the loader has refused those that are needed and are not.
+fn secrets(plan: &Plan) -> io::Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for secret in &plan.secrets {
+        let value = match &secret.source {
+            SecretSource::Env { name, random: made } => match std::env::var(name) {
+                Ok(value) => Some(value),
+                Err(_) if *made => Some(random_text()?),
+                Err(_) => None,
+            },
+            SecretSource::File(path) => {
+                let text = std::fs::read_to_string(plan.workspace.join(path));
+                text.ok().map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
+            }
+        };
+        if let Some(value) = value {
+            values.insert(secret.name.clone(), value);
+        }
+    }
+    Ok(values)
+}
+
+/// 256 random bits in hex.
+fn random_text() -> io::Result<String> {
+    use std::fmt::Write as _;
+    let bytes: [u8; 32] = random()?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// A free loopback port for each name. All are bound at once, so that they differ, and then given back: a service of
+/// the plan binds its own. Somebody else may take one in between; then that service says so.
+fn free_ports(names: &[String]) -> io::Result<BTreeMap<String, u16>> {
+    let mut bound = Vec::new();
+    for name in names {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = listener.local_addr()?.port();
+        bound.push((name.clone(), port, listener));
+    }
+    Ok(bound.into_iter().map(|(name, port, _)| (name, port)).collect())
+}
+
+/// Storage over a run's folder and the store.
+pub(super) struct Kept {
+    pub(super) store: Rc<Store>,
+    pub(super) run: Rc<RunDir>,
+}
+
+impl Keeper for Kept {
+    fn spool(&self, rank: u32, name: &str) -> io::Result<PathBuf> {
+        self.run.step_dir(rank, name).map_err(io::Error::other)
+    }
+
+    fn archive(&self, file: &Path) -> io::Result<()> {
+        self.store.archive(file, None).map(|_| ()).map_err(io::Error::other)
+    }
+
+    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+        preimage::action_digest(form).map_err(io::Error::other)
+    }
+}
