@@ -80,6 +80,8 @@ pub struct StepHead {
     pub weight_permille: u32,
     /// In `[finally]`.
     pub finally: bool,
+    /// What a failure of this step does to the rest: `independent`, `stop` or `continue`.
+    pub on_failure: String,
     /// Reads a volatile output of another step, so it is volatile itself.
     pub volatile: bool,
     /// `path:line:col` of its header in the plan.

@@ -235,7 +235,22 @@ pub enum Value {
     /// Values under names (`header`, `file`, `test`).
     Map(BTreeMap<String, Value>),
     /// A JSON document, looked into by RFC 9535 paths (`json."$.a"`).
-    Json(serde_json::Value),
+    /// Stored as a string that holds its text, because its numbers need not be whole.
+    Json(#[serde(with = "json_text")] serde_json::Value),
+}
+
+/// A JSON document as a string.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &serde_json::Value, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Value, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Value {

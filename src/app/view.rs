@@ -398,6 +398,6 @@ fn about(plan: &Plan, name: &str) -> Option<About> {
 
 /// The longest tail of a step that is not over.
 fn remaining(summary: &Summary, tails: &[Duration]) -> Option<Duration> {
-    let open = (0..tails.len()).map(StepId::at).filter(|id| summary.row(*id).is_some_and(|row| row.result().is_none()));
+    let open = (0..tails.len()).map(StepId::at).filter(|id| summary.row(*id).is_some_and(|row| row.result.is_none()));
     open.map(|id| tails[id.index()]).max()
 }

@@ -1,0 +1,224 @@
+//! `index.jsonl`: one line a finished run, a cache that can be rebuilt. Remembers how long steps took; decides nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical;
+use super::read;
+use super::store::{RECORD_FILE, Store, StoreError, io_error};
+use crate::digest::sha256_hex;
+use crate::event::{Event, EventKind};
+use crate::ids::StepId;
+use crate::outcome::{StepResult, Verdict};
+
+const FILE_NAME: &str = "index.jsonl";
+
+/// How much of the index is read, from its end: enough for the latest runs of any plan, and bounded.
+const TAIL: u64 = 8 << 20;
+
+/// A finished run in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexLine {
+    /// Run id.
+    pub run: String,
+    /// Wall clock when it began, milliseconds since 1970.
+    pub at: i64,
+    /// How long it took, in nanoseconds.
+    pub duration_ns: u64,
+    /// Plan name.
+    pub plan: String,
+    /// Digest of the expanded plan.
+    pub norm_sha256: String,
+    /// Its decision.
+    pub verdict: Verdict,
+    /// Its risk.
+    pub risk: u32,
+    /// Record id.
+    pub record: String,
+    /// Nanoseconds that each step took that succeeded, by name.
+    pub durations: BTreeMap<String, u64>,
+}
+
+impl IndexLine {
+    /// The line of a run; `None` unless its events have an opening and a final decision.
+    #[must_use]
+    pub fn of(run: &str, events: &[Event], record: &str) -> Option<Self> {
+        let first = events.first()?;
+        let EventKind::Open { plan, steps, .. } = &first.kind else { return None };
+        let decision = events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::Decision { decision, last: true } => Some(decision),
+            _ => None,
+        })?;
+        let names: BTreeMap<StepId, &str> = steps.iter().map(|head| (head.step, head.name.as_str())).collect();
+        let durations = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Commit { step, result } => Some(((*names.get(step)?).to_owned(), took(result)?)),
+            _ => None,
+        });
+        Some(Self {
+            run: run.to_owned(),
+            at: first.at,
+            duration_ns: events.last().map_or(0, |event| event.mono),
+            plan: plan.name.clone(),
+            norm_sha256: plan.norm_sha256.clone(),
+            verdict: decision.verdict,
+            risk: decision.risk,
+            record: record.to_owned(),
+            durations: durations.collect(),
+        })
+    }
+}
+
+/// Time of all attempts of a step that ran and succeeded.
+fn took(result: &StepResult) -> Option<u64> {
+    if !result.state.is_success() || result.attempts.is_empty() {
+        return None;
+    }
+    Some(result.attempts.iter().fold(0, |sum: u64, attempt| sum.saturating_add(attempt.duration_ns)))
+}
+
+impl Store {
+    /// Adds a finished run to the index. The caller holds the workspace (see [`Store::open`]).
+    ///
+    /// # Errors
+    /// When the index cannot be written. The run itself is safe all the same.
+    pub fn remember(&self, line: &IndexLine) -> Result<(), StoreError> {
+        let path = self.root().join(FILE_NAME);
+        let error = io_error("write", &path);
+        let bytes = canonical::to_line(line).map_err(|e| error(io::Error::other(e)))?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(&error)?;
+        file.write_all(&bytes).map_err(&error)
+    }
+
+    /// Finished runs, oldest first: as far back as the end of the index reaches. Lines that cannot be read are left
+    /// out: it is a cache.
+    #[must_use]
+    pub fn index(&self) -> Vec<IndexLine> {
+        let tail = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(self.root().join(FILE_NAME))?;
+            let start = file.metadata()?.len().saturating_sub(TAIL);
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.take(TAIL).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = tail().unwrap_or_default();
+        bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// How long each step of the plan may take, from its latest runs: every run weighs as much as all before it.
+    #[must_use]
+    pub fn durations(&self, plan_name: &str) -> BTreeMap<String, Duration> {
+        let mut smoothed: BTreeMap<String, u64> = BTreeMap::new();
+        for line in self.index().into_iter().filter(|line| line.plan == plan_name) {
+            for (step, latest) in line.durations {
+                smoothed.entry(step).and_modify(|known| *known = known.midpoint(latest)).or_insert(latest);
+            }
+        }
+        smoothed.into_iter().map(|(step, nanos)| (step, Duration::from_nanos(nanos))).collect()
+    }
+
+    /// Makes the index anew from the runs that have a record. Runs that cannot be read are left out.
+    ///
+    /// # Errors
+    /// When the runs cannot be listed or the index cannot be replaced.
+    pub fn rebuild_index(&self) -> Result<Vec<IndexLine>, StoreError> {
+        let path = self.root().join(FILE_NAME);
+        let error = io_error("write", &path);
+        let mut lines = Vec::new();
+        let mut file = tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?;
+        for run in self.runs()? {
+            let folder = self.run_path(&run);
+            let Ok(record) = fs::read(folder.join(RECORD_FILE)) else { continue };
+            let Ok(journal) = read::recover_file(&folder) else { continue };
+            let Some(line) = IndexLine::of(&run, &journal.events, &sha256_hex(&record)) else { continue };
+            let bytes = canonical::to_line(&line).map_err(|e| error(io::Error::other(e)))?;
+            file.write_all(&bytes).map_err(&error)?;
+            lines.push(line);
+        }
+        file.persist(&path).map_err(|e| error(e.error))?;
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::{Durability, Journal};
+    use super::super::sample::{commit, passed, ran, small_run};
+    use super::*;
+    use crate::event::Sink;
+    use crate::outcome::{Cause, State};
+
+    fn line(run: &str, plan: &str, durations: &[(&str, u64)]) -> IndexLine {
+        IndexLine {
+            run: run.into(),
+            at: 1,
+            duration_ns: 2,
+            plan: plan.into(),
+            norm_sha256: "0".repeat(64),
+            verdict: Verdict::Go,
+            risk: 0,
+            record: "1".repeat(64),
+            durations: durations.iter().map(|(name, nanos)| ((*name).to_owned(), *nanos)).collect(),
+        }
+    }
+
+    #[test]
+    fn durations_lean_to_the_latest_run_of_the_plan() {
+        let workspace = tempfile::tempdir().unwrap();
+        let store = Store::open(workspace.path(), false).unwrap();
+        assert!(store.durations("p").is_empty());
+        store.remember(&line("r1", "p", &[("a", 100), ("gone", 7)])).unwrap();
+        store.remember(&line("r2", "other", &[("a", 9_999)])).unwrap();
+        store.remember(&line("r3", "p", &[("a", 200)])).unwrap();
+        store.remember(&line("r4", "p", &[("a", 50), ("new", 3)])).unwrap();
+        let nanos = |n| Duration::from_nanos(n);
+        let right = [("a".to_owned(), nanos(100)), ("gone".to_owned(), nanos(7)), ("new".to_owned(), nanos(3))];
+        assert_eq!(store.durations("p"), BTreeMap::from(right));
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_left_out() {
+        let workspace = tempfile::tempdir().unwrap();
+        let store = Store::open(workspace.path(), false).unwrap();
+        fs::write(store.root().join(FILE_NAME), b"rubbish\n{}\n\xff\n").unwrap();
+        store.remember(&line("r1", "p", &[])).unwrap();
+        assert_eq!(store.index(), [line("r1", "p", &[])]);
+    }
+
+    #[test]
+    fn only_steps_that_ran_and_succeeded_are_remembered() {
+        let mut events = small_run();
+        let once = IndexLine::of("r", &events, "x").unwrap();
+        assert_eq!(once.durations, BTreeMap::from([("a".to_owned(), 987_654_321)]));
+        events[2] = commit(0, ran(State::Fail, Some(Cause::Criteria)));
+        assert!(IndexLine::of("r", &events, "x").unwrap().durations.is_empty());
+        events.truncate(3);
+        assert_eq!(IndexLine::of("r", &events, "x"), None);
+        assert!(took(&passed()).is_some());
+    }
+
+    #[test]
+    fn the_index_is_rebuilt_from_the_runs() {
+        let workspace = tempfile::tempdir().unwrap();
+        let store = Store::open(workspace.path(), false).unwrap();
+        for id in ["r1", "r2", "r3"] {
+            let run = store.begin(id, 1, "now").unwrap();
+            let mut journal = Journal::create(run.path(), Durability::None, None).unwrap();
+            small_run().iter().for_each(|event| journal.event(event).unwrap());
+            if id != "r2" {
+                let record = run.write_record(b"{}\n").unwrap();
+                store.remember(&IndexLine::of(id, &small_run(), &record).unwrap()).unwrap();
+            }
+        }
+        let before = store.index();
+        assert_eq!(before.iter().map(|line| line.run.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
+        fs::remove_file(store.root().join(FILE_NAME)).unwrap();
+        assert_eq!(store.rebuild_index().unwrap(), before);
+        assert_eq!(store.index(), before);
+    }
+}

@@ -1,0 +1,549 @@
+//! Writes the journal: one event, one chained canonical line, one `write(2)`. Knows no record and never reads back.
+
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::canonical;
+use super::format::JOURNAL;
+use crate::digest::sha256_hex;
+use crate::event::{Event, EventKind, Sink};
+use crate::facts::{Facts, Value};
+use crate::outcome::{AttemptResult, CriterionResult};
+
+/// Name of the journal in the folder of its run.
+pub const FILE_NAME: &str = "journal.jsonl";
+
+/// `prev` of the first line.
+pub(super) const NO_LINE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Longest observed text kept in a line, in bytes. The whole output stays in the spool.
+pub const MAX_TEXT: usize = 64 * 1024;
+
+/// Deepest nesting of an observed value, so that every line can be read back.
+const MAX_DEPTH: usize = 40;
+
+/// Deepest nesting of a JSON document among the facts; the reader's own limit is 128.
+const MAX_JSON_DEPTH: usize = 120;
+
+/// Replaces secrets in a text.
+pub type MaskFn = Arc<dyn Fn(&str) -> String>;
+
+/// What a power failure may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was committed: `fdatasync` at open, at each commit and at close.
+    #[default]
+    Full,
+    /// Whatever the system had not written yet. A killed engine still loses nothing.
+    None,
+}
+
+/// Where lines go: a file, or a fake that fails on purpose.
+pub trait Medium: Write {
+    /// Returns when everything written is on the disk.
+    ///
+    /// # Errors
+    /// When that cannot be known; then nothing may be taken for stored.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// The journal of a running run. After the first error it takes no event any more.
+pub struct Journal<M = File> {
+    medium: M,
+    name: String,
+    durability: Durability,
+    mask: Option<MaskFn>,
+    lines: u64,
+    prev: String,
+    state: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing written yet.
+    New,
+    Open,
+    Closed,
+    /// A write or a sync went wrong: what the file holds is unknown.
+    Failed,
+}
+
+impl Journal<File> {
+    /// Creates `journal.jsonl` in `run_dir`, which has none yet. `mask` is the second wall against secrets: the engine
+    /// masks what it emits, this masks every text of the line again.
+    ///
+    /// # Errors
+    /// When it exists already or cannot be created; the message names the path.
+    pub fn create(run_dir: &Path, durability: Durability, mask: Option<MaskFn>) -> io::Result<Self> {
+        let path = run_dir.join(FILE_NAME);
+        let name = path.display().to_string();
+        let name_it = |e: io::Error| io::Error::new(e.kind(), format!("cannot create `{name}`: {e}"));
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(name_it)?;
+        if durability == Durability::Full {
+            File::open(run_dir).and_then(|folder| folder.sync_all()).map_err(name_it)?;
+        }
+        Ok(Self::over(file, name, durability, mask))
+    }
+}
+
+impl<M: Medium> Journal<M> {
+    /// A journal over any medium; `name` is for messages.
+    pub fn over(medium: M, name: impl Into<String>, durability: Durability, mask: Option<MaskFn>) -> Self {
+        let prev = NO_LINE.to_owned();
+        Self { medium, name: name.into(), durability, mask, lines: 0, prev, state: Phase::New }
+    }
+
+    /// The medium.
+    pub fn into_medium(self) -> M {
+        self.medium
+    }
+
+    fn append(&mut self, event: &Event) -> io::Result<()> {
+        match (self.state, &event.kind) {
+            (Phase::Failed, _) => return Err(io::Error::other("it failed before and is not tried again")),
+            (Phase::Closed, _) => return Err(io::Error::other("it is closed")),
+            (Phase::New, EventKind::Open { .. }) => {}
+            (Phase::New, _) => return Err(io::Error::other("its first event has to be `open`")),
+            (Phase::Open, EventKind::Open { .. }) => return Err(io::Error::other("it is open already")),
+            (Phase::Open, _) => {}
+        }
+        self.state = Phase::Failed;
+        let line = self.line(event)?;
+        self.write_once(&line)?;
+        let durable = matches!(event.kind, EventKind::Open { .. } | EventKind::Commit { .. } | EventKind::Close { .. });
+        if durable && self.durability == Durability::Full {
+            self.medium.sync()?;
+        }
+        self.prev = sha256_hex(&line);
+        self.lines += 1;
+        self.state = if matches!(event.kind, EventKind::Close { .. }) { Phase::Closed } else { Phase::Open };
+        Ok(())
+    }
+
+    fn write_once(&mut self, line: &[u8]) -> io::Result<()> {
+        loop {
+            match self.medium.write(line) {
+                Ok(n) if n == line.len() => return Ok(()),
+                Ok(n) => {
+                    let why = format!("only {n} of {} bytes were written", line.len());
+                    return Err(io::Error::new(io::ErrorKind::WriteZero, why));
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn line(&self, event: &Event) -> io::Result<Vec<u8>> {
+        let (event, cut) = bounded(event, self.mask.as_ref());
+        let mut members = match serde_json::to_value(&*event).map_err(io::Error::other)? {
+            Json::Object(members) => members,
+            other => return Err(io::Error::other(format!("an event is no object but `{other}`"))),
+        };
+        if let Some(mask) = &self.mask {
+            mask_members(&mut members, mask);
+        }
+        if matches!(event.kind, EventKind::Open { .. }) {
+            members.insert("schema".into(), JOURNAL.to_string().into());
+        }
+        if cut > 0 {
+            members.insert("cut".into(), cut.into());
+        }
+        members.insert("n".into(), self.lines.into());
+        members.insert("prev".into(), self.prev.clone().into());
+        let sum = sum(&members).map_err(io::Error::other)?;
+        members.insert("sum".into(), sum.into());
+        canonical::to_line(&Json::Object(members)).map_err(io::Error::other)
+    }
+}
+
+impl<M: Medium> Sink for Journal<M> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.append(event).map_err(|e| io::Error::new(e.kind(), format!("cannot write `{}`: {e}", self.name)))
+    }
+}
+
+/// The check sum of a line's members without `sum`.
+pub(super) fn sum(members: &Map<String, Json>) -> Result<String, canonical::CanonicalError> {
+    let mut digest = sha256_hex(&canonical::to_bytes(members)?);
+    digest.truncate(16);
+    Ok(digest)
+}
+
+/// How many bytes the journal left out of this value, if it was shortened (a text keeps its first [`MAX_TEXT`] bytes
+/// and ends in a line `{"cut":N}`; a document is replaced by `{"cut":N}`). Only to be asked about lines that have `cut`.
+#[must_use]
+pub fn cut_of(value: &Value) -> Option<u64> {
+    let marker = |text: &str| serde_json::from_str::<Json>(text).ok().as_ref().and_then(marker_bytes);
+    match value {
+        Value::Text(text) => marker(text.rsplit('\n').next()?),
+        Value::Json(document) => marker_bytes(document),
+        _ => None,
+    }
+}
+
+fn marker_bytes(document: &Json) -> Option<u64> {
+    let members = document.as_object().filter(|members| members.len() == 1)?;
+    members.get("cut")?.as_u64()
+}
+
+/// The event with its observed texts shortened to [`MAX_TEXT`], and how many bytes that left out. What a record is made
+/// of (criteria, values, causes, digests) is never shortened.
+fn bounded<'a>(event: &'a Event, mask: Option<&MaskFn>) -> (Cow<'a, Event>, u64) {
+    let mut event = Cow::Borrowed(event);
+    let mut bound = Bound { mask, cut: 0 };
+    match &event.kind {
+        EventKind::Sample { .. } | EventKind::Attempt { .. } | EventKind::Commit { .. } | EventKind::Warn { .. } => {}
+        _ => return (event, 0),
+    }
+    match &mut event.to_mut().kind {
+        EventKind::Sample { criteria, facts, detail, .. } => {
+            bound.criteria(criteria);
+            bound.facts(facts);
+            bound.optional(detail.as_mut());
+        }
+        EventKind::Attempt { result, .. } => bound.attempt(result),
+        EventKind::Commit { result, .. } => {
+            bound.optional(result.detail.as_mut());
+            result.attempts.iter_mut().for_each(|attempt| bound.attempt(attempt));
+        }
+        EventKind::Warn { text, .. } => bound.text(text),
+        _ => {}
+    }
+    (event, bound.cut)
+}
+
+struct Bound<'a> {
+    mask: Option<&'a MaskFn>,
+    cut: u64,
+}
+
+impl Bound<'_> {
+    fn attempt(&mut self, attempt: &mut AttemptResult) {
+        self.optional(attempt.detail.as_mut());
+        self.criteria(&mut attempt.criteria);
+        self.facts(&mut attempt.facts);
+        attempt.notes.iter_mut().for_each(|note| self.text(&mut note.text));
+    }
+
+    fn criteria(&mut self, criteria: &mut [CriterionResult]) {
+        for criterion in criteria {
+            self.text(&mut criterion.actual);
+            self.optional(criterion.margin.as_mut());
+            self.optional(criterion.note.as_mut());
+        }
+    }
+
+    fn facts(&mut self, facts: &mut Facts) {
+        facts.values.values_mut().for_each(|value| self.value(value, 0));
+    }
+
+    fn value(&mut self, value: &mut Value, depth: usize) {
+        match value {
+            Value::List(_) | Value::Map(_) if depth >= MAX_DEPTH => {
+                let size = serde_json::to_vec(value).map_or(0, |bytes| bytes.len());
+                *value = Value::Text(self.marker(size));
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.value(item, depth + 1)),
+            Value::Map(members) => members.values_mut().for_each(|member| self.value(member, depth + 1)),
+            Value::Text(text) => self.text(text),
+            Value::Json(document) => self.document(document),
+            Value::Null | Value::Bool(_) | Value::Num(..) => {}
+        }
+    }
+
+    fn document(&mut self, document: &mut Json) {
+        let size = if deeper_than(document, MAX_JSON_DEPTH) { None } else { Some(document.to_string().len()) };
+        if size.is_none_or(|size| size > MAX_TEXT) {
+            let size = size.unwrap_or(0);
+            self.cut += (size as u64).max(1);
+            *document = serde_json::json!({ "cut": size });
+        }
+    }
+
+    fn optional(&mut self, text: Option<&mut String>) {
+        if let Some(text) = text {
+            self.text(text);
+        }
+    }
+
+    fn text(&mut self, text: &mut String) {
+        if text.len() <= MAX_TEXT {
+            return;
+        }
+        // A secret that the cut would split could not be found any more.
+        if let Some(mask) = self.mask {
+            *text = mask(text);
+        }
+        let mut keep = text.len().min(MAX_TEXT);
+        while !text.is_char_boundary(keep) {
+            keep -= 1;
+        }
+        let marker = self.marker(text.len() - keep);
+        text.truncate(keep);
+        text.push('\n');
+        text.push_str(&marker);
+    }
+
+    fn marker(&mut self, bytes: usize) -> String {
+        self.cut += (bytes as u64).max(1);
+        format!("{{\"cut\":{bytes}}}")
+    }
+}
+
+fn deeper_than(document: &Json, limit: usize) -> bool {
+    match document {
+        Json::Array(items) => limit == 0 || items.iter().any(|item| deeper_than(item, limit - 1)),
+        Json::Object(members) => limit == 0 || members.values().any(|member| deeper_than(member, limit - 1)),
+        _ => false,
+    }
+}
+
+/// Members whose strings are words or digests of ours: a secret that happens to equal one must not break the line.
+const WORDS: [&str; 19] = [
+    "action",
+    "bool",
+    "class",
+    "code",
+    "decided",
+    "kind",
+    "norm_sha256",
+    "num",
+    "on_failure",
+    "prev",
+    "record",
+    "schema",
+    "severity",
+    "sha256",
+    "state",
+    "sum",
+    "t",
+    "tier",
+    "verdict",
+];
+
+/// Members whose own members have names that the plan chose, so that no word of ours stands in them.
+const CHOSEN: [&str; 4] = ["env_set", "map", "values", "vars"];
+
+fn mask_members(members: &mut Map<String, Json>, mask: &MaskFn) {
+    for (name, member) in members.iter_mut() {
+        match member {
+            Json::Object(chosen) if CHOSEN.contains(&name.as_str()) => {
+                chosen.values_mut().for_each(|value| mask_value(value, mask));
+            }
+            Json::String(text) if name == "json" => *text = masked_document(text, mask),
+            Json::String(_) if WORDS.contains(&name.as_str()) => {}
+            Json::Array(_) if name == "num" => {}
+            other => mask_value(other, mask),
+        }
+    }
+}
+
+fn mask_value(value: &mut Json, mask: &MaskFn) {
+    match value {
+        Json::String(text) => *text = mask(text),
+        Json::Array(items) => items.iter_mut().for_each(|item| mask_value(item, mask)),
+        Json::Object(members) => mask_members(members, mask),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+/// A JSON document stays one: where masking its text breaks it (a secret number), it becomes one string.
+fn masked_document(text: &str, mask: &MaskFn) -> String {
+    let masked = mask(text);
+    if masked == text || serde_json::from_str::<Json>(&masked).is_ok() {
+        masked
+    } else {
+        Json::String(masked).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::recover;
+    use super::super::sample::{commit, event, head, open, passed, small_run};
+    use super::*;
+    use crate::ids::StepId;
+
+    /// A medium that takes `room` bytes and fails at the n-th sync; counts what is asked of it.
+    struct Fake {
+        bytes: Vec<u8>,
+        writes: usize,
+        syncs: usize,
+        interrupts: usize,
+        room: usize,
+        full: io::ErrorKind,
+        bad_sync: Option<usize>,
+    }
+
+    impl Fake {
+        fn new() -> Self {
+            let full = io::ErrorKind::StorageFull;
+            Self { bytes: Vec::new(), writes: 0, syncs: 0, interrupts: 0, room: usize::MAX, full, bad_sync: None }
+        }
+    }
+
+    impl Write for Fake {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            if self.interrupts > 0 {
+                self.interrupts -= 1;
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let n = buf.len().min(self.room - self.bytes.len().min(self.room));
+            if n == 0 {
+                return Err(self.full.into());
+            }
+            self.bytes.extend_from_slice(&buf[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Medium for Fake {
+        fn sync(&mut self) -> io::Result<()> {
+            self.syncs += 1;
+            if self.bad_sync == Some(self.syncs) { Err(io::Error::other("I/O error")) } else { Ok(()) }
+        }
+    }
+
+    fn journal(fake: Fake) -> Journal<Fake> {
+        Journal::over(fake, "j", Durability::Full, None)
+    }
+
+    fn written(events: &[Event], mask: Option<MaskFn>) -> Vec<u8> {
+        let mut journal = Journal::over(Fake::new(), "j", Durability::None, mask);
+        events.iter().for_each(|event| journal.event(event).unwrap());
+        journal.into_medium().bytes
+    }
+
+    #[test]
+    fn one_line_a_write_and_a_sync_where_promised() {
+        let mut journal = journal(Fake { interrupts: 2, ..Fake::new() });
+        small_run().iter().for_each(|event| journal.event(event).unwrap());
+        let fake = journal.into_medium();
+        assert_eq!((fake.writes, fake.syncs), (small_run().len() + 2, 3));
+        let lines: Vec<&[u8]> = fake.bytes.split_inclusive(|&b| b == b'\n').collect();
+        assert_eq!(lines.len(), small_run().len());
+        for pair in lines.windows(2) {
+            let next: Json = serde_json::from_slice(pair[1]).unwrap();
+            assert_eq!(next["prev"], sha256_hex(pair[0]));
+        }
+        assert_eq!(recover(&fake.bytes).unwrap().events, small_run());
+    }
+
+    #[test]
+    fn a_short_write_at_any_byte_is_an_error_and_the_last() {
+        let whole = written(&small_run(), None);
+        for room in 0..whole.len() {
+            let mut journal = journal(Fake { room, ..Fake::new() });
+            let errors: Vec<bool> = small_run().iter().map(|event| journal.event(event).is_err()).collect();
+            let first = errors.iter().position(|&e| e);
+            assert!(first.is_some_and(|first| errors[first..].iter().all(|&e| e)), "room for {room} bytes");
+            let fake = journal.into_medium();
+            assert_eq!(fake.bytes, whole[..room]);
+            assert_eq!(fake.writes, first.unwrap() + 1, "nothing is tried again");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_file_and_keep_their_kind() {
+        let mut journal = journal(Fake { room: 0, ..Fake::new() });
+        let error = journal.event(&small_run()[0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().starts_with("cannot write `j`: "), "{error}");
+    }
+
+    #[test]
+    fn a_failed_sync_is_final() {
+        let mut journal = journal(Fake { bad_sync: Some(2), ..Fake::new() });
+        let results: Vec<bool> = small_run().iter().map(|event| journal.event(event).is_ok()).collect();
+        assert_eq!(results, [true, true, false, false, false]);
+        assert_eq!(journal.into_medium().syncs, 2);
+    }
+
+    #[test]
+    fn open_comes_first_and_nothing_after_close() {
+        let start = event(EventKind::Start { step: StepId(0), attempt: 1 });
+        assert!(journal(Fake::new()).event(&start).is_err());
+        let mut journal = journal(Fake::new());
+        small_run().iter().for_each(|event| journal.event(event).unwrap());
+        assert!(journal.event(&start).is_err());
+    }
+
+    #[test]
+    fn long_observed_texts_are_cut_and_say_so() {
+        let mut result = passed();
+        let facts = &mut result.attempts[0].facts;
+        facts.set("stdout", Value::text("\u{e9}".repeat(MAX_TEXT)));
+        facts.set("json", Value::Json(serde_json::json!(["x".repeat(MAX_TEXT)])));
+        let mut deep = Value::int(1);
+        let mut tree = serde_json::json!(1);
+        for _ in 0..500 {
+            deep = Value::List(vec![deep]);
+            tree = serde_json::json!([tree]);
+        }
+        facts.set("deep", deep);
+        facts.set("tree", Value::Json(tree));
+        result.action_preimage = Some("p".repeat(2 * MAX_TEXT));
+        result.values.insert("long".into(), "v".repeat(2 * MAX_TEXT));
+        let found = recover(&written(&[open(vec![head(0, "a")]), commit(0, result.clone())], None)).unwrap();
+        let EventKind::Commit { result: kept, .. } = &found.events[1].kind else { panic!("no commit") };
+        let (facts, bytes) = (&kept.attempts[0].facts.values, u64::try_from(MAX_TEXT).unwrap());
+        assert_eq!(cut_of(&facts["stdout"]), Some(bytes));
+        assert_eq!(cut_of(&facts["json"]), Some(bytes + 4));
+        assert_eq!(cut_of(&facts["tree"]), Some(0));
+        assert_eq!(cut_of(&facts["percent(lines)"]), None);
+        assert!(found.cut > 2 * bytes);
+        assert_eq!((&kept.values, &kept.action_preimage), (&result.values, &result.action_preimage));
+    }
+
+    #[test]
+    fn the_mask_reaches_every_text_and_leaves_a_readable_line() {
+        let secret = "s3cr3t-12345678";
+        let mut result = passed();
+        result.detail = Some(format!("<{secret}>"));
+        result.values.insert("code".into(), secret.into());
+        let facts = &mut result.attempts[0].facts;
+        facts.set("list", Value::List(vec![Value::text(secret)]));
+        facts.set("json", Value::Json(serde_json::json!({ "k": secret, "pin": 12_345_678 })));
+        facts.set("long", Value::text(format!("{}{secret}", "x".repeat(MAX_TEXT - 3))));
+        let mask: MaskFn = Arc::new(move |text| text.replace(secret, "***").replace("12345678", "***"));
+        let bytes = written(&[open(vec![head(0, "a")]), commit(0, result)], Some(mask));
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(!text.contains("s3c") && !text.contains("12345678"));
+        assert_eq!(recover(&bytes).unwrap().events.len(), 2);
+        // A secret that equals a word of ours breaks nothing.
+        let mask: MaskFn =
+            Arc::new(|text| text.replace("percent", "***").replace("commit", "***").replace("pass", "***"));
+        assert_eq!(recover(&written(&small_run(), Some(mask))).unwrap().events.len(), small_run().len());
+    }
+
+    #[test]
+    fn the_file_is_new_private_and_complete() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(folder.path(), Durability::Full, None).unwrap();
+        small_run().iter().for_each(|event| journal.event(event).unwrap());
+        let path = folder.path().join(FILE_NAME);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(&path).unwrap(), written(&small_run(), None));
+        let error = Journal::create(folder.path(), Durability::Full, None).err().unwrap();
+        assert!(error.to_string().contains("journal.jsonl"), "{error}");
+    }
+}

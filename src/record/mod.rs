@@ -1,0 +1,21 @@
+//! The run log: append-only journal, the record projected from it, and the store they live in. Judges and shows nothing.
+//!
+//! A live run: [`store::Store::open`] → [`store::Store::begin`] → [`journal::Journal::create`] takes every event →
+//! [`read::recover_file`] reads the journal back → [`project::project`] → the decision →
+//! [`project::Record::finish`] → [`store::RunDir::write_record`]. The record is made from what the journal holds, not
+//! from what the engine remembers, so `verify` does nothing else later.
+
+pub mod canonical;
+pub mod format;
+pub mod index;
+pub mod journal;
+mod portable;
+pub mod preimage;
+pub mod project;
+pub mod read;
+pub mod store;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod schemas;

@@ -1,0 +1,81 @@
+//! Takes this machine's workspace path out of texts. Knows no file system and no format.
+
+use serde_json::Value;
+
+/// What stands in place of the absolute path of the workspace.
+const PLACEHOLDER: &str = "{{ plan.workspace }}";
+
+/// Replaces `workspace` (absolute) in every string below `value`, wherever it stands as a whole path.
+pub(super) fn without_workspace(value: &mut Value, workspace: &str) {
+    let workspace = workspace.trim_end_matches('/');
+    if workspace.len() < 2 {
+        return;
+    }
+    walk(value, workspace);
+}
+
+fn walk(value: &mut Value, workspace: &str) {
+    match value {
+        Value::String(text) => {
+            if let Some(changed) = replace(text, workspace) {
+                *text = changed;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, workspace)),
+        Value::Object(members) => members.values_mut().for_each(|member| walk(member, workspace)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// `None` if there is nothing to replace.
+fn replace(text: &str, workspace: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices(workspace) {
+        let end = at + workspace.len();
+        let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let before = text[..at].chars().next_back().is_some_and(|c| inside(c) || c == '/');
+        let after = text[end..].chars().next().is_some_and(inside);
+        if !before && !after && at >= from {
+            out.push_str(&text[from..at]);
+            out.push_str(PLACEHOLDER);
+            from = end;
+        }
+    }
+    (from > 0).then(|| {
+        out.push_str(&text[from..]);
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_whole_path_is_replaced() {
+        let mut value = json!({
+            "a": "/w/x/bin:/w/x", "b": ["/w/xy", "/w/x-1", "/mnt/w/x", "/w/x.old"], "c": "--root=/w/x/", "d": 5, "e": "//w/x",
+        });
+        without_workspace(&mut value, "/w/x/");
+        assert_eq!(
+            value,
+            json!({
+                "a": "{{ plan.workspace }}/bin:{{ plan.workspace }}",
+                "b": ["/w/xy", "/w/x-1", "/mnt/w/x", "/w/x.old"],
+                "c": "--root={{ plan.workspace }}/",
+                "d": 5,
+                "e": "//w/x",
+            })
+        );
+    }
+
+    #[test]
+    fn the_root_as_workspace_changes_nothing() {
+        let mut value = json!("/bin/sh");
+        without_workspace(&mut value, "/");
+        assert_eq!(value, json!("/bin/sh"));
+    }
+}

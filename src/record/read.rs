@@ -1,0 +1,410 @@
+//! Reads journals and records back and trusts no byte of them. Changes no file; never panics on what it reads.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::canonical::{self, CanonicalError};
+use super::format::{FormatError, JournalVersion, RecordSemantics, RecordVersion};
+use super::journal::{self, NO_LINE};
+use super::project::{EndLine, RunLine, StepLine};
+use crate::digest::sha256_hex;
+use crate::event::{Event, EventKind};
+
+/// What a journal still says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// The events of all good lines, in order; a prefix of what was written.
+    pub events: Vec<Event>,
+    /// Length of the good lines in bytes: where a resumed run cuts a torn tail off.
+    pub good_bytes: u64,
+    /// Something incomplete follows the good lines: the engine or the machine died while writing it.
+    pub torn: bool,
+    /// Bytes of observed texts that the writer left out, over all lines.
+    pub cut: u64,
+}
+
+/// Why a log file cannot be used.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The file cannot be read.
+    Io(PathBuf, io::Error),
+    /// A version that this engine does not read.
+    Format(FormatError),
+    /// The bytes are not those that were written.
+    Corrupt {
+        /// Line, from 1.
+        line: u64,
+        /// Byte offset of its first byte.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, e) => write!(f, "cannot read `{}`: {e}", path.display()),
+            Self::Format(e) => write!(f, "{e}; {}", e.help()),
+            Self::Corrupt { line, offset, reason } => {
+                write!(f, "the log is corrupt at line {line} (byte {offset}): {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, e) => Some(e),
+            Self::Format(e) => Some(e),
+            Self::Corrupt { .. } => None,
+        }
+    }
+}
+
+/// [`recover`] of the journal in the folder of a run.
+///
+/// # Errors
+/// As [`recover`], or when the file cannot be read.
+pub fn recover_file(run_dir: &Path) -> Result<Recovered, ReadError> {
+    let path = run_dir.join(journal::FILE_NAME);
+    let bytes = std::fs::read(&path).map_err(|e| ReadError::Io(path, e))?;
+    recover(&bytes)
+}
+
+/// Reads a journal. The good offset goes on only after a line is complete, canonical, sound and chained. A bad tail
+/// with nothing good behind it is torn; anything else that is wrong is corruption.
+///
+/// # Errors
+/// [`ReadError::Corrupt`] when a line is not what was written and sound lines follow it, or when sound lines are
+/// missing, repeated or out of order; [`ReadError::Format`] for another version.
+pub fn recover(bytes: &[u8]) -> Result<Recovered, ReadError> {
+    let mut found = Recovered::default();
+    let mut prev = NO_LINE.to_owned();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let line = first_line(rest);
+        let number = found.events.len() as u64;
+        let members = match sound(line) {
+            Ok(members) => members,
+            Err(reason) => return torn_or_corrupt(found, rest, line.len(), &reason),
+        };
+        let corrupt = |reason: String| ReadError::Corrupt { line: number + 1, offset: found.good_bytes, reason };
+        let event = chained(members, number, &prev, &corrupt)?;
+        found.cut += event.1;
+        found.events.push(event.0);
+        found.good_bytes += line.len() as u64;
+        prev = sha256_hex(line);
+        rest = &rest[line.len()..];
+    }
+    Ok(found)
+}
+
+/// The bytes up to the first line feed, which they include, or all of them.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    bytes.iter().position(|&b| b == b'\n').map_or(bytes, |end| &bytes[..=end])
+}
+
+type Members = serde_json::Map<String, Json>;
+
+/// A line that is whole by itself, wherever it stands.
+fn sound(line: &[u8]) -> Result<Members, Reason> {
+    let mut members = match canonical::check_line(line).map_err(Reason::Canonical)? {
+        Json::Object(members) => members,
+        _ => return Err(Reason::Sum),
+    };
+    // Before the check sum, which another version may not have.
+    if let Some(schema) = members.get("schema").and_then(Json::as_str) {
+        JournalVersion::readable(schema).map_err(Reason::Format)?;
+    }
+    let written = members.shift_remove("sum");
+    let right = journal::sum(&members).map_err(Reason::Canonical)?;
+    if written.as_ref().and_then(Json::as_str) == Some(right.as_str()) { Ok(members) } else { Err(Reason::Sum) }
+}
+
+enum Reason {
+    Canonical(CanonicalError),
+    Format(FormatError),
+    Sum,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Canonical(e) => e.fmt(f),
+            Self::Format(e) => e.fmt(f),
+            Self::Sum => f.write_str("its check sum does not match"),
+        }
+    }
+}
+
+fn torn_or_corrupt(mut found: Recovered, rest: &[u8], bad: usize, reason: &Reason) -> Result<Recovered, ReadError> {
+    if let Reason::Format(e) = reason
+        && found.events.is_empty()
+    {
+        return Err(ReadError::Format(e.clone()));
+    }
+    let mut after = &rest[bad..];
+    while !after.is_empty() {
+        let line = first_line(after);
+        if sound(line).is_ok() {
+            let (line, offset) = (found.events.len() as u64 + 1, found.good_bytes);
+            return Err(ReadError::Corrupt { line, offset, reason: reason.to_string() });
+        }
+        after = &after[line.len()..];
+    }
+    found.torn = true;
+    Ok(found)
+}
+
+fn chained(
+    members: Members,
+    number: u64,
+    prev: &str,
+    corrupt: &dyn Fn(String) -> ReadError,
+) -> Result<(Event, u64), ReadError> {
+    let n = members.get("n").and_then(Json::as_u64);
+    if n != Some(number) || members.get("prev").and_then(Json::as_str) != Some(prev) {
+        let found = n.map_or_else(|| "a line without number".to_owned(), |n| format!("line number {n}"));
+        return Err(corrupt(format!(
+            "lines are missing, repeated or out of order: {found} stands where {number} belongs"
+        )));
+    }
+    let is_open = members.get("t").and_then(Json::as_str) == Some("open");
+    if is_open != (number == 0) || is_open != members.contains_key("schema") {
+        return Err(corrupt("`open` has to be the first line, and only that".to_owned()));
+    }
+    let cut = members.get("cut").and_then(Json::as_u64).unwrap_or(0);
+    match serde_json::from_value(Json::Object(members)) {
+        Ok(event) => Ok((event, cut)),
+        Err(e) => Err(corrupt(format!("not an event: {e}"))),
+    }
+}
+
+/// Whether the journal was closed: its last event.
+#[must_use]
+pub fn is_closed(events: &[Event]) -> bool {
+    matches!(events.last().map(|event| &event.kind), Some(EventKind::Close { .. }))
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFile {
+    /// SHA-256 of the bytes.
+    pub id: String,
+    /// The first line.
+    pub run: RunLine,
+    /// In plan rank.
+    pub steps: Vec<StepLine>,
+    /// The last line.
+    pub end: EndLine,
+}
+
+/// Reads the bytes of a `record.jsonl`, every line of which has to be in canonical form and known in all its members.
+///
+/// # Errors
+/// [`ReadError::Corrupt`] at the first line that is not as written; [`ReadError::Format`] for another version.
+pub fn read_record(bytes: &[u8]) -> Result<RecordFile, ReadError> {
+    let mut lines = RecordLines { rest: bytes, line: 0, start: 0, end: 0 };
+    let first = lines.next()?.ok_or_else(|| lines.corrupt("it is empty"))?;
+    if let Some(schema) = first.get("schema").and_then(Json::as_str) {
+        RecordVersion::readable(schema).map_err(ReadError::Format)?;
+    }
+    if let Some(number) = first.get("record_semantics").and_then(Json::as_u64) {
+        RecordSemantics::readable(u32::try_from(number).unwrap_or(u32::MAX)).map_err(ReadError::Format)?;
+    }
+    let run = lines.typed(first, "run")?;
+    let mut steps: Vec<StepLine> = Vec::new();
+    loop {
+        let value = lines.next()?.ok_or_else(|| lines.corrupt("the `end` line is missing"))?;
+        if value.get("t").and_then(Json::as_str) == Some("end") {
+            let end = lines.typed(value, "end")?;
+            if lines.next()?.is_some() {
+                return Err(lines.corrupt("nothing may follow the `end` line"));
+            }
+            return Ok(RecordFile { id: sha256_hex(bytes), run, steps, end });
+        }
+        let step: StepLine = lines.typed(value, "step")?;
+        if steps.last().is_some_and(|last| last.rank >= step.rank) {
+            return Err(lines.corrupt("steps have to be in plan rank"));
+        }
+        steps.push(step);
+    }
+}
+
+struct RecordLines<'a> {
+    rest: &'a [u8],
+    /// Number of the line read last, from 1.
+    line: u64,
+    /// Its first byte.
+    start: u64,
+    /// The byte behind it.
+    end: u64,
+}
+
+impl RecordLines<'_> {
+    fn next(&mut self) -> Result<Option<Json>, ReadError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let line = first_line(self.rest);
+        self.line += 1;
+        self.start = self.end;
+        self.end += line.len() as u64;
+        let value = canonical::check_line(line).map_err(|e| self.corrupt(&e.to_string()))?;
+        self.rest = &self.rest[line.len()..];
+        Ok(Some(value))
+    }
+
+    fn corrupt(&self, reason: &str) -> ReadError {
+        ReadError::Corrupt { line: self.line, offset: self.start, reason: reason.to_owned() }
+    }
+
+    fn typed<T: serde::de::DeserializeOwned>(&self, mut value: Json, t: &str) -> Result<T, ReadError> {
+        let found = value.as_object_mut().and_then(|members| members.shift_remove("t"));
+        if found.as_ref().and_then(Json::as_str) != Some(t) {
+            return Err(self.corrupt(&format!("a `{t}` line belongs here")));
+        }
+        serde_json::from_value(value).map_err(|e| self.corrupt(&e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::journal::{Durability, Journal};
+    use super::super::sample::small_run;
+    use super::*;
+    use crate::event::Sink;
+
+    fn small_journal() -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(folder.path(), Durability::None, None).unwrap();
+        small_run().iter().for_each(|event| journal.event(event).unwrap());
+        let found = recover_file(folder.path()).unwrap();
+        assert_eq!((found.events, found.torn), (small_run(), false));
+        std::fs::read(folder.path().join(journal::FILE_NAME)).unwrap()
+    }
+
+    fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+        bytes.split_inclusive(|&b| b == b'\n').collect()
+    }
+
+    #[test]
+    fn every_prefix_gives_a_prefix_of_the_events() {
+        let (bytes, events) = (small_journal(), small_run());
+        let mut ends = vec![0];
+        ends.extend((1..=bytes.len()).filter(|&end| bytes[end - 1] == b'\n'));
+        for cut in 0..=bytes.len() {
+            let found = recover(&bytes[..cut]).unwrap();
+            let whole = ends.iter().filter(|&&end| end <= cut).count() - 1;
+            assert_eq!(found.events, events[..whole], "prefix of {cut} bytes");
+            assert_eq!(found.good_bytes, ends[whole] as u64);
+            assert_eq!(found.torn, ends[whole] != cut);
+        }
+    }
+
+    #[test]
+    fn every_flip_is_found() {
+        let (bytes, events) = (small_journal(), small_run());
+        let last = bytes.len() - lines(&bytes)[events.len() - 1].len();
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x20, 0x80, bytes[at] ^ b'\n'] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                match recover(&damaged) {
+                    _ if flip == 0 => {}
+                    Err(_) => assert!(at < last, "byte {at} of the last line is a torn tail"),
+                    Ok(found) => {
+                        assert!(found.torn && found.events.len() < events.len(), "byte {at} flipped by {flip}");
+                        assert_eq!(found.events, events[..found.events.len()]);
+                        // The line feed before the last line belongs to both.
+                        assert!(at + 1 >= last, "byte {at} is not in the tail");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_are_missing_repeated_or_moved_are_corruption() {
+        let bytes = small_journal();
+        let lines = lines(&bytes);
+        let corrupt = |parts: &[&[u8]]| {
+            let error = recover(&parts.concat()).unwrap_err();
+            assert!(matches!(error, ReadError::Corrupt { .. }), "{error}");
+        };
+        for at in 0..lines.len() {
+            let mut repeated = lines.clone();
+            repeated.insert(at, lines[at]);
+            corrupt(&repeated);
+            if at + 1 < lines.len() {
+                let mut missing = lines.clone();
+                missing.remove(at);
+                corrupt(&missing);
+                let mut moved = lines.clone();
+                moved.swap(at, at + 1);
+                corrupt(&moved);
+                let mut damaged = lines.clone();
+                damaged[at] = b"{}\n";
+                corrupt(&damaged);
+            }
+        }
+        // A line of another run, sound by itself, does not chain.
+        let mut other = small_run();
+        other[1].at += 1;
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(folder.path(), Durability::None, None).unwrap();
+        other.iter().for_each(|event| journal.event(event).unwrap());
+        let other = std::fs::read(folder.path().join(journal::FILE_NAME)).unwrap();
+        let foreign = other.split_inclusive(|&b| b == b'\n').nth(2).unwrap();
+        corrupt(&[lines[0], lines[1], foreign]);
+    }
+
+    #[test]
+    fn the_message_says_where() {
+        let bytes = small_journal();
+        let mut parts = lines(&bytes);
+        let start = parts[0].len();
+        parts[1] = b"{\"a\": 1}\n";
+        let error = recover(&parts.concat()).unwrap_err().to_string();
+        let right =
+            format!("the log is corrupt at line 2 (byte {start}): not canonical JSON from byte 5 of the line on");
+        assert_eq!(error, right);
+    }
+
+    #[test]
+    fn another_version_is_refused_with_advice() {
+        let bytes = String::from_utf8(small_journal()).unwrap();
+        let newer = bytes.replace("runplan.journal/1", "runplan.journal/2");
+        let error = recover(newer.as_bytes()).unwrap_err();
+        assert!(matches!(error, ReadError::Format(FormatError::Newer { .. })), "{error}");
+        assert!(error.to_string().ends_with("read it with the runplan that wrote it, or a newer one"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_journal_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = recover_file(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("journal.jsonl"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(garbage in prop::collection::vec(any::<u8>(), 0..200), keep in 0_usize..3) {
+            let bytes = small_journal();
+            let kept: usize = lines(&bytes)[..keep].iter().map(|line| line.len()).sum();
+            let mut damaged = bytes[..kept].to_vec();
+            damaged.extend_from_slice(&garbage);
+            let found = recover(&damaged).unwrap();
+            prop_assert_eq!(found.events, &small_run()[..keep]);
+            prop_assert_eq!(found.good_bytes, kept as u64);
+            prop_assert!(read_record(&garbage).is_err());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The committed schemas describe what is written, member by member. Knows just enough of draft 7 to check that.
+
+use serde_json::Value as Json;
+
+use super::journal::{Durability, Journal};
+use super::project::project;
+use super::sample::{decision, every_event};
+use crate::event::{EventKind, Sink};
+
+const JOURNAL: &str = include_str!("../../schemas/journal.schema.json");
+const RECORD: &str = include_str!("../../schemas/record.schema.json");
+
+/// Whether `value` fits `schema`: the keywords that our two schemas use; any other one is an error.
+fn fits(root: &Json, schema: &Json, value: &Json) -> Result<(), String> {
+    let Some(keywords) = schema.as_object() else { return Err(format!("not a schema: {schema}")) };
+    for (keyword, rule) in keywords {
+        check(root, keywords, keyword, rule, value).map_err(|why| format!("{keyword}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn check(
+    root: &Json,
+    schema: &serde_json::Map<String, Json>,
+    keyword: &str,
+    rule: &Json,
+    value: &Json,
+) -> Result<(), String> {
+    let claim = |holds: bool| if holds { Ok(()) } else { Err(format!("`{rule}` does not hold for `{value}`")) };
+    let list = |rule: &Json| rule.as_array().cloned().unwrap_or_default();
+    match keyword {
+        "$schema" | "$id" | "title" | "description" | "definitions" => Ok(()),
+        "$ref" => {
+            let pointer = rule.as_str().and_then(|text| text.strip_prefix('#')).unwrap_or("/none");
+            fits(root, root.pointer(pointer).ok_or("no such definition")?, value)
+        }
+        "const" => claim(rule == value),
+        "enum" => claim(list(rule).contains(value)),
+        "type" => {
+            let named = |name: &Json| match name.as_str() {
+                Some("null") => value.is_null(),
+                Some("boolean") => value.is_boolean(),
+                Some("integer") => value.is_i64() || value.is_u64(),
+                Some("string") => value.is_string(),
+                Some("array") => value.is_array(),
+                Some("object") => value.is_object(),
+                _ => false,
+            };
+            claim(if rule.is_array() { list(rule).iter().any(named) } else { named(rule) })
+        }
+        "minimum" => claim(value.as_i64().is_none_or(|n| n >= rule.as_i64().unwrap_or(i64::MAX))),
+        "pattern" => {
+            let pattern = regex::Regex::new(rule.as_str().unwrap_or("(")).map_err(|e| e.to_string())?;
+            claim(value.as_str().is_none_or(|text| pattern.is_match(text)))
+        }
+        "required" => claim(list(rule).iter().all(|name| value.get(name.as_str().unwrap_or_default()).is_some())),
+        "items" => list(value).iter().try_for_each(|item| fits(root, rule, item)),
+        "properties" => rule.as_object().into_iter().flatten().try_for_each(|(name, schema)| match value.get(name) {
+            Some(member) => fits(root, schema, member).map_err(|why| format!("{name}: {why}")),
+            None => Ok(()),
+        }),
+        "additionalProperties" => {
+            let known = |name: &str| schema.get("properties").and_then(|all| all.get(name)).is_some();
+            let other = |(name, _): &(&String, &Json)| !known(name);
+            value.as_object().into_iter().flatten().filter(other).try_for_each(|(name, member)| match rule {
+                Json::Bool(false) => Err(format!("`{name}` is not described")),
+                rule => fits(root, rule, member),
+            })
+        }
+        "oneOf" => {
+            let results: Vec<_> = list(rule).iter().map(|schema| fits(root, schema, value)).collect();
+            let count = results.iter().filter(|result| result.is_ok()).count();
+            let why = || results.iter().filter_map(|result| result.clone().err()).collect::<Vec<_>>().join("\n");
+            if count == 1 { Ok(()) } else { Err(format!("{count} branches fit\n{}", why())) }
+        }
+        other => Err(format!("this check does not know `{other}`")),
+    }
+}
+
+/// Every line fits; with a member too many or one too few it does not.
+fn describes(schema: &str, lines: &str, optional: &[&str]) {
+    let schema: Json = serde_json::from_str(schema).unwrap();
+    for line in lines.lines() {
+        let value: Json = serde_json::from_str(line).unwrap();
+        fits(&schema, &schema, &value).unwrap_or_else(|why| panic!("{line}\n{why}"));
+        let mut more = value.clone();
+        more["unknown"] = 1.into();
+        assert!(fits(&schema, &schema, &more).is_err(), "{line}");
+        for name in value.as_object().unwrap().keys().filter(|name| !optional.contains(&name.as_str())) {
+            let mut less = value.clone();
+            less.as_object_mut().unwrap().shift_remove(name);
+            assert!(fits(&schema, &schema, &less).is_err(), "without `{name}`: {line}");
+        }
+    }
+}
+
+/// A new event type does not compile here before it is in the sample.
+fn word(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::Open { .. } => "open",
+        EventKind::Ready { .. } => "ready",
+        EventKind::Start { .. } => "start",
+        EventKind::Spawned { .. } => "spawned",
+        EventKind::Sample { .. } => "sample",
+        EventKind::Attempt { .. } => "attempt",
+        EventKind::Retry { .. } => "retry",
+        EventKind::Serving { .. } => "serving",
+        EventKind::Stopping { .. } => "stopping",
+        EventKind::Commit { .. } => "commit",
+        EventKind::Warn { .. } => "warn",
+        EventKind::Signal { .. } => "signal",
+        EventKind::Decision { .. } => "decision",
+        EventKind::Close { .. } => "close",
+    }
+}
+
+#[test]
+fn the_journal_schema_describes_every_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(folder.path(), Durability::None, None).unwrap();
+    every_event().iter().for_each(|event| journal.event(event).unwrap());
+    let lines = std::fs::read_to_string(folder.path().join(super::journal::FILE_NAME)).unwrap();
+    describes(JOURNAL, &lines, &["cut"]);
+    assert!(lines.contains("\"cut\":"));
+    let found = super::read::recover(lines.as_bytes()).unwrap();
+    assert_eq!(found.events.len(), every_event().len());
+    let schema: Json = serde_json::from_str(JOURNAL).unwrap();
+    let mut described: Vec<String> = Vec::new();
+    for branch in schema["oneOf"].as_array().unwrap() {
+        let definition = schema.pointer(branch["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
+        described.push(definition["properties"]["t"]["const"].as_str().unwrap().to_owned());
+    }
+    let mut sampled: Vec<&str> = every_event().iter().map(|event| word(&event.kind)).collect();
+    sampled.dedup();
+    sampled.retain(|word| described.contains(&(*word).to_owned()));
+    sampled.sort_unstable();
+    sampled.dedup();
+    described.sort_unstable();
+    assert_eq!(sampled, described);
+    assert_eq!(described.len(), 14);
+}
+
+#[test]
+fn the_record_schema_describes_every_line() {
+    let events = every_event();
+    let last = events.iter().find_map(|event| match &event.kind {
+        EventKind::Decision { decision, .. } => Some(decision.as_ref().clone()),
+        _ => None,
+    });
+    let bytes = project(&events).unwrap().finish(&last.unwrap_or_else(decision)).unwrap();
+    describes(RECORD, std::str::from_utf8(&bytes).unwrap(), &[]);
+}
