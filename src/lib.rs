@@ -1,18 +1,81 @@
-//! runplan.
+//! runplan runs a declarative plan: steps, dependencies and pass criteria; it ends in GO, HOLD or NO-GO and leaves a
+//! record that is byte-identical whatever the order in which steps ran.
+//!
+//! This page is the architecture. A folder is one word of the user's sentence; each takes the previous noun and gives
+//! the next:
+//!
+//! ```text
+//! text ─plan→ Plan ─graph→ Graph ─schedule→ Schedule ⇄ engine ⇄ act ─→ Facts ─judge→ Verdict ─┐
+//!                                               └──────── Event ───────┬────────┬─────────────┘
+//!                                                                   record    report          decide → Decision → exit code
+//! ```
+//!
+//! # Rooms
+//!
+//! Only the arrows of this table exist; a test reads it from here and holds the sources against it. *vocabulary* is
+//! plain data: `ids`, `place`, `facts`, `outcome`, `action`, `identity`, `policy`, `event`, which import only each other.
+//!
+//! | room | says | may import |
+//! |---|---|---|
+//! | `ids` | dense identifiers | |
+//! | `place` | byte spans and the texts they point into | `ids` |
+//! | `facts` | exact values under names | |
+//! | `outcome` | states, causes, results, decision | `facts` |
+//! | `action` | what a step does, as data | `outcome` |
+//! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
+//! | `policy` | retries, fail modes, sampling | |
+//! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome` |
+//! | `digest` | SHA-256, the one hash | |
+//! | `mask` | secrets out of every byte | |
+//! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
+//! | `criteria` | the grammar, its types per action, evaluation; pure | vocabulary |
+//! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, vocabulary |
+//! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
+//! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
+//! | `act` | one file an action: a request in, facts out | `files`, `digest`, `mask`, vocabulary |
+//! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
+//! | `decide` | settled steps → decision with its risk terms; pure | `outcome` |
+//! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, vocabulary |
+//! | `record` | journal, canonical record, store | `digest`, vocabulary |
+//! | `report` | events to what a person sees; `terminal` is the only place that prints | vocabulary |
+//! | `exit` | every exit code, in one table | `outcome` |
+//! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
+//! | `app` | the composition root | everything |
+//!
+//! Two arrows differ from the first design. `engine` imports `plan`, `graph` and `criteria`: it turns a step into a
+//! request (late templates, environment, identity) and evaluates `when`, and a copy of those types for its sake would be
+//! the same arrow in disguise. `engine` does not import `record`: where bytes are kept enters as `engine::Keeper`.
+//!
+//! # Invariants
+//!
+//! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
+//!   randomness and ids enter through `app` as values.
+//! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, minijinja in
+//!   `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`, sha2 in `digest`.
+//! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
+//! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
+
 pub mod act;
 pub mod action;
 pub mod app;
+pub mod cli;
 pub mod criteria;
+pub mod decide;
 pub mod digest;
+pub mod engine;
 pub mod event;
+pub mod exit;
 pub mod facts;
+pub mod files;
 pub mod graph;
 pub mod identity;
 pub mod ids;
+pub mod judge;
 pub mod mask;
 pub mod outcome;
 pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod report;
 pub mod schedule;
