@@ -8,6 +8,8 @@ pub mod run;
 pub mod scripted;
 pub mod service;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

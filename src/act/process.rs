@@ -397,3 +397,35 @@ pub(super) fn spoken(duration: Duration) -> String {
         _ => format!("{minutes} min {seconds}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, block_on};
+    use super::*;
+
+    #[test]
+    fn without_a_pidfd_a_thread_waits() {
+        let bench = Bench::new();
+        let request = bench.shell("");
+        block_on(async {
+            let command = Command::Shell("read line; exit 7".into());
+            let mut process = Process::start(&request, &command, &bench.lent()).await.ok().unwrap();
+            process.watcher = Watcher::thread(process.pid);
+            process.exited().await;
+            process.exited().await;
+            // Not reaped: it can be asked for as often as one likes.
+            assert_eq!(process.peek(), Some(Exit::Code(7)));
+            assert_eq!(process.finish().await.exit, Exit::Code(7));
+        });
+    }
+
+    #[test]
+    fn durations_are_spoken() {
+        for (millis, text) in
+            [(0, "0 s"), (250, "250 ms"), (3000, "3 s"), (2500, "2.5 s"), (60_000, "1 min"), (150_000, "2 min 30 s")]
+        {
+            assert_eq!(spoken(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(spoken(Duration::from_micros(2_999_800)), "3 s");
+    }
+}

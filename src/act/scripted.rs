@@ -235,3 +235,67 @@ impl Held for Pretended {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, block_on};
+    use super::*;
+    use crate::facts::Value;
+
+    #[test]
+    fn looks_are_played_in_order_and_the_last_repeats() {
+        let bench = Bench::new();
+        let scripted = Scripted::new([("step".to_owned(), vec![Play::exit(1), Play::exit(0)])]);
+        let (request, lent) = (bench.shell(""), bench.lent());
+        block_on(async {
+            for code in [1, 0, 0] {
+                let seen = scripted.look(&request, &lent).await.ok().unwrap();
+                assert_eq!(seen.exit, Some(Exit::Code(code)));
+                assert_eq!(seen.facts.values["exit"], Value::int(code));
+            }
+        });
+        assert_eq!(scripted.looks("step"), 3);
+        assert_eq!(scripted.looks("other"), 0);
+    }
+
+    #[test]
+    fn looks_overlap_and_can_be_stopped() {
+        let bench = Bench::new();
+        let long = Play::default().taking(Duration::from_secs(3600));
+        let quick = Play::error(Cause::NoData, "nothing").yielding(3);
+        let scripted = Scripted::new([("step".to_owned(), vec![quick, long])]);
+        let (request, lent) = (bench.shell(""), bench.lent());
+        block_on(async {
+            let first = async {
+                let error = scripted.look(&request, &lent).await.map(|_| ()).expect_err("scripted");
+                assert_eq!((error.cause, error.detail.as_str()), (Cause::NoData, "nothing"));
+                bench.stop.send_replace(Stop::Term);
+            };
+            let ((), second) = tokio::join!(first, scripted.look(&request, &lent));
+            assert_eq!(second.map(|_| ()).expect_err("stopped").cause, Cause::Interrupted);
+            let late = Request { deadline: Some(Instant::now()), ..request.clone() };
+            bench.stop.send_replace(Stop::Run);
+            let error = scripted.look(&late, &lent).await.map(|_| ()).expect_err("late");
+            assert_eq!(error.cause, Cause::Timeout);
+        });
+        assert_eq!(scripted.most_at_once(), 2);
+        let (began, ended) = (Seen::Began("step".into(), 1), Seen::Ended("step".into(), 1));
+        assert_eq!(scripted.log(), [&began, &began, &ended, &ended, &began, &ended].map(Clone::clone));
+    }
+
+    #[test]
+    fn a_pretended_service_dies_or_is_stopped() {
+        let bench = Bench::new();
+        let service = |dies| Play { service: Some(Service { dies, stops: Exit::Code(0) }), ..Play::default() };
+        let dying = service(Some((Duration::from_millis(1), Exit::Code(3))));
+        let scripted = Scripted::new([("step".to_owned(), vec![dying, service(None)])]);
+        let (request, lent) = (bench.shell(""), bench.lent());
+        block_on(async {
+            let mut held = scripted.look(&request, &lent).await.ok().unwrap().held.unwrap();
+            assert_eq!(held.died().await, Exit::Code(3));
+            let held = scripted.look(&request, &lent).await.ok().unwrap().held.unwrap();
+            assert_eq!(held.stop(false).await, (Exit::Code(0), vec![]));
+        });
+        assert_eq!(scripted.log().last(), Some(&Seen::Stopped("step".into())));
+    }
+}

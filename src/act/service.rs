@@ -351,3 +351,227 @@ impl Held for Running {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Play, Scripted};
+    use super::super::testing::{Bench, block_on, until};
+    use super::*;
+    use crate::action::{Ready, Text};
+
+    fn service(text: &str, probe: Probe) -> ServiceSpec {
+        ServiceSpec {
+            command: Command::Shell(text.into()),
+            ready: Ready { probe, every: Duration::from_millis(5), within: Duration::from_secs(20), consecutive: 1 },
+            stop_signal: "SIGTERM".into(),
+            stop_grace: Duration::from_secs(20),
+        }
+    }
+
+    async fn look(bench: &Bench, http: Scripted, spec: ServiceSpec) -> Result<Observation, ActError> {
+        let request = bench.request(Action::Service(spec));
+        Service::new(Arc::new(http)).look(&request, &bench.lent()).await
+    }
+
+    async fn ready(bench: &Bench, http: Scripted, spec: ServiceSpec) -> (Facts, Box<dyn Held>) {
+        let seen = look(bench, http, spec).await.unwrap_or_else(|error| panic!("{}", error.detail));
+        assert_eq!(seen.facts.values["ready"], Value::Bool(true));
+        assert!(seen.facts.values.contains_key("startup"));
+        (seen.facts, seen.held.unwrap())
+    }
+
+    async fn unready(bench: &Bench, spec: ServiceSpec) -> ActError {
+        look(bench, Scripted::default(), spec).await.map(|_| ()).expect_err("it can't become ready")
+    }
+
+    #[test]
+    fn a_line_of_the_log_makes_it_ready() {
+        let bench = Bench::new();
+        block_on(async {
+            for text in [
+                "echo starting; echo 'listening on 80' >&2; exec sleep 1000",
+                "printf 'listening on 80'; exec sleep 1000",
+            ] {
+                let probe = Probe::Log("^listening on [0-9]+$".into());
+                let (_, held) = ready(&bench, Scripted::default(), service(text, probe)).await;
+                assert!(!bench.alive().is_empty());
+                assert_eq!(held.stop(false).await, (Exit::Signal("SIGTERM".into()), vec![]));
+                assert!(bench.alive().is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn an_open_port_makes_it_ready() {
+        let bench = Bench::new();
+        block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let mut spec = service("exec sleep 1000", Probe::Tcp(Text::fixed(&address)));
+            spec.ready.consecutive = 3;
+            let (facts, held) = ready(&bench, Scripted::default(), spec.clone()).await;
+            assert_eq!(facts.values["attempts"], Value::int(3));
+            held.stop(true).await;
+            drop(listener);
+            spec.ready.within = Duration::from_millis(50);
+            let error = unready(&bench, spec).await;
+            assert_eq!(error.cause, Cause::Timeout);
+            assert_eq!(error.detail, format!("not ready within 50 ms: last look: connection refused: {address}"));
+            assert_eq!(error.facts.values["ready"], Value::Bool(false));
+            assert_eq!(error.exit, Some(Exit::Signal("SIGTERM".into())));
+        });
+    }
+
+    #[test]
+    fn answers_in_a_row_make_it_ready_and_a_flap_starts_anew() {
+        let bench = Bench::new();
+        let answer = |status: i32| {
+            let mut facts = Facts::about(1, "response");
+            facts.set("status", Value::int(status));
+            Play { facts, ..Play::default() }
+        };
+        let refused = Play::error(Cause::ActionError, "connection refused: 127.0.0.1:1");
+        let plays = vec![refused, answer(200), answer(503), answer(200), answer(204)];
+        let http = HttpSpec {
+            url: Text::fixed("http://127.0.0.1:1/"),
+            method: "GET".into(),
+            headers: vec![],
+            body: None,
+            timeout: Duration::from_secs(1),
+            redirects: 0,
+            max_body: 1,
+        };
+        block_on(async {
+            let mut spec = service("exec sleep 1000", Probe::Http(http));
+            spec.ready.consecutive = 2;
+            let (facts, held) = ready(&bench, Scripted::new([("step".into(), plays)]), spec).await;
+            assert_eq!(facts.values["attempts"], Value::int(5));
+            assert_eq!(facts.values["status"], Value::int(204));
+            assert_eq!(facts.inspected.what, "service");
+            drop(held);
+            assert!(bench.alive().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_probe_process_leaves_the_service_alone() {
+        let bench = Bench::new();
+        block_on(async {
+            let probe = Probe::Run(Command::Shell("sleep 1000 >/dev/null & test -e up".into()));
+            // A daemon: it leaves its group and its parent.
+            let spec = service("setsid sleep 1000 & sleep 0.02; touch up; exec sleep 1000", probe);
+            let (facts, held) = ready(&bench, Scripted::default(), spec).await;
+            assert!(matches!(facts.values["attempts"], Value::Num(n, _) if n.num >= 1));
+            assert_eq!(bench.alive().len(), 2, "the service and its daemon, no probe");
+            assert_eq!(bench.spawned.lock().unwrap().len(), 1);
+            let (exit, notes) = held.stop(false).await;
+            assert_eq!((exit, notes, bench.alive()), (Exit::Signal("SIGTERM".into()), vec![], vec![]));
+        });
+    }
+
+    #[test]
+    fn a_service_that_ends_before_it_is_ready_has_died() {
+        let bench = Bench::new();
+        block_on(async {
+            let error = unready(&bench, service("echo no config >&2; exit 1", Probe::Log("never".into()))).await;
+            assert_eq!(error.cause, Cause::ServiceDied);
+            assert_eq!(error.detail, "ended with exit code 1 before it was ready");
+            assert_eq!((error.exit, error.output_bytes), (Some(Exit::Code(1)), 10));
+            let mut spec = service("exit 0", Probe::Log("(".into()));
+            assert_eq!(unready(&bench, spec.clone()).await.cause, Cause::ActionError);
+            spec.stop_signal = "SIGWHAT".into();
+            assert_eq!(unready(&bench, spec).await.detail, "`SIGWHAT` is not the name of a signal");
+        });
+    }
+
+    #[test]
+    fn a_stop_while_it_starts_ends_it() {
+        let bench = Bench::new();
+        block_on(async {
+            let spec = service("echo begun; exec sleep 1000", Probe::Log("never".into()));
+            let ask = async {
+                bench.says("stdout", "begun").await;
+                bench.stop.send_replace(Stop::Term);
+            };
+            let (error, ()) = tokio::join!(unready(&bench, spec), ask);
+            assert_eq!(error.cause, Cause::Interrupted);
+            assert_eq!(error.detail, "interrupted before it was ready; ended by SIGTERM");
+        });
+    }
+
+    #[test]
+    fn a_service_that_dies_later_says_how() {
+        let bench = Bench::new();
+        block_on(async {
+            let text = "echo up; while ! test -e die; do sleep 0.01; done; exit 9";
+            let (_, mut held) = ready(&bench, Scripted::default(), service(text, Probe::Log("up".into()))).await;
+            tokio::select! {
+                biased;
+                _ = held.died() => panic!("it has no reason yet"),
+                () = tokio::task::yield_now() => {}
+            }
+            std::fs::write(bench.dir.path().join("die"), "").unwrap();
+            assert_eq!(held.died().await, Exit::Code(9));
+            assert_eq!(held.died().await, Exit::Code(9));
+            assert_eq!(held.stop(false).await, (Exit::Code(9), vec![]));
+        });
+    }
+
+    #[test]
+    fn stopping_uses_its_own_signal_and_grace() {
+        let bench = Bench::new();
+        block_on(async {
+            let text = "trap 'exit 5' INT; echo up; while :; do sleep 0.01; done";
+            let mut spec = service(text, Probe::Log("up".into()));
+            spec.stop_signal = "INT".into();
+            let (_, held) = ready(&bench, Scripted::default(), spec).await;
+            assert_eq!(held.stop(false).await.0, Exit::Code(5));
+
+            let mut spec = service("trap '' TERM; echo up; sleep 1000; sleep 1000", Probe::Log("up".into()));
+            spec.stop_grace = Duration::from_millis(30);
+            let (_, held) = ready(&bench, Scripted::default(), spec.clone()).await;
+            assert_eq!(held.stop(false).await.0, Exit::Signal("SIGKILL".into()));
+
+            spec.stop_grace = Duration::from_secs(1000);
+            let (_, held) = ready(&bench, Scripted::default(), spec).await;
+            let stopping = held.stop(false);
+            let hurry = async {
+                until(|| !bench.alive().is_empty()).await;
+                bench.stop.send_replace(Stop::Kill);
+            };
+            let ((exit, _), ()) = tokio::join!(stopping, hurry);
+            assert_eq!(exit, Exit::Signal("SIGKILL".into()));
+        });
+    }
+
+    #[test]
+    fn a_started_service_is_ready_at_once_and_its_output_is_masked_later_too() {
+        let mut bench = Bench::new();
+        let secret = ("token".to_owned(), b"hunter2-hunter2".to_vec());
+        bench.mask = Some(Arc::new(crate::mask::Mask::new(&[secret])));
+        block_on(async {
+            let text = "while ! test -e go; do sleep 0.01; done; echo hunter2-hunter2; echo done; exec sleep 1000";
+            let (facts, held) = ready(&bench, Scripted::default(), service(text, Probe::Started)).await;
+            assert_eq!(facts.values["attempts"], Value::int(1));
+            std::fs::write(bench.dir.path().join("go"), "").unwrap();
+            bench.says("stdout", "done").await;
+            assert_eq!(bench.read("stdout"), "[secret token]\ndone\n");
+            held.stop(false).await;
+        });
+    }
+
+    #[test]
+    fn log_lines_are_matched_once_and_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "ready").unwrap();
+        let mut tail = Tail { path: path.clone(), read: 0, line: Vec::new() };
+        let pattern = Regex::new("^ready in [0-9]+$").unwrap();
+        assert!(!tail.look(&pattern).unwrap());
+        std::fs::write(&path, "ready in 1").unwrap();
+        assert!(!tail.look(&pattern).unwrap(), "it may go on to be `ready in 1 hour`");
+        assert!(tail.look(&pattern).unwrap(), "it did not");
+        std::fs::write(&path, "ready in 1 hour\r\nready in 2\r\n").unwrap();
+        assert!(tail.look(&pattern).unwrap());
+    }
+}
