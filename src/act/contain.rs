@@ -4,7 +4,7 @@
 //! A process that leaves its group (`setsid`, double fork) loses its parent sooner or later and is then handed to us, because we are
 //! its nearest *subreaper*. So whatever a step left behind is found by reading our own list of children, and nothing more.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Seek as _, Write as _};
@@ -50,9 +50,9 @@ const KILL: Order = Order { signal: Signal::KILL, escaped_only: false };
 static SUBREAPER: AtomicBool = AtomicBool::new(false);
 
 /// Children started by us and not reaped yet: only their owner may reap them.
-static LEADERS: Mutex<BTreeMap<i32, String>> = Mutex::new(BTreeMap::new());
+static LEADERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-fn leaders() -> MutexGuard<'static, BTreeMap<i32, String>> {
+fn leaders() -> MutexGuard<'static, BTreeSet<i32>> {
     LEADERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -69,7 +69,7 @@ pub fn enable() -> Containment {
 /// Stops (`true`) or continues (`false`) every group that runs, when the terminal does that to us.
 pub fn suspend_all(stop: bool) {
     let signal = if stop { Signal::TSTP } else { Signal::CONT };
-    for &pid in leaders().keys() {
+    for &pid in leaders().iter() {
         signal_group(pid, signal);
     }
 }
@@ -80,11 +80,11 @@ pub(super) struct Leader {
 }
 
 /// Starts a child and registers it before any sweep can mistake it for a stray. `spawn` gives back the pid as well.
-pub(super) fn start<T>(mark: &str, spawn: impl FnOnce() -> io::Result<(T, u32)>) -> io::Result<(T, Leader)> {
+pub(super) fn start<T>(spawn: impl FnOnce() -> io::Result<(T, u32)>) -> io::Result<(T, Leader)> {
     let mut leaders = leaders();
     let (child, pid) = spawn()?;
     let pid = i32::try_from(pid).map_err(io::Error::other)?;
-    leaders.insert(pid, mark.to_owned());
+    leaders.insert(pid);
     Ok((child, Leader { pid }))
 }
 
@@ -99,11 +99,13 @@ impl Leader {
         signal_group(self.pid, signal);
     }
 
-    /// Reaps it; the number is free again before any other child can be started.
-    pub(super) fn reap<T>(self, wait: impl FnOnce() -> T) -> T {
+    /// Reaps it; its number is free again before any other child can be started. If it can't be reaped, its number stays taken.
+    pub(super) fn reap<T>(self, wait: impl FnOnce() -> Option<T>) -> Option<T> {
         let mut leaders = leaders();
         let reaped = wait();
-        leaders.remove(&self.pid);
+        if reaped.is_some() {
+            leaders.remove(&self.pid);
+        }
         drop(leaders);
         std::mem::forget(self);
         reaped
@@ -291,7 +293,7 @@ pub(super) fn exit_fd(pid: Pid) -> Option<OwnedFd> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
     use std::fs::{self, File};
     use std::io;
     use std::os::fd::OwnedFd;
@@ -324,12 +326,12 @@ mod linux {
             .any(|meta| files.contains(&(meta.dev(), meta.ino())))
     }
 
-    pub(super) fn round(prey: &Prey<'_>, order: Option<Order>, leaders: &BTreeMap<i32, String>) -> Vec<Survivor> {
+    pub(super) fn round(prey: &Prey<'_>, order: Option<Order>, leaders: &BTreeSet<i32>) -> Vec<Survivor> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let own_group = rustix::process::getpgrp().as_raw_nonzero().get();
         let mut survivors = Vec::new();
         for pid in candidates() {
-            if pid == own || leaders.contains_key(&pid) {
+            if pid == own || leaders.contains(&pid) {
                 continue;
             }
             // Opened before the look, so that the signal can only reach the process that was looked at.
@@ -359,14 +361,14 @@ mod linux {
         survivors
     }
 
-    fn belongs(prey: &Prey<'_>, pid: i32, stat: &Stat, adopted: bool, leaders: &BTreeMap<i32, String>) -> bool {
+    fn belongs(prey: &Prey<'_>, pid: i32, stat: &Stat, adopted: bool, leaders: &BTreeSet<i32>) -> bool {
         if prey.leader() == Some(stat.group) {
             return true;
         }
         match mark(pid) {
             Some(mark) => prey.has_mark(&mark),
             // It wiped its environment. Nobody else's if nobody else runs; otherwise it has to wait.
-            None => adopted && leaders.keys().all(|&leader| prey.leader() == Some(leader)),
+            None => adopted && leaders.iter().all(|&leader| prey.leader() == Some(leader)),
         }
     }
 
@@ -438,7 +440,7 @@ mod linux {
 /// Plain Unix: a group can be killed, but nobody can say what was in it.
 #[cfg(not(target_os = "linux"))]
 mod linux {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
     use std::fs::File;
     use std::io;
     use std::os::fd::OwnedFd;
@@ -463,7 +465,7 @@ mod linux {
         false
     }
 
-    pub(super) fn round(prey: &Prey<'_>, _order: Option<Order>, _leaders: &BTreeMap<i32, String>) -> Vec<Survivor> {
+    pub(super) fn round(prey: &Prey<'_>, _order: Option<Order>, _leaders: &BTreeSet<i32>) -> Vec<Survivor> {
         if let Some(leader) = prey.leader() {
             signal_group(leader, Signal::KILL);
         }

@@ -211,7 +211,9 @@ impl Process {
         let mut unstored = None;
         for pump in &mut self.pumps {
             if let Err(error) = pump.finish(LINGER).await {
-                unstored = Some(format!("its output could not be stored: {error}"));
+                let text = format!("its output could not be stored: {error}");
+                notes.push(Note { code: "output_lost".into(), text: text.clone() });
+                unstored = Some(text);
             }
         }
         let exit = self.reap().unwrap_or_else(|| {
@@ -367,7 +369,7 @@ fn start(
         outputs.push((meta.dev(), meta.ino()));
         expression = if *stream == "stdout" { expression.stdout_file(end) } else { expression.stderr_file(end) };
     }
-    let (handle, leader) = contain::start(&request.mark, || {
+    let (handle, leader) = contain::start(|| {
         let handle = expression.start()?;
         let pid = handle.pids().first().copied().unwrap_or(0);
         Ok((handle, pid))
@@ -375,11 +377,13 @@ fn start(
     Ok(Started { handle, leader, pipes, outputs })
 }
 
-/// A fresh spool file that only we may read. Appending, so that a child that opens it again through `/dev/stdout` leaves no holes.
+/// A fresh spool file that only we may read, never one that lay there. Appending, so that a child that opens it again through
+/// `/dev/stdout` leaves no holes.
 fn spool(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    file.set_len(0)?;
-    Ok(file)
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => OpenOptions::new().create_new(true).append(true).mode(0o600).open(path),
+    }
 }
 
 /// `3 s`, `250 ms`, `2.5 s`, `2 min 30 s`: a duration for a sentence, to the millisecond.

@@ -206,15 +206,15 @@ mod tests {
     use super::*;
     use crate::mask::Mask;
 
-    fn run(bench: &Bench, request: &Request) -> Result<Observation, ActError> {
-        block_on(Run.look(request, &bench.lent()))
+    fn run(bench: &Bench, request: &Request) -> Result<Observation, Box<ActError>> {
+        block_on(Run.look(request, &bench.lent())).map_err(Box::new)
     }
 
     fn ran(bench: &Bench, request: &Request) -> Observation {
         run(bench, request).unwrap_or_else(|error| panic!("{}", error.detail))
     }
 
-    fn failed(bench: &Bench, request: &Request) -> ActError {
+    fn failed(bench: &Bench, request: &Request) -> Box<ActError> {
         run(bench, request).map(|_| ()).expect_err("it should have failed")
     }
 

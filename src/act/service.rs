@@ -370,7 +370,8 @@ mod tests {
 
     async fn look(bench: &Bench, http: Scripted, spec: ServiceSpec) -> Result<Observation, ActError> {
         let request = bench.request(Action::Service(spec));
-        Service::new(Arc::new(http)).look(&request, &bench.lent()).await
+        let http: Box<dyn Act> = Box::new(http);
+        Service::new(Arc::from(http)).look(&request, &bench.lent()).await
     }
 
     async fn ready(bench: &Bench, http: Scripted, spec: ServiceSpec) -> (Facts, Box<dyn Held>) {
