@@ -1,5 +1,16 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
+pub mod contain;
+mod process;
+mod program;
+mod pump;
+pub mod run;
+pub mod scripted;
+pub mod service;
+mod signals;
+#[cfg(test)]
+mod testing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::future::Future;
