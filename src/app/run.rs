@@ -169,11 +169,11 @@ fn close(
 
 /// The decision that the record leads to.
 fn decided(record: &project::Record, outlet: &Outlets, plan: &Plan) -> Decision {
-    let views: Vec<decide::StepView<'_>> = record
+    let views: Vec<decide::StepView> = record
         .views()
         .into_iter()
         .map(|view| decide::StepView {
-            id: view.name,
+            id: view.name.to_owned(),
             required: view.required,
             state: view.state,
             cause: view.cause.cloned(),
@@ -184,7 +184,8 @@ fn decided(record: &project::Record, outlet: &Outlets, plan: &Plan) -> Decision 
         EventKind::Open { plan, .. } => Some(plan.risks.clone()),
         _ => None,
     });
-    decide::decide(&views, plan.decision.go, plan.decision.no_go, &risks.unwrap_or_default())
+    let policy = decide::Policy { go: plan.decision.go, no_go: plan.decision.no_go };
+    decide::decide(&views, policy, &risks.unwrap_or_default(), false)
 }
 
 fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {

@@ -190,6 +190,12 @@ fn root(path: &ast::Path) -> Root {
     }
 }
 
+/// Every value that a subject text (of a `value` action) names; none if it does not parse, which the loader refuses.
+#[must_use]
+pub fn roots_of(subject_text: &str) -> Vec<Root> {
+    parse(&format!("{subject_text} exists"), Tier::When, Place::default()).map(|c| c.roots()).unwrap_or_default()
+}
+
 /// What criteria are judged on.
 pub struct Evidence<'a> {
     /// What the last look saw.

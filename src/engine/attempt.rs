@@ -74,7 +74,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         },
         Ok(Some(cause)) => {
             skip = Some(cause);
-            Judged { state: State::Skipped, cause: skip.clone(), detail: None, criteria: Vec::new() }
+            unlooked(State::Skipped, skip.clone())
         }
         Err(detail) => judge_error(&shared, step, &Cause::ActionError, &detail, &course),
     };
@@ -96,6 +96,10 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
     };
     let allowed_empty = empty && step.allow_empty.is_some() && result.state.is_success();
     Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty }
+}
+
+fn unlooked(state: State, cause: Option<Cause>) -> Judged {
+    Judged { state, cause, detail: None, criteria: Vec::new(), may_recover: false }
 }
 
 /// Whether the step's `when` holds: `Some` cause if not, an error if it can't be told.
@@ -151,12 +155,7 @@ async fn attend(
             given.values = made.values;
             judged
         }
-        Err(fault) => Judged {
-            state: State::Fail,
-            cause: Some(fault.cause),
-            detail: Some(fault.detail),
-            criteria: judged.criteria,
-        },
+        Err(fault) => Judged { detail: Some(fault.detail), criteria: judged.criteria, ..unlooked(State::Fail, Some(fault.cause)) },
     }
 }
 
@@ -215,7 +214,7 @@ async fn look_until_decided(
 ) -> Judged {
     let step = shared.plan.step(id);
     let steps = shared.named_by(step.criteria.iter());
-    let mut sampler = step.sample.as_ref().map(Sampler::new);
+    let mut sampler = step.sample.clone().map(Sampler::new);
     if let Some(sample) = &step.sample
         && !pause(sample.delay, request, lent).await
     {
@@ -252,17 +251,11 @@ async fn look_until_decided(
         if matches!(judged.cause, Some(Cause::Interrupted | Cause::Timeout | Cause::Rejected)) {
             return judged;
         }
-        match sampler.push(judged.state, first.elapsed()) {
-            Next::Done { state, cause, reason } => {
+        match sampler.take(&judged, first.elapsed()) {
+            Next::Done(state, cause, reason) => {
+                judged.cause = if state == State::Error { cause.or(judged.cause) } else { cause };
                 judged.state = state;
-                judged.cause = cause;
-                judged.detail = match (reason, judged.detail) {
-                    (Some(reason), Some(detail)) => Some(format!("{reason}; last look: {detail}")),
-                    (reason, detail) => reason.or(detail),
-                };
-                if state.is_success() {
-                    judged.detail = None;
-                }
+                judged.detail = (state != State::Pass).then_some(reason);
                 return judged;
             }
             Next::Wait(every) => {

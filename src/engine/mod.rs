@@ -371,10 +371,11 @@ impl<'a> Loop<'a, '_> {
         let settled = self.shared.graph.order().iter().filter_map(|&id| {
             let (state, cause) = self.schedule.counted(id)?;
             let step = plan.step(id);
-            let required = step.required;
-            Some(decide::StepView { id: step.name.as_str(), required, state, cause, weight_permille: step.weight_permille() })
+            let (id, required, weight_permille) = (step.name.clone(), step.required, step.weight_permille());
+            Some(decide::StepView { id, required, state, cause, weight_permille })
         });
-        decide::decide(&settled.collect::<Vec<_>>(), plan.decision.go, plan.decision.no_go, &self.risks)
+        let policy = decide::Policy { go: plan.decision.go, no_go: plan.decision.no_go };
+        decide::decide(&settled.collect::<Vec<_>>(), policy, &self.risks, self.interrupted.is_some())
     }
 
     fn signal(&mut self, signal: Signal) -> io::Result<()> {
