@@ -1,5 +1,15 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
+mod blocking;
+mod data;
+pub mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod http;
+pub mod render;
+pub mod report;
+pub mod value;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::future::Future;
