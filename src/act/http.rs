@@ -515,9 +515,9 @@ mod tests {
             vec![Answer::Hang(head.into()), Answer::Endless(endless.into(), "4\r\nabcd\r\n".into()), say(head)];
         let (address, _) = serve(answers).await;
         let mut spec = get(format!("http://{address}/"));
-        spec.timeout = Duration::from_millis(300);
+        spec.timeout = Duration::from_millis(1500);
         let error = look(spec, &[]).await.err().unwrap();
-        assert_eq!(error.detail, format!("`{address}` timed out after 300 ms"));
+        assert_eq!(error.detail, format!("`{address}` timed out after 1500 ms"));
         assert_eq!(error.facts.values["status"], Value::int(200));
         assert_eq!(detail(get(format!("http://{address}/"))).await, "the body is larger than 1000 B (`max_body`)");
         let cut = detail(get(format!("http://{address}/"))).await;

@@ -99,6 +99,7 @@ pub struct Lent {
     /// Replaces secrets in every byte before it is stored; `None` if the plan declares none.
     pub mask: Option<Arc<Mask>>,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
+    #[expect(clippy::type_complexity, reason = "its field names it")]
     pub render: Arc<dyn Fn(&str) -> Result<String, String>>,
     /// Wall clock, milliseconds since 1970.
     pub now: Arc<dyn Fn() -> i64>,
