@@ -1,5 +1,7 @@
 //! SHA-256, the one hash of identity. Knows bytes, not what they mean.
 
+use std::io::{self, Read};
+
 use sha2::{Digest, Sha256};
 
 /// Lower-case hex of SHA-256 over `bytes`.
@@ -41,6 +43,26 @@ impl Sha256Stream {
     }
 }
 
+/// SHA-256 (lower-case hex) and number of bytes of everything a reader gives, in constant memory.
+///
+/// # Errors
+/// Whatever the reader fails with.
+pub fn sha256_reader(mut reader: impl Read) -> io::Result<(String, u64)> {
+    let mut stream = Sha256Stream::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut size = 0;
+    loop {
+        let n = match reader.read(&mut buffer) {
+            Ok(0) => return Ok((stream.finish_hex(), size)),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        stream.update(&buffer[..n]);
+        size += n as u64;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +76,10 @@ mod tests {
         stream.update(b"a");
         stream.update(b"bc");
         assert_eq!(stream.finish_hex(), sha256_hex(b"abc"));
+    }
+    #[test]
+    fn readers_are_hashed_in_pieces() {
+        let big = vec![7; 200_000];
+        assert_eq!(sha256_reader(big.as_slice()).unwrap(), (sha256_hex(&big), 200_000));
     }
 }

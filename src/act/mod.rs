@@ -1,15 +1,24 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
+mod blocking;
 pub mod contain;
+mod data;
+pub mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod http;
 mod process;
 mod program;
 mod pump;
+pub mod render;
+pub mod report;
 pub mod run;
 pub mod scripted;
 pub mod service;
 mod signals;
 #[cfg(test)]
 mod testing;
+pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -104,6 +113,7 @@ pub struct Lent {
     /// Replaces secrets in every byte before it is stored; `None` if the plan declares none.
     pub mask: Option<Arc<Mask>>,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
+    #[expect(clippy::type_complexity, reason = "its field names it")]
     pub render: Arc<dyn Fn(&str) -> Result<String, String>>,
     /// Wall clock, milliseconds since 1970.
     pub now: Arc<dyn Fn() -> i64>,

@@ -1,0 +1,335 @@
+//! `report`: reads a result file that some tool wrote: coverage or tests. Counts by itself, believes no summary; knows no step.
+//!
+//! The format is found by content: XML with root `coverage` is Cobertura, with root `testsuites` or `testsuite` JUnit;
+//! JSON is coverage.py; text with `SF:` lines is lcov. The facts are described in `coverage` and `junit`.
+
+mod cobertura;
+mod coverage;
+mod coverage_py;
+mod junit;
+mod lcov;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::blocking::{blocking, misrouted};
+use super::{Act, Lent, Look, Observation, Request};
+use crate::action::{Action, ReportFormat, ReportSpec};
+use crate::facts::Facts;
+use crate::files::{self, Quit, Reading};
+use crate::outcome::Note;
+
+/// Most bytes of a result file.
+const MAX_REPORT: u64 = 200 << 20;
+
+/// The `report` action.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report;
+
+impl Act for Report {
+    fn look<'a>(&'a self, request: &'a Request, lent: &'a Lent) -> Look<'a> {
+        Box::pin(async move {
+            let Action::Report(spec) = &request.action else { return Err(misrouted(request, "report")) };
+            let desk = Desk { workspace: request.workspace.clone(), spec: spec.clone(), wants: request.wants.clone() };
+            let (facts, notes) = blocking(request, lent, move |quit| desk.read(quit)).await?;
+            Ok(Observation { facts, notes, ..Observation::default() })
+        })
+    }
+}
+
+/// One reading of a result file, complete in itself so that it can move to another thread.
+struct Desk {
+    workspace: PathBuf,
+    spec: ReportSpec,
+    wants: BTreeSet<String>,
+}
+
+/// What is wrong with a result file.
+enum Fault {
+    /// At a byte of the file.
+    At(u64, String),
+    /// At a line (from 1) and column (from 1).
+    Line(usize, usize, String),
+    /// The whole of it.
+    All(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::All(format!("it cannot be read: {}", files::plain(&error)))
+    }
+}
+
+impl Desk {
+    fn read(&self, quit: &Quit) -> Result<(Facts, Vec<Note>), String> {
+        let shown = self.spec.path.as_str();
+        let path = files::anywhere(&self.workspace, shown).map_err(|error| error.to_string())?;
+        let open = || {
+            files::open(&path, shown, quit).map_err(|error| match error.is_missing() {
+                true => format!("`{shown}` does not exist: did the tool that writes it run?"),
+                false => error.to_string(),
+            })
+        };
+        let say = |fault| self.say(fault, &path, quit);
+        if path.metadata().is_ok_and(|meta| meta.len() > MAX_REPORT) {
+            return Err(format!("`{shown}` is larger than {}", files::human_size(MAX_REPORT)));
+        }
+        let found = sniff(open()?).map_err(say)?;
+        let format = self.spec.format.unwrap_or(found);
+        if format != found {
+            return Err(format!("`{shown}` is {}, not {}", word(found), word(format)));
+        }
+        let input = BufReader::with_capacity(64 * 1024, open()?.take(MAX_REPORT));
+        let files = match format {
+            ReportFormat::Junit if !self.spec.files.is_empty() => {
+                return Err(format!("`files` selects source files of a coverage report, but `{shown}` is JUnit XML"));
+            }
+            ReportFormat::Junit => {
+                return junit::read(input).map(|tests| (tests.facts(&self.wants), Vec::new())).map_err(say);
+            }
+            ReportFormat::Cobertura => cobertura::read(input, &self.workspace).map_err(say)?,
+            ReportFormat::CoveragePy => coverage_py::read(input).map_err(say)?,
+            ReportFormat::Lcov => lcov::read(input).map_err(say)?,
+        };
+        coverage::facts(&coverage::rooted(files, &self.workspace), &self.spec.files, &self.wants, shown)
+    }
+
+    /// A fault as a sentence with its place.
+    fn say(&self, fault: Fault, path: &Path, quit: &Quit) -> String {
+        let shown = self.spec.path.as_str();
+        match fault {
+            Fault::All(why) => format!("`{shown}`: {why}"),
+            Fault::Line(line, col, why) => format!("`{shown}`: {why} (line {line}, column {col})"),
+            Fault::At(offset, why) => match line_col(path, offset, quit) {
+                Some((line, col)) => format!("`{shown}`: {why} (line {line}, column {col})"),
+                None => format!("`{shown}`: {why} (byte {offset})"),
+            },
+        }
+    }
+}
+
+/// Line and column (from 1, the column in bytes) of an offset, by reading up to it once more.
+fn line_col(path: &Path, offset: u64, quit: &Quit) -> Option<(usize, usize)> {
+    let mut input = BufReader::new(files::open(path, "", quit).ok()?.take(offset));
+    let (mut line, mut col) = (1, 1);
+    let mut piece = Vec::new();
+    while input.read_until(b'\n', &mut piece).ok()? > 0 {
+        if piece.ends_with(b"\n") {
+            line += 1;
+            col = 1;
+        } else {
+            col += piece.len();
+        }
+        piece.clear();
+    }
+    Some((line, col))
+}
+
+fn word(format: ReportFormat) -> &'static str {
+    match format {
+        ReportFormat::Cobertura => "Cobertura XML",
+        ReportFormat::CoveragePy => "coverage.py JSON",
+        ReportFormat::Lcov => "an lcov tracefile",
+        ReportFormat::Junit => "JUnit XML",
+    }
+}
+
+/// Finds the format by content.
+fn sniff(mut reading: Reading) -> Result<ReportFormat, Fault> {
+    const KNOWN: &str = "known are Cobertura and JUnit XML, coverage.py JSON and lcov tracefiles";
+    let mut head = Vec::new();
+    reading.by_ref().take(64 * 1024).read_to_end(&mut head)?;
+    let text = String::from_utf8_lossy(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head));
+    match text.trim_start().chars().next() {
+        None => Err(Fault::All("it is empty: did the tool that writes it finish?".into())),
+        Some('<') => match xml::root(BufReader::new(head.as_slice().chain(reading)))?.as_str() {
+            "coverage" => Ok(ReportFormat::Cobertura),
+            "testsuites" | "testsuite" => Ok(ReportFormat::Junit),
+            other => Err(Fault::All(format!("the XML root `{other}` is no known report; {KNOWN}"))),
+        },
+        Some('{') => Ok(ReportFormat::CoveragePy),
+        Some(_) if text.lines().any(|line| line.starts_with("SF:")) => Ok(ReportFormat::Lcov),
+        Some(_) => Err(Fault::All(format!("its format is unknown; {KNOWN}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::fixture;
+    use crate::action::Text;
+    use crate::facts::{Inspected, Num, Unit, Value};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/reports")
+    }
+
+    async fn read_in(dir: &Path, spec: ReportSpec, wants: &[&str]) -> Result<Observation, String> {
+        let mut request = fixture::request(Action::Report(spec), dir);
+        request.wants = wants.iter().map(|&name| name.to_owned()).collect();
+        let (lent, _stop) = fixture::lent();
+        Report.look(&request, &lent).await.map_err(|error| error.detail)
+    }
+
+    fn spec(path: &str, files: &[&str]) -> ReportSpec {
+        let files = files.iter().map(|&glob| glob.to_owned()).collect();
+        ReportSpec { path: Text::fixed(path), format: None, files }
+    }
+
+    async fn fixture_facts(path: &str, files: &[&str]) -> Facts {
+        read_in(&fixtures(), spec(path, files), &["file", "files", "test", "tests"]).await.unwrap().facts
+    }
+
+    async fn error_of(content: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("r"), content).unwrap();
+        read_in(dir.path(), spec("r", &[]), &[]).await.err().expect("an error")
+    }
+
+    fn percent(part: i128, whole: i128) -> Value {
+        Value::Num(Num::ratio(part, whole).unwrap(), Unit::Percent)
+    }
+
+    /// The totals that coverage.py itself printed: 21 statements, 4 missed, 10 branches, 7 covered.
+    #[tokio::test(flavor = "current_thread")]
+    async fn every_coverage_format_gives_the_tools_own_totals() {
+        for path in ["branch.xml", "branch.json", "branch.lcov"] {
+            let facts = fixture_facts(path, &[]).await;
+            assert_eq!(facts.values["percent(lines)"], percent(17, 21), "{path}");
+            assert_eq!(facts.values["percent(lines)"], Value::percent(17, 21), "{path}");
+            assert_eq!(facts.values["uncovered(lines)"], Value::int(4), "{path}");
+            assert_eq!(facts.values["percent(branches)"], percent(7, 10), "{path}");
+            assert_eq!(facts.values["total(branches)"], Value::int(10), "{path}");
+            assert_eq!(facts.inspected, Inspected { count: 2, what: "file".into() }, "{path}");
+        }
+        for path in ["lines.xml", "lines.json", "lines.lcov"] {
+            let facts = fixture_facts(path, &[]).await;
+            assert_eq!(facts.values["percent(lines)"], percent(17, 21), "{path}");
+            assert!(!facts.values.contains_key("percent(branches)"), "{path}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn single_files_are_judged_by_their_path() {
+        for (path, name) in [
+            ("branch.xml", "services/lock.py"),
+            ("branch.json", "app/services/lock.py"),
+            ("branch.lcov", "app/services/lock.py"),
+        ] {
+            let facts = fixture_facts(path, &["lock.py"]).await;
+            assert_eq!(facts.values["percent(lines)"], percent(10, 13), "{path}");
+            assert_eq!(facts.values["percent(branches)"], percent(2, 4), "{path}");
+            let Value::Map(file) = &facts.values["file"] else { panic!() };
+            assert_eq!(file.keys().collect::<Vec<_>>(), [name]);
+            let Value::Map(files) = &facts.values["files"] else { panic!() };
+            assert_eq!(files["percent(lines)"], Value::List(vec![percent(10, 13)]));
+        }
+        let none = read_in(&fixtures(), spec("branch.json", &["services/locks.py", "lock.py"]), &[]).await.unwrap();
+        assert_eq!(none.facts.inspected.count, 0);
+        assert!(
+            none.notes[0].text.contains("no file in `branch.json` matches `services/locks.py`"),
+            "{}",
+            none.notes[0].text
+        );
+        assert!(none.notes[0].text.contains("`app/services/lock.py`"), "{}", none.notes[0].text);
+        let empty = fixture_facts("branch.json", &["app/__init__.py"]).await;
+        assert_eq!((empty.inspected.count, &empty.values["percent(lines)"]), (0, &Value::Null));
+    }
+
+    /// pytest's own words: 1 failed, 4 passed, 1 skipped, 1 xfailed, 1 error.
+    #[tokio::test(flavor = "current_thread")]
+    async fn junit_of_pytest() {
+        let facts = fixture_facts("pytest.xml", &[]).await;
+        let Value::Map(tests) = &facts.values["tests"] else { panic!() };
+        let count = |name: &str| tests[name].clone();
+        let counts = [("total", 8), ("passed", 4), ("failed", 1), ("errors", 1), ("skipped", 2), ("flaky", 0)];
+        for (name, n) in counts {
+            assert_eq!(count(name), Value::int(n), "{name}");
+        }
+        assert_eq!(count("names(failed)"), Value::List(vec![Value::text("tests.test_app::test_fails")]));
+        let Value::Map(test) = &facts.values["test"] else { panic!() };
+        let state = |name: &str| test[name].clone();
+        let is = |word: &str| Value::Map(BTreeMap::from([("state".to_owned(), Value::text(word))]));
+        assert_eq!(state("tests.test_app::test_route[a<b & \"c\"]"), is("passed"));
+        assert_eq!(state("tests.test_app.TestLock::test_ttl"), is("skipped"));
+        assert_eq!(state("tests.test_app::test_errors"), is("error"));
+        assert_eq!(facts.inspected, Inspected { count: 8, what: "test".into() });
+        let error = read_in(&fixtures(), spec("pytest.xml", &["x.py"]), &[]).await.err().unwrap();
+        assert!(error.starts_with("`files` selects source files"), "{error}");
+    }
+
+    /// nextest's own words: 3 tests run: 2 passed (1 flaky), 1 failed.
+    #[tokio::test(flavor = "current_thread")]
+    async fn junit_of_nextest() {
+        let facts = fixture_facts("nextest.xml", &[]).await;
+        let Value::Map(tests) = &facts.values["tests"] else { panic!() };
+        for (name, n) in [("total", 3), ("passed", 2), ("failed", 1), ("flaky", 1)] {
+            assert_eq!(tests[name], Value::int(n), "{name}");
+        }
+        assert_eq!(tests["names(failed)"], Value::List(vec![Value::text("toy::tests::fails")]));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn maps_are_only_made_if_wanted() {
+        let facts = read_in(&fixtures(), spec("branch.xml", &[]), &["percent"]).await.unwrap().facts;
+        assert!(!facts.values.contains_key("file") && !facts.values.contains_key("files"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_no_report_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = read_in(dir.path(), spec("coverage.xml", &[]), &[]).await.err().unwrap();
+        assert_eq!(missing, "`coverage.xml` does not exist: did the tool that writes it run?");
+        assert!(error_of("  \n").await.contains("it is empty"));
+        assert!(error_of("hello").await.contains("its format is unknown; known are"));
+        assert!(error_of("<html/>").await.contains("the XML root `html` is no known report"));
+        assert!(error_of("{\"a\": 1}").await.contains("missing field `meta`"));
+        assert!(error_of("{\"meta\": {").await.contains("(line 1, column 10)"));
+        let whole = std::fs::read_to_string(fixtures().join("branch.xml")).unwrap();
+        for at in [whole.len() / 3, whole.len() / 2, whole.len() - 12] {
+            let error = error_of(&whole[..at]).await;
+            assert!(error.contains("(line "), "{at}: {error}");
+        }
+        let inside = error_of("<coverage>\n<packages>\n").await;
+        assert_eq!(inside, "`r`: it ends inside `<packages>`: it was cut off (line 3, column 1)");
+        let mut wrong = spec("branch.xml", &[]);
+        wrong.format = Some(ReportFormat::Junit);
+        let error = read_in(&fixtures(), wrong, &[]).await.err().unwrap();
+        assert_eq!(error, "`branch.xml` is Cobertura XML, not JUnit XML");
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_reports_never_panic(which in 0..5_usize, at in 0..3000_usize, byte in any::<u8>(), cut in any::<bool>()) {
+            let names = ["branch.xml", "branch.json", "branch.lcov", "pytest.xml", "nextest.xml"];
+            let mut bytes = std::fs::read(fixtures().join(names[which])).unwrap();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if cut {
+                bytes.truncate(at);
+            }
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("r"), &bytes).unwrap();
+            let wants = BTreeSet::from(["file".to_owned(), "tests".to_owned()]);
+            let desk = Desk { workspace: dir.path().to_owned(), spec: spec("r", &[]), wants };
+            if let Ok((facts, _)) = desk.read(&Quit::default()) {
+                prop_assert!(!cut || which == 2 || facts.inspected.count == 0 || at + 20 > bytes.len());
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn entities_are_refused_and_never_expanded() {
+        let bomb = "<?xml version=\"1.0\"?>\n<!DOCTYPE lolz [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>\n<testsuites name=\"&b;\"/>";
+        assert!(error_of(bomb).await.contains("declares entities"), "{}", error_of(bomb).await);
+        assert!(error_of("<testsuites><testcase name=\"&x;\"/></testsuites>").await.contains("(line 1"));
+        let dir = tempfile::tempdir().unwrap();
+        let plain = "<!DOCTYPE coverage SYSTEM \"http://x.invalid/coverage-04.dtd\"><coverage><class filename=\"a\"><lines><line number=\"1\" hits=\"1\"/></lines></class></coverage>";
+        std::fs::write(dir.path().join("r"), plain).unwrap();
+        assert!(read_in(dir.path(), spec("r", &[]), &[]).await.is_ok());
+    }
+}
