@@ -10,3 +10,4 @@ pub mod mask;
 pub mod outcome;
 pub mod place;
 pub mod plan;
+pub mod report;

@@ -1,0 +1,299 @@
+//! The failure report: one block for each root failure, what it blocked folded under it; advisory failures and
+//! warnings shorter and after. Pure.
+
+use std::collections::HashMap;
+
+use crate::ids::StepId;
+use crate::outcome::{Cause, CriterionResult, Exit, State};
+
+use super::style::{Line, Look, Role, page, rule};
+use super::summary::{Brief, Row, Summary, got};
+use super::{Context, Tail, Which, escape, excerpt, format};
+
+/// Root failures told in full; the next ones get a line each.
+const FULL: usize = 10;
+/// Lines at most of each kind of one-line entry.
+const SHORT: usize = 20;
+/// Criteria told in full in one block.
+const CRITERIA: usize = 3;
+/// Lines of output in one block.
+const OUTPUT: usize = 8;
+/// Column where a field's text begins.
+const FIELD: usize = 12;
+/// Rows at most of one field.
+const ROWS: usize = 6;
+
+/// The whole report; empty if there is nothing to say.
+#[must_use]
+pub fn report(summary: &Summary, context: &Context, look: Look) -> String {
+    let failed = summary.ranked(|row, result| result.state.is_failure() && row.head.required);
+    let advisory = summary.ranked(|row, result| result.state.is_failure() && !row.head.required);
+    let pending = summary.ranked(|_, result| result.state == State::Pending);
+    let warned = summary.ranked(|_, result| result.state == State::Warn);
+    let blocked = blocked_by(summary);
+    let block = |step: &StepId| Block::new(summary, context, blocked.get(step).map_or(&[], Vec::as_slice), *step, look);
+    let mut lines = Vec::new();
+    for block in failed.iter().take(FULL).filter_map(block) {
+        lines.extend(block.full());
+    }
+    lines.extend(one_liners(summary, failed.get(FULL..).unwrap_or(&[])));
+    for block in advisory.iter().take(FULL).filter_map(block) {
+        lines.extend(block.brief());
+    }
+    lines.extend(one_liners(summary, advisory.get(FULL..).unwrap_or(&[])));
+    lines.extend(one_liners(summary, &pending));
+    lines.extend(one_liners(summary, &warned));
+    page(&lines, look)
+}
+
+/// Names of the steps that each root keeps from running, in plan rank.
+fn blocked_by(summary: &Summary) -> HashMap<StepId, Vec<String>> {
+    let mut members: Vec<(u32, StepId, &str)> = Vec::new();
+    for (row, root) in summary.rows.iter().zip(summary.roots()) {
+        if let Some(root) = root {
+            members.push((row.head.rank, root, &row.head.name));
+        }
+    }
+    members.sort_unstable();
+    let mut blocked: HashMap<StepId, Vec<String>> = HashMap::new();
+    for (_, root, name) in members {
+        blocked.entry(root).or_default().push(name.to_owned());
+    }
+    blocked
+}
+
+/// `   WARN coverage  percent(lines) >= 55, got 31.4 %, short by 23.6 pp  blueprint.toml:14:9`.
+fn one_liners(summary: &Summary, steps: &[StepId]) -> Vec<Line> {
+    let mut lines: Vec<Line> = steps.iter().take(SHORT).filter_map(|step| one_liner(summary.row(*step)?)).collect();
+    if steps.len() > SHORT {
+        lines.push(Line::new().pad(8).with(Role::Dim, &format!("and {} more", steps.len() - SHORT)));
+    }
+    lines
+}
+
+fn one_liner(row: &Row) -> Option<Line> {
+    let result = row.result.as_ref()?;
+    let (word, role) = super::plain::word(result);
+    let mut line =
+        Line::of(role, &format!("{word:>7} ")).with(Role::Strong, &escape::cut(&escape::line(&row.head.name), 40));
+    if let Some(reason) = result.reason() {
+        line.push(Role::Plain, &format!("  {reason}"));
+    }
+    if let Some(criterion) = result.culprits().first() {
+        if let Some(margin) = &criterion.margin {
+            line.push(Role::Plain, &format!(", {margin}"));
+        }
+        if !criterion.place.is_empty() {
+            line.push(Role::Dim, &format!("  {}", criterion.place));
+        }
+    }
+    Some(line)
+}
+
+/// One root failure and everything about it.
+struct Block<'a> {
+    row: &'a Row,
+    result: &'a Brief,
+    context: &'a Context,
+    blocked: &'a [String],
+    look: Look,
+}
+
+impl<'a> Block<'a> {
+    fn new(
+        summary: &'a Summary,
+        context: &'a Context,
+        blocked: &'a [String],
+        step: StepId,
+        look: Look,
+    ) -> Option<Self> {
+        let row = summary.row(step)?;
+        Some(Self { row, result: row.result.as_ref()?, context, blocked, look })
+    }
+
+    fn full(&self) -> Vec<Line> {
+        let mut lines = vec![rule((Role::Bad, &self.row.head.name), &self.headline(), self.look)];
+        if let Some(title) = &self.row.head.title {
+            lines.push(Line::new().plain("  ").with(Role::Dim, title));
+        }
+        lines.extend(self.criteria());
+        if let Some(sentence) = self.sentence() {
+            self.field(&mut lines, "because", Role::Strong, &sentence);
+        }
+        if let Some(about) = (self.context.about)(self.row.head.name.clone()) {
+            let place = about.cwd.map_or_else(String::new, |cwd| format!("  (in {cwd})"));
+            self.field(&mut lines, "did", Role::Note, &format!("{}{place}", about.action));
+        }
+        self.output(&mut lines);
+        self.consequences(&mut lines);
+        let rerun = format!("{} {}", self.context.command, format::shell_word(&self.row.head.name));
+        self.field(&mut lines, "rerun", Role::Note, &rerun);
+        lines.push(Line::new());
+        lines
+    }
+
+    fn brief(&self) -> Vec<Line> {
+        let name = format!("{} (advisory)", self.row.head.name);
+        let mut lines = vec![rule((Role::Warn, &name), &self.headline(), self.look)];
+        let place = self.result.culprits().first().map_or("", |c| c.place.as_str());
+        let reason = self.result.reason().unwrap_or_default();
+        self.field(&mut lines, "because", Role::Plain, format!("{reason}  {place}").trim_end());
+        let logs: Vec<String> = self.tails().into_iter().map(|(_, tail)| tail.path).collect();
+        if !logs.is_empty() {
+            self.field(&mut lines, "log", Role::Note, &logs.join(", "));
+        }
+        self.consequences(&mut lines);
+        lines.push(Line::new());
+        lines
+    }
+
+    /// `exit 1 after 0.42s (try 2/3)`.
+    fn headline(&self) -> String {
+        let last = self.result.last.as_ref();
+        let how = match (&self.result.cause, last.and_then(|last| last.exit.as_ref())) {
+            (Some(Cause::Timeout), _) => "timed out".to_owned(),
+            (Some(Cause::SpawnFailed), _) => "not started".to_owned(),
+            (Some(Cause::ServiceDied), _) => "service ended too early".to_owned(),
+            (Some(Cause::Signal(name)), _) | (_, Some(Exit::Signal(name))) => name.clone(),
+            (_, Some(Exit::Code(code))) if *code != 0 => format!("exit {code}"),
+            _ => self.result.state.word().to_owned(),
+        };
+        let Some(last) = last else { return how };
+        let tries =
+            (self.context.about)(self.row.head.name.clone()).map_or(0, |about| about.tries).max(self.result.attempts);
+        let looks = if last.samples > 1 { format!(", {} looks", last.samples) } else { String::new() };
+        format!("{how} after {}{looks} (try {}/{tries})", format::short(last.duration_ns), self.result.attempts)
+    }
+
+    /// Each culprit: where it stands, what had to be, what was.
+    fn criteria(&self) -> Vec<Line> {
+        let culprits = self.result.culprits();
+        let mut lines = Vec::new();
+        if !culprits.iter().take(CRITERIA).any(|c| !c.place.is_empty()) {
+            lines.extend(self.underlined(&self.row.head.place, ""));
+        }
+        for criterion in culprits.iter().take(CRITERIA) {
+            self.criterion(&mut lines, criterion);
+        }
+        if culprits.len() > CRITERIA {
+            let more = culprits.iter().skip(CRITERIA).map(|c| c.text.as_str()).collect::<Vec<_>>().join("; ");
+            self.field(&mut lines, "and", Role::Plain, &more);
+        }
+        lines
+    }
+
+    fn criterion(&self, lines: &mut Vec<Line>, criterion: &CriterionResult) {
+        if criterion.place.is_empty() {
+            let origin = if criterion.implied { "  (implied by the action)" } else { "" };
+            self.field(lines, criterion.tier.word(), Role::Strong, &format!("{}{origin}", criterion.text));
+        } else {
+            lines.extend(self.underlined(&criterion.place, &format!("{} {}", criterion.tier.word(), criterion.text)));
+        }
+        let refused = criterion.tier == crate::outcome::Tier::Reject;
+        for (key, text) in [
+            (if refused { "refused" } else { "expected" }, Some(criterion.expected.as_str()).filter(|t| !t.is_empty())),
+            ("actual", Some(criterion.actual.as_str()).filter(|t| !t.is_empty())),
+            ("margin", criterion.margin.as_deref()),
+            ("note", criterion.note.as_deref()),
+        ] {
+            if let Some(text) = text {
+                self.field(lines, key, if key == "actual" { Role::Bad } else { Role::Plain }, text);
+            }
+        }
+    }
+
+    /// The plan's line, or where it would be if nobody has the plan at hand.
+    fn underlined(&self, place: &str, otherwise: &str) -> Vec<Line> {
+        match (self.context.excerpt)(place.to_owned()) {
+            Some(found) => excerpt::draw(&found, self.look.width),
+            None if otherwise.is_empty() => {
+                vec![Line::of(Role::Dim, "  ╭▸ ").with(Role::Note, place)]
+            }
+            None => {
+                vec![Line::of(Role::Dim, "  ╭▸ ").with(Role::Note, place).plain("  ").with(Role::Strong, otherwise)]
+            }
+        }
+    }
+
+    /// The sentence about it, unless the criteria have said it all.
+    fn sentence(&self) -> Option<String> {
+        let culprits = self.result.culprits();
+        let general = self.result.cause.as_ref().map(ToString::to_string);
+        let told = matches!(self.result.cause, Some(Cause::Criteria | Cause::Rejected | Cause::Undecided))
+            && !culprits.is_empty();
+        let detail = self.result.detail.clone().filter(|detail| Some(detail) != general.as_ref());
+        let repeats = |detail: &String| culprits.iter().any(|c| Some(detail) == c.note.as_ref() || *detail == got(c));
+        detail.filter(|detail| !repeats(detail)).or_else(|| general.filter(|_| !told))
+    }
+
+    /// What it wrote last, stderr first.
+    fn tails(&self) -> Vec<(&'static str, Tail)> {
+        let which = Which { rank: self.row.head.rank, name: &self.row.head.name, attempt: self.result.attempts.max(1) };
+        if self.result.attempts == 0 {
+            return Vec::new();
+        }
+        let tail = |stream: &'static str| (self.context.tail)(which, stream).map(|tail| (stream, tail));
+        ["stderr", "stdout"].into_iter().filter_map(tail).filter(|(_, tail)| !tail.lines.is_empty()).collect()
+    }
+
+    fn output(&self, lines: &mut Vec<Line>) {
+        let tails = self.tails();
+        let mut shares: Vec<usize> = tails.iter().map(|(_, tail)| tail.lines.len()).collect();
+        if let [stderr, stdout] = shares.as_mut_slice() {
+            // Each stream has half of the room, and what the other one leaves of its half.
+            let for_stderr = (*stderr).min(OUTPUT / 2 + (OUTPUT / 2).saturating_sub(*stdout));
+            *stdout = (*stdout).min(OUTPUT - for_stderr);
+            *stderr = for_stderr;
+        }
+        for ((stream, tail), share) in tails.iter().zip(shares) {
+            let share = share.min(OUTPUT);
+            let total = tail.total_lines.unwrap_or(0);
+            let extent = match u64::try_from(share).unwrap_or(u64::MAX) {
+                _ if tail.total_lines.is_none() => format!("last {}", format::count(share, "line")),
+                shown if shown >= total => format::count(share, "line"),
+                shown => format!("last {shown} of {total} lines"),
+            };
+            self.field(lines, stream, Role::Plain, &format!("{extent}:"));
+            for raw in tail.lines.iter().skip(tail.lines.len() - share) {
+                lines.extend(quoted(raw, self.look.width));
+            }
+            self.field(lines, "log", Role::Note, &tail.path);
+        }
+    }
+
+    fn consequences(&self, lines: &mut Vec<Line>) {
+        if !self.blocked.is_empty() {
+            self.field(lines, "blocked", Role::Plain, &format::names(self.blocked, 6));
+        }
+    }
+
+    /// `  key       text`, wrapped under itself.
+    fn field(&self, lines: &mut Vec<Line>, key: &str, role: Role, text: &str) {
+        let rows = escape::wrap(&escape::line(text), self.look.width.saturating_sub(FIELD));
+        for (index, row) in rows.iter().take(ROWS).enumerate() {
+            let line = if index == 0 {
+                Line::new().plain("  ").with(Role::Dim, key).pad(FIELD)
+            } else {
+                Line::new().pad(FIELD)
+            };
+            let rest = if index + 1 == ROWS && rows.len() > ROWS { " …" } else { "" };
+            lines.push(line.with(role, row).with(Role::Dim, rest));
+        }
+    }
+}
+
+/// A line of output on at most two rows.
+fn quoted(raw: &[u8], width: usize) -> Vec<Line> {
+    let room = width.saturating_sub(4);
+    let rows = escape::wrap(&escape::bytes(raw), room);
+    let more = rows.len() > 2;
+    let line = |(index, row): (usize, &String)| {
+        let line = Line::of(Role::Dim, "  │ ");
+        if more && index == 1 {
+            line.plain(escape::prefix(row, room.saturating_sub(1))).with(Role::Dim, "…")
+        } else {
+            line.plain(row)
+        }
+    };
+    rows.iter().take(2).enumerate().map(line).collect()
+}
