@@ -7,7 +7,7 @@ use super::summary::{Bucket, Summary};
 use super::{Context, escape, format};
 
 /// Vetoes and holds shown, each.
-const VETOES: usize = 5;
+const VETOES: usize = 4;
 /// Risk terms shown.
 const TERMS: usize = 8;
 
@@ -26,7 +26,7 @@ pub fn report(summary: &Summary, context: &Context, look: Look) -> String {
             vec![Line::of(Role::Bad, "RESULT UNKNOWN").plain("  the run ended without a result that could be stored")]
         }
     };
-    lines.push(totals(summary));
+    lines.extend(totals(summary, look.width));
     lines.extend(stored(summary, context, look.width));
     page(&lines, look)
 }
@@ -123,7 +123,7 @@ fn weight_word(summary: &Summary, term: &RiskTerm) -> &'static str {
 }
 
 /// `  30 steps in 1m12s: 27 passed, 1 warned, 1 failed (advisory), 1 skipped`.
-fn totals(summary: &Summary) -> Line {
+fn totals(summary: &Summary, width: usize) -> Vec<Line> {
     let told: Vec<String> = Bucket::TOLD
         .into_iter()
         .filter_map(|bucket| Some((bucket, summary.count(bucket))).filter(|(_, n)| *n > 0))
@@ -136,7 +136,10 @@ fn totals(summary: &Summary) -> Line {
         told = format!("{told}{sep}{open} not finished");
     }
     let head = format!("  {} in {}", format::count(summary.total(), "step"), format::short(summary.mono));
-    Line::new().plain(&head).plain(if told.is_empty() { "" } else { ": " }).plain(&told)
+    let rows =
+        escape::wrap(&format!("{head}{}{told}", if told.is_empty() { "" } else { ": " }), width.saturating_sub(4));
+    let indented = |(index, row): (usize, &String)| Line::new().plain(if index == 0 { "" } else { "    " }).plain(row);
+    rows.iter().enumerate().map(indented).collect()
 }
 
 /// The record's id whole, so that `sha256sum` can be compared with it; its path beside it or below.
@@ -151,5 +154,65 @@ fn stored(summary: &Summary, context: &Context, width: usize) -> Vec<Line> {
         vec![line.plain("  ").with(Role::Note, &path)]
     } else {
         vec![line, Line::new().pad(9).with(Role::Note, &path)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Stream, below, context, eventful, exit_one, golden, no_go};
+    use super::*;
+    use crate::outcome::State;
+
+    const NARROW: Look = Look { width: 80, colour: false };
+
+    #[test]
+    fn a_no_go_shows_vetoes_first_and_every_term() {
+        let mut sample = eventful();
+        sample.close(no_go());
+        let summary = sample.summary();
+        golden("closing-no-go-80.txt", &report(&summary, &context(), NARROW));
+        golden("closing-no-go-120.txt", &report(&summary, &context(), Look { width: 130, colour: false }));
+        golden("closing-no-go-80-colour.txt", &report(&summary, &context(), Look { width: 80, colour: true }));
+    }
+
+    #[test]
+    fn a_go_with_its_risk() {
+        let mut sample = Stream::open(&["coverage", "nlp!", "build"]);
+        sample.start("coverage", 1).end("coverage", &[], below(State::Warn, 900));
+        sample.start("nlp", 1).end("nlp", &[], exit_one(70)).pass("build", 30);
+        let mut decision = no_go();
+        decision.verdict = Verdict::Go;
+        decision.risk = 30;
+        decision.vetoes.clear();
+        decision.terms.retain(|term| term.id != "fmt" && term.kind == "step");
+        sample.close(decision);
+        golden("closing-go-80.txt", &report(&sample.summary(), &context(), NARROW));
+    }
+
+    #[test]
+    fn many_vetoes_and_terms_fit_a_screen() {
+        let mut sample = Stream::open(&["a"]);
+        sample.pass("a", 1);
+        let mut decision = no_go();
+        decision.verdict = Verdict::Hold;
+        decision.vetoes = vec![Veto { id: String::new(), reason: "the risk is at the bound".into() }; 40];
+        decision.holds.clone_from(&decision.vetoes);
+        decision.terms = (0..100u32)
+            .map(|n| RiskTerm { id: format!("s{n}"), weight_permille: n, ..decision.terms[0].clone() })
+            .collect();
+        sample.close(decision);
+        let text = report(&sample.summary(), &context(), NARROW);
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(text.starts_with("HOLD  40 vetoes, 40 holds, risk 84"), "{text}");
+        assert!(text.contains("s99") && text.contains("s92") && !text.contains("s91"), "{text}");
+    }
+
+    #[test]
+    fn without_a_close_the_result_is_unknown() {
+        let mut sample = Stream::open(&["a", "b"]);
+        sample.pass("a", 1);
+        let text = report(&sample.summary(), &context(), NARROW);
+        assert!(text.starts_with("RESULT UNKNOWN"), "{text}");
+        assert!(text.contains("  2 steps in 0.00s: 1 passed, 1 not finished\n"), "{text}");
     }
 }

@@ -122,7 +122,7 @@ pub fn render(run: &DryRun, look: Look) -> String {
         lines.extend(group(&format!("wave {}", index + 1), wave, column, look));
     }
     lines.extend(group("finally", &run.finally, column, look));
-    lines.push(legend(run));
+    lines.extend(legend(run, look.width));
     page(&lines, look)
 }
 
@@ -168,7 +168,7 @@ fn entry(label: &str, step: &DryStep, column: usize, look: Look) -> Vec<Line> {
     let name = escape::cut(&escape::line(&step.name), column);
     let mut line = Line::of(Role::Dim, label).pad(INDENT - 2).with(step.marker.role(), step.marker.sign()).plain(" ");
     line =
-        line.with(Role::Strong, &name).pad(after_name).with(step.marker.role(), step.marker.word()).pad(after_name + 8);
+        line.with(Role::Strong, &name).pad(after_name).with(step.marker.role(), step.marker.word()).pad(after_name + 9);
     let estimate = step.estimate.map(|time| format!("about {}", format::duration(time)));
     let facts: Vec<&str> =
         [step.reason.as_str(), estimate.as_deref().unwrap_or("")].into_iter().filter(|t| !t.is_empty()).collect();
@@ -192,7 +192,7 @@ fn entry(label: &str, step: &DryStep, column: usize, look: Look) -> Vec<Line> {
     std::iter::once(line).chain(rows.iter().enumerate().map(below)).collect()
 }
 
-fn legend(run: &DryRun) -> Line {
+fn legend(run: &DryRun, width: usize) -> Vec<Line> {
     let mut line = Line::of(Role::Dim, "legend  ");
     for marker in Marker::ALL {
         line = line.with(marker.role(), marker.sign()).plain(&format!(" {}  ", marker.word()));
@@ -202,5 +202,71 @@ fn legend(run: &DryRun) -> Line {
         .map(|marker| (marker, run.count(marker)))
         .filter(|(marker, n)| *n > 0 || *marker == Marker::Run);
     let told: Vec<String> = counts.map(|(marker, n)| marker.tell(n)).collect();
-    line.plain("    ").with(Role::Strong, &told.join(", "))
+    let told = told.join(", ");
+    if line.width() + 2 + told.len() <= width {
+        vec![line.plain("  ").with(Role::Strong, &told)]
+    } else {
+        vec![line, Line::new().pad(8).with(Role::Strong, &told)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::golden;
+    use super::*;
+
+    fn step(name: &str, marker: Marker, reason: &str, needs: &[&str]) -> DryStep {
+        DryStep {
+            name: name.into(),
+            action: format!("make {name}"),
+            marker,
+            reason: reason.into(),
+            needs: needs.iter().map(|&need| need.to_owned()).collect(),
+            ..DryStep::default()
+        }
+    }
+
+    #[test]
+    fn waves_with_reasons_and_needs() {
+        let many: Vec<String> = (0..30).map(|n| format!("test[py=3.{n}]")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let run = DryRun {
+            title: "Staging deploy readiness".into(),
+            path: "blueprint.toml".into(),
+            waves: vec![
+                vec![
+                    DryStep { estimate: Some(Duration::from_millis(2_310)), ..step("fetch", Marker::Run, "", &[]) },
+                    DryStep {
+                        title: Some("Pin the toolchain".into()),
+                        ..step("toolchain", Marker::Cached, "inputs unchanged", &[])
+                    },
+                ],
+                vec![
+                    step("build-lib", Marker::Run, "", &["fetch", "toolchain"]),
+                    step(
+                        "fmt\u{1b}[2J",
+                        Marker::Skip,
+                        "`when` does not hold: vars.stack == \"compose\"",
+                        &["toolchain"],
+                    ),
+                    step("e2e", Marker::Blocked, "needs `fmt`, which is skipped", &["fmt"]),
+                    step("all", Marker::Run, "", &many),
+                ],
+            ],
+            finally: vec![step("clean-up", Marker::Run, "always", &[])],
+            critical: ["fetch", "build-lib", "all"].map(str::to_owned).to_vec(),
+            estimate: Some(Duration::from_secs(65)),
+        };
+        golden("dryrun-80.txt", &render(&run, Look { width: 80, colour: false }));
+        golden("dryrun-120.txt", &render(&run, Look { width: 120, colour: false }));
+        golden("dryrun-80-colour.txt", &render(&run, Look { width: 80, colour: true }));
+    }
+
+    #[test]
+    fn a_very_long_critical_path_is_folded() {
+        let critical: Vec<String> = (0..10_000).map(|n| format!("step-{n}")).collect();
+        let text = render(&DryRun { critical, ..DryRun::default() }, Look { width: 80, colour: false });
+        assert!(text.lines().count() <= 6, "{text}");
+        assert!(text.contains("… 10000 steps in all"));
+    }
 }

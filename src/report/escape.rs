@@ -137,35 +137,62 @@ fn most_chars(columns: usize) -> usize {
     columns.saturating_mul(4).saturating_add(16)
 }
 
+/// Escaped text in lines of at most `columns`, broken anywhere: for output whose spaces mean something.
+#[must_use]
+pub fn fold(text: &str, columns: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut rest = text;
+    while width(rest) > columns.max(1) {
+        let head = head(rest, columns.max(1));
+        rows.push(head.to_owned());
+        rest = rest.get(head.len()..).unwrap_or("");
+    }
+    if !rest.is_empty() || rows.is_empty() {
+        rows.push(rest.to_owned());
+    }
+    rows
+}
+
+/// Like [`prefix`], but never empty: one character that is wider than the line gets a line all the same.
+fn head(text: &str, columns: usize) -> &str {
+    match prefix(text, columns) {
+        "" => text.chars().next().and_then(|c| text.get(..c.len_utf8())).unwrap_or(text),
+        head => head,
+    }
+}
+
 /// Escaped text in lines of at most `columns`, broken at spaces, inside a word only where one is too long.
-/// Line feeds in it are kept as breaks. At least one line.
+/// Line feeds in it are kept as breaks, spaces at the start of a paragraph too. At least one line.
 #[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(1);
+    text.split('\n').flat_map(|paragraph| wrap_paragraph(paragraph, columns.max(1))).collect()
+}
+
+fn wrap_paragraph(paragraph: &str, columns: usize) -> Vec<String> {
+    let indent = paragraph.len() - paragraph.trim_start_matches(' ').len();
     let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut current = String::new();
-        for word in paragraph.split(' ') {
-            if !current.is_empty() && width(&current) + 1 + width(word) <= columns {
-                current.push(' ');
-                current.push_str(word);
-                continue;
-            }
-            if !current.is_empty() {
-                lines.push(std::mem::take(&mut current));
-            }
-            let mut rest = word;
-            while width(rest) > columns {
-                let head = match prefix(rest, columns) {
-                    // One character wider than the line: it gets a line all the same.
-                    "" => rest.chars().next().map_or(rest, |c| rest.get(..c.len_utf8()).unwrap_or(rest)),
-                    head => head,
-                };
-                lines.push(head.to_owned());
-                rest = rest.get(head.len()..).unwrap_or("");
-            }
-            rest.clone_into(&mut current);
+    let mut current = String::new();
+    let mut from = 0;
+    // The first word keeps the indent, so look for the space after it.
+    while from <= paragraph.len() {
+        let search = from.max(indent);
+        let rest = paragraph.get(search..).unwrap_or("");
+        let to = rest.find(' ').map_or(paragraph.len(), |at| search + at);
+        let word = paragraph.get(from..to).unwrap_or("");
+        from = to + 1;
+        if !current.is_empty() && width(&current) + 1 + width(word) <= columns {
+            current.push(' ');
+            current.push_str(word);
+            continue;
         }
+        if !current.is_empty() {
+            lines.push(std::mem::take(&mut current));
+        }
+        let mut pieces = fold(word, columns);
+        current = pieces.pop().unwrap_or_default();
+        lines.extend(pieces);
+    }
+    if !current.is_empty() || lines.is_empty() {
         lines.push(current);
     }
     lines
@@ -183,7 +210,7 @@ mod tests {
         assert_eq!(line("a\u{202e}b\u{9b}c\u{7f}\u{feff}"), "a\\u{202e}b\\u{9b}c␡\\u{feff}");
         assert_eq!(line("a\tb\n"), "a   b␊");
         assert_eq!(text("a\r\nb\rc"), "a\nb␍c");
-        assert_eq!(bytes(b"ok\xff\xc3\xa9\xe2\x82\tz"), "ok\\xffé\\xe2\\x82   z");
+        assert_eq!(bytes(b"ok\xff\xc3\xa9\xe2\x82\tz"), "ok\\xffé\\xe2\\x82 z");
     }
 
     #[test]
@@ -203,6 +230,8 @@ mod tests {
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
         assert_eq!(wrap("漢", 1), ["漢"]);
         assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("  if x:\n\n    y z", 7), ["  if x:", "", "    y z"]);
+        assert_eq!(fold("a b  c", 2), ["a ", "b ", " c"]);
     }
 
     fn is_clean(text: &str, line_feeds: bool) -> bool {
@@ -224,6 +253,8 @@ mod tests {
             prop_assert!(width(&cut(&safe, columns)) <= columns);
             prop_assert!(width(&cut_front(&safe, columns)) <= columns);
             prop_assert!(wrap(&safe, columns).iter().all(|l| width(l) <= columns));
+            prop_assert!(fold(&safe, columns).iter().all(|l| width(l) <= columns));
+            prop_assert_eq!(fold(&safe, columns).concat(), safe);
         }
     }
 }

@@ -3,15 +3,16 @@
 use super::style::{Line, Role};
 use super::{Excerpt, escape};
 
-/// Three lines: place, text, underline. The window moves so that the underlined part is seen in a long line.
+/// Three lines: place, text, underline with a label. The window moves so that the underlined part is seen in a long line.
 #[must_use]
-pub fn draw(excerpt: &Excerpt, width: usize) -> Vec<Line> {
+pub fn draw(excerpt: &Excerpt, label: &str, width: usize) -> Vec<Line> {
     let number = excerpt.line.to_string();
     let gutter = number.len().max(2);
     let room = width.saturating_sub(gutter + 2);
     let (before, marked, after) = split(excerpt);
     let (before, marked, after) = (escape::line(&before), escape::line(&marked), escape::line(&after));
-    let before_room = room.saturating_sub(escape::width(&marked).min(room * 3 / 4));
+    let taken = escape::width(&marked).min(room * 3 / 4) + usize::from(!after.is_empty());
+    let before_room = room.saturating_sub(taken);
     let before = escape::cut_front(&before, before_room);
     let from = escape::width(&before);
     let length = escape::width(&marked).max(1).min(room.saturating_sub(from)).max(1);
@@ -20,7 +21,9 @@ pub fn draw(excerpt: &Excerpt, width: usize) -> Vec<Line> {
     vec![
         Line::of(Role::Dim, &format!("{blank}╭▸ ")).with(Role::Note, &place),
         Line::of(Role::Dim, &format!("{number:>gutter$}│ ")).plain(&before).with(Role::Strong, &marked).plain(&after),
-        Line::of(Role::Dim, &format!("{blank}│ ")).plain(&" ".repeat(from)).with(Role::Bad, &"━".repeat(length)),
+        Line::of(Role::Dim, &format!("{blank}│ "))
+            .plain(&" ".repeat(from))
+            .with(Role::Bad, &format!("{} {label}", "━".repeat(length))),
     ]
 }
 
@@ -39,7 +42,7 @@ mod tests {
 
     fn drawn(text: &str, col: usize, len: usize, width: usize) -> String {
         let excerpt = Excerpt { path: "p.toml".into(), line: 7, col, text: text.into(), len };
-        page(&draw(&excerpt, width), Look { width, colour: false })
+        page(&draw(&excerpt, "", width), Look { width, colour: false })
     }
 
     #[test]
@@ -55,9 +58,6 @@ mod tests {
     #[test]
     fn the_window_follows_the_underlined_part() {
         let long = format!("{}HERE{}", "a".repeat(100), "b".repeat(100));
-        assert_eq!(
-            drawn(&long, 101, 4, 24),
-            "  ╭▸ p.toml:7:101\n 7│ …aaaaaaaaaaaaaaaHERE…\n  │                 ━━━━\n"
-        );
+        assert_eq!(drawn(&long, 101, 4, 24), "  ╭▸ p.toml:7:101\n 7│ …aaaaaaaaaaaaaaHERE…\n  │                ━━━━\n");
     }
 }

@@ -5,7 +5,7 @@ use super::style::{Line, Look, Role, page};
 use super::{escape, format};
 
 /// Column where texts begin.
-const TEXT: usize = 12;
+const TEXT: usize = 13;
 /// Names of other steps shown in one field.
 const NAMES: usize = 40;
 
@@ -123,7 +123,50 @@ fn wrapped(key: &str, text: &str, look: Look) -> Vec<Line> {
     let rows = escape::wrap(&escape::text(text), look.width.saturating_sub(TEXT));
     let line = |(index, row): (usize, &String)| {
         let key = if index == 0 { key } else { "" };
-        Line::new().plain("  ").with(Role::Dim, &escape::cut(key, TEXT - 3)).pad(TEXT).plain(row)
+        Line::new().plain("  ").with(Role::Dim, &escape::cut(key, TEXT - 4)).pad(TEXT).plain(row)
     };
     rows.iter().enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::golden;
+    use super::*;
+
+    #[test]
+    fn one_step_in_full() {
+        let own = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<String>>();
+        let rule = |tier: &str, text: &str, origin: &str, implied: bool| Rule {
+            tier: tier.into(),
+            text: text.into(),
+            origin: origin.into(),
+            implied,
+        };
+        let step = Explain {
+            name: "coverage".into(),
+            title: Some("Coverage does not fall".into()),
+            docs: Some("See docs/coverage.md.\nThe goal rises by the quarter, and this sentence is long enough to be wrapped somewhere.".into()),
+            place: "blueprint.toml:40:1".into(),
+            kind: "run".into(),
+            action: own(&["$ make coverage-report", "env  PYTHONPATH=."]),
+            rules: vec![
+                rule("pass", "percent(lines) >= 55", "blueprint.toml:43:9", false),
+                rule("pass", "exit == 0", "a `run` must exit with 0 unless a criterion names `exit`", true),
+                rule("warn", "percent(lines) >= 32", "blueprint.toml:44:9", false),
+            ],
+            policy: vec![("severity".into(), "high, weight 0.35".into()), ("retry".into(), "up to 2 more, 2s apart".into())],
+            needs: own(&["build", "venv (advisory)"]),
+            dependants: own(&["release"]),
+            pools: own(&["docker (1)"]),
+            tags: own(&["slow"]),
+            inputs: own(&["src/**"]),
+            outputs: own(&["coverage.xml (stable)"]),
+            marker: Marker::Run,
+            reason: "no earlier result".into(),
+            ..Explain::default()
+        };
+        golden("explain-80.txt", &render(&step, Look { width: 80, colour: false }));
+        golden("explain-120.txt", &render(&step, Look { width: 120, colour: false }));
+        golden("explain-80-colour.txt", &render(&step, Look { width: 80, colour: true }));
+    }
 }

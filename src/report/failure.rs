@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::ids::StepId;
-use crate::outcome::{Cause, CriterionResult, Exit, State};
+use crate::outcome::{Cause, CriterionResult, Exit, State, Tier};
 
 use super::style::{Line, Look, Role, page, rule};
 use super::summary::{Brief, Row, Summary, got};
@@ -36,13 +36,13 @@ pub fn report(summary: &Summary, context: &Context, look: Look) -> String {
     for block in failed.iter().take(FULL).filter_map(block) {
         lines.extend(block.full());
     }
-    lines.extend(one_liners(summary, failed.get(FULL..).unwrap_or(&[])));
+    lines.extend(one_liners(summary, failed.get(FULL..).unwrap_or(&[]), look.width));
     for block in advisory.iter().take(FULL).filter_map(block) {
         lines.extend(block.brief());
     }
-    lines.extend(one_liners(summary, advisory.get(FULL..).unwrap_or(&[])));
-    lines.extend(one_liners(summary, &pending));
-    lines.extend(one_liners(summary, &warned));
+    lines.extend(one_liners(summary, advisory.get(FULL..).unwrap_or(&[]), look.width));
+    lines.extend(one_liners(summary, &pending, look.width));
+    lines.extend(one_liners(summary, &warned, look.width));
     page(&lines, look)
 }
 
@@ -63,31 +63,39 @@ fn blocked_by(summary: &Summary) -> HashMap<StepId, Vec<String>> {
 }
 
 /// `   WARN coverage  percent(lines) >= 55, got 31.4 %, short by 23.6 pp  blueprint.toml:14:9`.
-fn one_liners(summary: &Summary, steps: &[StepId]) -> Vec<Line> {
-    let mut lines: Vec<Line> = steps.iter().take(SHORT).filter_map(|step| one_liner(summary.row(*step)?)).collect();
+fn one_liners(summary: &Summary, steps: &[StepId], width: usize) -> Vec<Line> {
+    let rows = steps.iter().take(SHORT).filter_map(|step| summary.row(*step));
+    let mut lines: Vec<Line> = rows.flat_map(|row| one_liner(row, width)).collect();
     if steps.len() > SHORT {
         lines.push(Line::new().pad(8).with(Role::Dim, &format!("and {} more", steps.len() - SHORT)));
     }
     lines
 }
 
-fn one_liner(row: &Row) -> Option<Line> {
-    let result = row.result.as_ref()?;
+/// One line if it fits; what does not fit goes on below.
+fn one_liner(row: &Row, width: usize) -> Vec<Line> {
+    let Some(result) = &row.result else { return Vec::new() };
     let (word, role) = super::plain::word(result);
-    let mut line =
-        Line::of(role, &format!("{word:>7} ")).with(Role::Strong, &escape::cut(&escape::line(&row.head.name), 40));
-    if let Some(reason) = result.reason() {
-        line.push(Role::Plain, &format!("  {reason}"));
-    }
-    if let Some(criterion) = result.culprits().first() {
-        if let Some(margin) = &criterion.margin {
-            line.push(Role::Plain, &format!(", {margin}"));
+    let name = escape::cut(&escape::line(&row.head.name), 40.min(width / 2));
+    let start = Line::of(role, &format!("{word:>7} ")).with(Role::Strong, &name).plain("  ");
+    let culprits = result.culprits();
+    let culprit = culprits.first();
+    let margin = culprit.and_then(|c| c.margin.as_ref()).map_or_else(String::new, |margin| format!(", {margin}"));
+    let text = escape::line(&format!("{}{margin}", result.reason().unwrap_or_default()));
+    let mut rows = escape::wrap(&text, width.saturating_sub(start.width())).into_iter();
+    let mut lines = vec![start.plain(&rows.next().unwrap_or_default())];
+    let rest: Vec<String> = rows.collect();
+    let below = escape::wrap(&rest.join(" "), width.saturating_sub(8));
+    lines.extend(below.iter().filter(|row| !row.is_empty()).take(2).map(|row| Line::new().pad(8).plain(row)));
+    let place = culprit.map_or("", |c| c.place.as_str());
+    match lines.pop() {
+        Some(last) if place.is_empty() || last.width() + 2 + escape::width(&escape::line(place)) <= width => {
+            lines.push(last.plain("  ").with(Role::Dim, place));
         }
-        if !criterion.place.is_empty() {
-            line.push(Role::Dim, &format!("  {}", criterion.place));
-        }
+        Some(last) => lines.extend([last, Line::new().pad(8).with(Role::Dim, place)]),
+        None => {}
     }
-    Some(line)
+    lines
 }
 
 /// One root failure and everything about it.
@@ -138,10 +146,7 @@ impl<'a> Block<'a> {
         let place = self.result.culprits().first().map_or("", |c| c.place.as_str());
         let reason = self.result.reason().unwrap_or_default();
         self.field(&mut lines, "because", Role::Plain, format!("{reason}  {place}").trim_end());
-        let logs: Vec<String> = self.tails().into_iter().map(|(_, tail)| tail.path).collect();
-        if !logs.is_empty() {
-            self.field(&mut lines, "log", Role::Note, &logs.join(", "));
-        }
+        self.log(&mut lines, &self.tails());
         self.consequences(&mut lines);
         lines.push(Line::new());
         lines
@@ -170,7 +175,7 @@ impl<'a> Block<'a> {
         let culprits = self.result.culprits();
         let mut lines = Vec::new();
         if !culprits.iter().take(CRITERIA).any(|c| !c.place.is_empty()) {
-            lines.extend(self.underlined(&self.row.head.place, ""));
+            lines.extend(self.underlined(&self.row.head.place, "", ""));
         }
         for criterion in culprits.iter().take(CRITERIA) {
             self.criterion(&mut lines, criterion);
@@ -187,9 +192,10 @@ impl<'a> Block<'a> {
             let origin = if criterion.implied { "  (implied by the action)" } else { "" };
             self.field(lines, criterion.tier.word(), Role::Strong, &format!("{}{origin}", criterion.text));
         } else {
-            lines.extend(self.underlined(&criterion.place, &format!("{} {}", criterion.tier.word(), criterion.text)));
+            let otherwise = format!("{} {}", criterion.tier.word(), criterion.text);
+            lines.extend(self.underlined(&criterion.place, verdict(criterion), &otherwise));
         }
-        let refused = criterion.tier == crate::outcome::Tier::Reject;
+        let refused = criterion.tier == Tier::Reject;
         for (key, text) in [
             (if refused { "refused" } else { "expected" }, Some(criterion.expected.as_str()).filter(|t| !t.is_empty())),
             ("actual", Some(criterion.actual.as_str()).filter(|t| !t.is_empty())),
@@ -203,9 +209,9 @@ impl<'a> Block<'a> {
     }
 
     /// The plan's line, or where it would be if nobody has the plan at hand.
-    fn underlined(&self, place: &str, otherwise: &str) -> Vec<Line> {
+    fn underlined(&self, place: &str, label: &str, otherwise: &str) -> Vec<Line> {
         match (self.context.excerpt)(place.to_owned()) {
-            Some(found) => excerpt::draw(&found, self.look.width),
+            Some(found) => excerpt::draw(&found, label, self.look.width),
             None if otherwise.is_empty() => {
                 vec![Line::of(Role::Dim, "  ╭▸ ").with(Role::Note, place)]
             }
@@ -257,8 +263,22 @@ impl<'a> Block<'a> {
             for raw in tail.lines.iter().skip(tail.lines.len() - share) {
                 lines.extend(quoted(raw, self.look.width));
             }
-            self.field(lines, "log", Role::Note, &tail.path);
         }
+        self.log(lines, &tails);
+    }
+
+    /// Where all of it can be read: `…/{stderr,stdout}`, as a shell takes it.
+    fn log(&self, lines: &mut Vec<Line>, tails: &[(&'static str, Tail)]) {
+        let split = |tail: &Tail| tail.path.rsplit_once('/').map(|(dir, file)| (dir.to_owned(), file.to_owned()));
+        let text = match tails {
+            [] => return,
+            [(_, one)] => one.path.clone(),
+            [(_, first), (_, second), ..] => match (split(first), split(second)) {
+                (Some((dir, a)), Some((same, b))) if dir == same => format!("{dir}/{{{a},{b}}}"),
+                _ => format!("{}, {}", first.path, second.path),
+            },
+        };
+        self.field(lines, "log", Role::Note, &text);
     }
 
     fn consequences(&self, lines: &mut Vec<Line>) {
@@ -267,9 +287,9 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// `  key       text`, wrapped under itself.
+    /// `  key       text`, wrapped under itself; line feeds of the text are kept.
     fn field(&self, lines: &mut Vec<Line>, key: &str, role: Role, text: &str) {
-        let rows = escape::wrap(&escape::line(text), self.look.width.saturating_sub(FIELD));
+        let rows = escape::wrap(&escape::text(text.trim_end()), self.look.width.saturating_sub(FIELD));
         for (index, row) in rows.iter().take(ROWS).enumerate() {
             let line = if index == 0 {
                 Line::new().plain("  ").with(Role::Dim, key).pad(FIELD)
@@ -282,10 +302,21 @@ impl<'a> Block<'a> {
     }
 }
 
+/// What is wrong with a criterion, in the fewest words.
+fn verdict(criterion: &CriterionResult) -> &'static str {
+    match (criterion.tier, criterion.state) {
+        (_, State::Error) => "could not be evaluated",
+        (Tier::Reject, State::Pass) => "holds, and must not",
+        (_, State::Pass | State::Inconclusive) => "not decided",
+        (Tier::Any, _) => "none of `any` holds",
+        _ => "does not hold",
+    }
+}
+
 /// A line of output on at most two rows.
 fn quoted(raw: &[u8], width: usize) -> Vec<Line> {
     let room = width.saturating_sub(4);
-    let rows = escape::wrap(&escape::bytes(raw), room);
+    let rows = escape::fold(&escape::bytes(raw), room);
     let more = rows.len() > 2;
     let line = |(index, row): (usize, &String)| {
         let line = Line::of(Role::Dim, "  │ ");
@@ -296,4 +327,78 @@ fn quoted(raw: &[u8], width: usize) -> Vec<Line> {
         }
     };
     rows.iter().take(2).enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Stream, attempt, below, context, eventful, exit_one, golden};
+    use super::*;
+    use crate::outcome::AttemptResult;
+
+    #[test]
+    fn root_failures_with_everything_about_them() {
+        let mut sample =
+            Stream::open(&["coverage", "stuck", "nlp!", "ask", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"]);
+        sample.start("coverage", 1).end("coverage", &[exit_one(10)], below(State::Fail, 420));
+        let stuck = AttemptResult {
+            detail: Some("no answer from 127.0.0.1:8080 within 3 s, and the wrapped sentence goes on for longer than one row of the screen".into()),
+            exit: Some(Exit::Signal("SIGKILL".into())),
+            samples: 7,
+            ..attempt(State::Fail, Some(Cause::Timeout), 180_000)
+        };
+        sample.start("stuck", 1).end("stuck", &[], stuck);
+        sample.start("nlp", 1).end("nlp", &[], exit_one(200));
+        sample.unrun("ask", State::Pending, Cause::Undecided);
+        for n in 1..=8 {
+            sample.unrun(
+                &format!("p{n}"),
+                State::Skipped,
+                Cause::NeedFailed(if n == 1 { "coverage".into() } else { format!("p{}", n - 1) }),
+            );
+        }
+        let summary = sample.summary();
+        golden("failure-80.txt", &report(&summary, &context(), Look { width: 80, colour: false }));
+        golden("failure-120.txt", &report(&summary, &context(), Look { width: 120, colour: false }));
+        golden("failure-80-colour.txt", &report(&summary, &context(), Look { width: 80, colour: true }));
+        golden("failure-bare-80.txt", &report(&summary, &Context::default(), Look { width: 80, colour: false }));
+    }
+
+    #[test]
+    fn advisory_failures_and_warnings_come_after() {
+        golden("failure-mixed-80.txt", &report(&eventful().summary(), &context(), Look { width: 80, colour: false }));
+    }
+
+    #[test]
+    fn nothing_to_say_about_a_clean_run() {
+        let mut sample = Stream::open(&["a"]);
+        sample.pass("a", 5);
+        assert_eq!(report(&sample.summary(), &context(), Look { width: 80, colour: false }), "");
+    }
+
+    #[test]
+    fn a_thousand_failures_still_fit() {
+        let names: Vec<String> = (0..1000).map(|n| format!("s{n}")).collect();
+        let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut sample = Stream::open(&refs);
+        refs.iter().for_each(|name| {
+            sample.start(name, 1).end(name, &[], exit_one(1));
+        });
+        let text = report(&sample.summary(), &context(), Look { width: 80, colour: false });
+        assert!(text.contains("   FAIL s10  exit == 0, got 1\n"), "{text}");
+        assert!(text.ends_with("and 970 more\n"));
+        assert!(text.lines().count() < 300);
+    }
+
+    #[test]
+    fn several_criteria_and_a_rejected_one() {
+        let mut last = below(State::Fail, 5);
+        last.cause = Some(Cause::Rejected);
+        let extra = |tier, text: &str, state| super::super::sample::criterion(tier, text, state, "", "");
+        last.criteria.push(extra(Tier::Reject, "stdout contains \"panic\"", State::Pass));
+        last.criteria.push(extra(Tier::Reject, "stdout contains \"abort\"", State::Fail));
+        last.criteria.extend((0..3).map(|n| extra(Tier::Pass, &format!("count(x{n}) == 0"), State::Inconclusive)));
+        let mut sample = Stream::open(&["silent"]);
+        sample.start("silent", 1).end("silent", &[], last);
+        golden("failure-criteria-80.txt", &report(&sample.summary(), &context(), Look { width: 80, colour: false }));
+    }
 }

@@ -42,3 +42,24 @@ impl Reporter for Json {
 
     fn finish(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{eventful, no_go};
+    use super::super::terminal::tests::fake;
+    use super::*;
+
+    #[test]
+    fn every_line_reads_back_as_its_event_and_nothing_else_is_written() {
+        let (terminal, out, err) = fake(80, 24, false);
+        let mut json = Json::new(terminal);
+        let mut sample = eventful();
+        sample.close(no_go());
+        sample.events.iter().for_each(|event| json.event(event).unwrap());
+        json.tick(u64::MAX);
+        json.finish();
+        let back: Vec<Event> = out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(back, sample.events);
+        assert_eq!(err.text(), "");
+    }
+}

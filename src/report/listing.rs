@@ -29,8 +29,8 @@ pub fn render(listing: &Listing, look: Look) -> String {
     let cells =
         |item: &Item| [item.name.clone(), item.tags.join(","), item.needs.join(", ")].map(|cell| escape::line(&cell));
     let rows: Vec<[String; 3]> = listing.items.iter().map(cells).collect();
-    // Shares of the screen, so that the description keeps at least its third.
-    let most = [look.width * 30 / 100, look.width * 15 / 100, look.width * 22 / 100];
+    // Shares of the screen, so that the description keeps a quarter and names are the last to be cut.
+    let most = [look.width * 40 / 100, look.width * 12 / 100, look.width * 18 / 100];
     let mut columns = ["ID".len(), "TAGS".len(), "NEEDS".len()];
     for row in &rows {
         for (column, cell) in columns.iter_mut().zip(row) {
@@ -55,4 +55,35 @@ pub fn render(listing: &Listing, look: Look) -> String {
         lines.push(line(roles, [name, tags, needs], &item.description));
     }
     page(&lines, look)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::golden;
+    use super::*;
+
+    #[test]
+    fn columns_share_the_screen() {
+        let item = |name: &str, tags: &[&str], needs: &[&str], description: &str| Item {
+            name: name.into(),
+            tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+            needs: needs.iter().map(|&need| need.to_owned()).collect(),
+            description: description.into(),
+        };
+        let listing = Listing {
+            items: vec![
+                item("fmt", &["quick"], &[], "cargo fmt --check"),
+                item(
+                    "integration-tests[database=postgres,python=3.12]",
+                    &["slow", "db", "nightly"],
+                    &["fmt", "build-cli", "it-db-up"],
+                    "Integration tests against a real database, with every migration applied twice",
+                ),
+                item("esc\u{1b}[2J", &[], &["fmt"], "漢字 title\twith tab"),
+            ],
+        };
+        golden("list-80.txt", &render(&listing, Look { width: 80, colour: false }));
+        golden("list-120.txt", &render(&listing, Look { width: 120, colour: false }));
+        golden("list-80-colour.txt", &render(&listing, Look { width: 80, colour: true }));
+    }
 }

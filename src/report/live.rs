@@ -167,7 +167,7 @@ impl Reporter for Live {
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
             self.clear();
-            conclude(&self.terminal, &self.summary, &self.context);
+            conclude(&self.terminal, &self.summary, &self.context, true);
         }
     }
 }
@@ -250,5 +250,178 @@ impl TermLike for Screen {
             self.terminal.write(Stream::Err, &text);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{MS, Stream as Sample, context, criterion, eventful, exit_one, golden, no_go};
+    use super::super::style::Look;
+    use super::super::terminal::tests::fake;
+    use super::*;
+    use crate::facts::Facts;
+    use crate::outcome::{State, Tier};
+
+    /// What a terminal shows after these bytes: enough of one for what indicatif sends.
+    struct Screenful {
+        rows: Vec<Vec<char>>,
+        at: (usize, usize),
+        columns: usize,
+    }
+
+    impl Screenful {
+        fn after(bytes: &str, columns: usize) -> String {
+            let mut screen = Self { rows: vec![Vec::new()], at: (0, 0), columns };
+            let mut rest = bytes.chars();
+            while let Some(c) = rest.next() {
+                match c {
+                    '\n' => screen.go(screen.at.0 + 1, 0),
+                    '\r' => screen.at.1 = 0,
+                    '\u{1b}' => {
+                        assert_eq!(rest.next(), Some('['));
+                        let mut number = String::new();
+                        let command = loop {
+                            match rest.next().unwrap() {
+                                digit if digit.is_ascii_digit() => number.push(digit),
+                                command => break command,
+                            }
+                        };
+                        screen.steer(command, number.parse().unwrap_or(1));
+                    }
+                    c => screen.put(c),
+                }
+            }
+            let rows: Vec<String> =
+                screen.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect();
+            rows.join("\n").trim_end().to_owned()
+        }
+
+        fn go(&mut self, row: usize, column: usize) {
+            self.at = (row, column);
+            while self.rows.len() <= row {
+                self.rows.push(Vec::new());
+            }
+        }
+
+        fn put(&mut self, c: char) {
+            if self.at.1 >= self.columns {
+                self.go(self.at.0 + 1, 0);
+            }
+            let row = &mut self.rows[self.at.0];
+            while row.len() <= self.at.1 {
+                row.push(' ');
+            }
+            row[self.at.1] = c;
+            self.at.1 += 1;
+        }
+
+        fn steer(&mut self, command: char, n: usize) {
+            match command {
+                'A' => self.at.0 -= n,
+                'B' => self.go(self.at.0 + n, self.at.1),
+                'K' => self.rows[self.at.0].clear(),
+                'J' => {
+                    self.rows.truncate(self.at.0 + 1);
+                    self.rows[self.at.0].truncate(self.at.1);
+                }
+                other => panic!("unexpected {other}"),
+            }
+        }
+    }
+
+    fn busy(names: &[&str]) -> Sample {
+        let mut sample = Sample::open(names);
+        for name in names {
+            sample.wait(1_000).start(name, 1);
+        }
+        sample
+    }
+
+    fn framed(sample: &Sample, columns: u16, rows: u16) -> String {
+        let size = Size { columns, rows };
+        let lines = frame(&sample.summary(), &context(), 41_000 * MS, size);
+        style::page(&lines, Look { width: usize::from(columns), colour: false })
+    }
+
+    #[test]
+    fn running_rows_are_capped_and_told() {
+        let long = "a-very-long-name-".repeat(8);
+        let mut sample = busy(&["it-db", "bench", &long, "probe", "again", "f"]);
+        let (probe, again) = (sample.id("probe"), sample.id("again"));
+        let look = criterion(Tier::Pass, "status == 200", State::Fail, "200", "503");
+        sample.push(EventKind::Sample {
+            step: probe,
+            attempt: 1,
+            sample: 12,
+            state: State::Fail,
+            criteria: vec![look],
+            facts: Facts::default(),
+            detail: None,
+        });
+        sample.push(EventKind::Attempt { step: again, attempt: 1, result: Box::new(exit_one(5)) });
+        sample.push(EventKind::Retry { step: again, attempt: 2, after_ns: 37_000 * MS });
+        golden("live-80.txt", &framed(&sample, 80, 24));
+        golden("live-120.txt", &framed(&sample, 120, 24));
+        assert_eq!(framed(&sample, 80, 6).lines().count(), 4);
+        let settings = crate::event::Settings { jobs: 16, ..Default::default() };
+        if let EventKind::Open { settings: old, .. } = &mut sample.events[0].kind {
+            *old = settings;
+        }
+        let text = framed(&sample, 80, 24);
+        assert!(text.contains("f            35.0s") || text.contains("try 2 in 2.00s: exit == 0, got 1"), "{text}");
+    }
+
+    #[test]
+    fn the_screen_holds_log_and_frame_and_is_clean_at_the_end() {
+        let (terminal, out, err) = fake(80, 24, true);
+        let mut live = Live::new(terminal.clone(), context());
+        let mut sample = eventful();
+        sample.close(no_go());
+        let (close, before) = sample.events.split_last().unwrap();
+        before.iter().for_each(|event| live.event(event).unwrap());
+        let shown = Screenful::after(&err.text(), 80);
+        assert!(shown.contains("∑ ⏵"), "{shown}");
+        live.event(close).unwrap();
+        let shown = Screenful::after(&err.text(), 80);
+        assert!(!shown.contains('∑') && !shown.contains('⏵'), "{shown}");
+
+        let (plain_terminal, plain_out, plain_err) = fake(80, 24, true);
+        let mut plain = plain::Plain::new(plain_terminal, context());
+        sample.events.iter().for_each(|event| plain.event(event).unwrap());
+        assert_eq!(shown, Screenful::after(&plain_err.text(), 80));
+        assert_eq!(out.text(), plain_out.text());
+    }
+
+    #[test]
+    fn drawings_come_at_most_ten_times_a_second() {
+        let (terminal, _, err) = fake(80, 24, true);
+        let mut live = Live::new(terminal, context());
+        let sample = busy(&["a"]);
+        sample.events.iter().for_each(|event| live.event(event).unwrap());
+        let before = err.text().matches('∑').count();
+        (1..=1000).for_each(|ms| live.tick((1_000 + ms) * MS));
+        assert_eq!(err.text().matches('∑').count() - before, 10);
+    }
+
+    #[test]
+    fn a_narrower_window_leaves_no_rest_of_the_old_frame() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicU16, Ordering};
+        let columns = Arc::new(AtomicU16::new(80));
+        let err = super::super::terminal::tests::Buffer::default();
+        let now = Arc::clone(&columns);
+        let size = Box::new(move || Size { columns: now.load(Ordering::Relaxed), rows: 24 });
+        let caps = super::super::terminal::Caps { tty: true, colour: false };
+        let terminal = Terminal::with(Box::new(err.clone()), caps, Box::new(err.clone()), caps, size);
+        let mut live = Live::new(terminal, context());
+        busy(&["a", "b"]).events.iter().for_each(|event| live.event(event).unwrap());
+        live.tick(5_000 * MS);
+        let before = err.text().len();
+        columns.store(40, Ordering::Relaxed);
+        live.tick(6_000 * MS);
+        // Three lines of 80 columns are six rows of 40 now.
+        assert!(err.text()[before..].starts_with("\r\u{1b}[5A\u{1b}[J"), "{:?}", &err.text()[before..]);
+        drop(live);
+        assert!(err.text().ends_with('A') || err.text().ends_with('K'), "{:?}", err.text());
     }
 }

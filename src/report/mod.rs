@@ -163,11 +163,15 @@ pub fn make(mode: Progress, terminal: Terminal, context: Context) -> Box<dyn Rep
     }
 }
 
-/// The end of every mode but JSON: failures to stderr, the decision to stdout.
-fn conclude(terminal: &Terminal, summary: &Summary, context: &Context) {
+/// The end of every mode but JSON: failures to stderr, the decision to stdout. `spoke`: there was progress above, from
+/// which they stand apart by an empty line.
+fn conclude(terminal: &Terminal, summary: &Summary, context: &Context, spoke: bool) {
     let failures = failure::report(summary, context, terminal.look(Stream::Err));
-    if !failures.is_empty() {
-        terminal.write(Stream::Err, &format!("\n{failures}\n"));
+    let gap = if spoke { "\n" } else { "" };
+    if failures.is_empty() {
+        terminal.write(Stream::Err, gap);
+    } else {
+        terminal.write(Stream::Err, &format!("{gap}{}\n\n", failures.trim_end()));
     }
     terminal.write(Stream::Out, &closing::report(summary, context, terminal.look(Stream::Out)));
 }

@@ -53,8 +53,10 @@ pub fn lines(summary: &Summary, event: &Event, width: usize) -> Vec<style::Line>
         }
         EventKind::Signal { name, count } => {
             let still = format::count(summary.running.len() + summary.serving, "step");
+            let left = summary.rows.iter().any(|row| row.head.finally && row.result.is_none());
+            let then = if left { ", then the `finally` steps" } else { "" };
             let text = match count {
-                0 | 1 => format!("{name}: starting nothing more, ending {still}; once more ends them at once"),
+                0 | 1 => format!("{name}: starting nothing more, ending {still}{then} (again: at once)"),
                 _ => format!("{name}: ending {still} at once"),
             };
             remark("STOP", None, &text, width)
@@ -200,7 +202,113 @@ impl Reporter for Plain {
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
-            conclude(&self.terminal, &self.summary, &self.context);
+            conclude(&self.terminal, &self.summary, &self.context, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::sample::{MS, Stream as Sample, attempt, context, eventful, exit_one, golden, no_go};
+    use super::super::terminal::tests::fake;
+    use super::*;
+    use crate::outcome::{Cause, RunStatus};
+
+    fn log(sample: &Sample, look: Look) -> String {
+        let mut summary = Summary::default();
+        let mut out = String::new();
+        for event in &sample.events {
+            summary.apply(event);
+            out.push_str(&style::page(&lines(&summary, event, look.width), look));
+        }
+        out
+    }
+
+    #[test]
+    fn one_line_for_each_thing_that_happened() {
+        golden("plain-80.txt", &log(&eventful(), Look { width: 80, colour: false }));
+        golden("plain-120.txt", &log(&eventful(), Look { width: 120, colour: false }));
+        golden("plain-80-colour.txt", &log(&eventful(), Look { width: 80, colour: true }));
+    }
+
+    #[test]
+    fn a_whole_run_progress_to_stderr_and_decision_to_stdout() {
+        let (terminal, out, err) = fake(80, 24, false);
+        let mut plain = Plain::new(terminal, context());
+        let mut sample = eventful();
+        sample.close(no_go());
+        sample.events.iter().for_each(|event| plain.event(event).unwrap());
+        plain.finish();
+        assert!(out.text().starts_with("NO-GO  1 veto, risk 84"), "{}", out.text());
+        assert_eq!(out.text().matches("NO-GO").count(), 1);
+        assert!(err.text().contains("   FAIL [  0.42s] (4/9) fmt  exit == 0, got 1\n"), "{}", err.text());
+        assert!(err.text().trim_end().ends_with("blueprint.toml:14:22"), "{}", err.text());
+    }
+
+    #[test]
+    fn silence_is_broken_once_a_minute() {
+        let (terminal, _, err) = fake(80, 24, false);
+        let mut plain = Plain::new(terminal, context());
+        let mut sample = Sample::open(&["slow", "slower"]);
+        sample.start("slow", 1).start("slower", 1);
+        sample.events.iter().for_each(|event| plain.event(event).unwrap());
+        let before = err.text().len();
+        for second in [10, 59, 61, 62, 100, 122] {
+            plain.tick(second * 1000 * MS);
+        }
+        let beats = err.text().split_off(before);
+        assert_eq!(
+            beats,
+            "   WAIT [  1m01s] (0/2) running: slow, slower\n   WAIT [  2m02s] (0/2) running: slow, slower\n"
+        );
+    }
+
+    #[test]
+    fn an_interrupt_says_what_a_second_one_does() {
+        let (terminal, out, err) = fake(80, 24, false);
+        let mut plain = Plain::new(terminal, context());
+        let mut sample = Sample::open(&["slow", "later"]);
+        sample.start("slow", 1).wait(500);
+        sample.push(EventKind::Signal { name: "SIGINT".into(), count: 1 });
+        sample.push(EventKind::Signal { name: "SIGINT".into(), count: 2 });
+        sample.end("slow", &[], attempt(State::NotRun, Some(Cause::Interrupted), 900));
+        sample.unrun("later", State::NotRun, Cause::Interrupted);
+        sample.push(EventKind::Close { status: RunStatus::Interrupted(2), record: None });
+        sample.events.iter().for_each(|event| plain.event(event).unwrap());
+        golden("interrupted-stderr.txt", &err.text());
+        golden("interrupted-stdout.txt", &out.text());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_the_screen(
+            names in proptest::collection::btree_set("\\PC{1,30}|[a-z漢\\x00-\\x1f]{1,90}", 1..5),
+            detail in "\\PC{0,120}",
+            width in 40usize..130,
+            colour: bool,
+        ) {
+            let names: Vec<String> = names.into_iter().map(|name| name.trim_end_matches('!').to_owned()).collect();
+            let unique: std::collections::BTreeSet<&String> = names.iter().collect();
+            prop_assume!(unique.len() == names.len());
+            let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut sample = Sample::open(&refs);
+            for name in &refs {
+                let mut last = exit_one(420);
+                last.cause = Some(Cause::ActionError);
+                last.detail = Some(detail.clone());
+                sample.start(name, 1).retry(name, last.clone(), 2).start(name, 2).end(name, &[last.clone()], last);
+            }
+            sample.push(EventKind::Warn { step: Some(StepId(0)), code: "c".into(), text: detail });
+            let look = Look { width, colour: false };
+            for line in log(&sample, look).lines() {
+                prop_assert!(escape::width(line) <= width, "{line}");
+            }
+            let coloured = log(&sample, Look { width, colour });
+            let bare = coloured.replace("\u{1b}[0m", "");
+            let bare = ["1", "2", "32", "33", "1;31", "36"].iter().fold(bare, |text, sgr| text.replace(&format!("\u{1b}[{sgr}m"), ""));
+            prop_assert_eq!(bare, log(&sample, look));
         }
     }
 }

@@ -39,7 +39,7 @@ impl Reporter for Quiet {
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
-            conclude(&self.terminal, &self.summary, &self.context);
+            conclude(&self.terminal, &self.summary, &self.context, false);
         }
     }
 }

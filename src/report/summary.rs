@@ -284,12 +284,12 @@ impl Summary {
             EventKind::Serving { step } => {
                 self.leave(*step);
                 self.phase(*step, Phase::Serving);
-                self.serving += 1;
+                self.serving += usize::from(self.row(*step).is_some());
             }
             EventKind::Stopping { step } => {
                 self.leave(*step);
                 self.phase(*step, Phase::Stopping);
-                self.running.push(*step);
+                self.running.extend(self.row(*step).is_some().then_some(*step));
             }
             EventKind::Commit { step, result } => self.commit(*step, result),
             EventKind::Signal { name, count } => self.signal = Some((name.clone(), *count)),
@@ -462,5 +462,65 @@ impl Summary {
             .collect();
         found.sort_unstable();
         found.into_iter().map(|(_, index)| StepId::at(index)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Stream, attempt, counts, eventful, exit_one};
+    use super::*;
+
+    #[test]
+    fn steps_are_counted_once_and_by_what_they_mean() {
+        let summary = eventful().summary();
+        let counts = counts(&summary);
+        let of = |name: &str| counts.get(name).copied().unwrap_or(0);
+        assert_eq!([of("Passed"), of("Warned"), of("Failed"), of("ErroredAdvisory")], [3, 1, 1, 1]);
+        assert_eq!([of("Blocked"), of("Skipped"), of("Filtered")], [2, 1, 1]);
+        assert_eq!((summary.total(), summary.done()), (9, 9));
+        assert_eq!((summary.running.len(), summary.serving), (0, 0));
+    }
+
+    #[test]
+    fn a_service_counts_as_serving_only_while_it_serves() {
+        let mut sample = Stream::open(&["app"]);
+        let app = sample.id("app");
+        sample.start("app", 1).push(EventKind::Serving { step: app });
+        assert_eq!((sample.summary().running.len(), sample.summary().serving), (0, 1));
+        sample.push(EventKind::Stopping { step: app });
+        assert_eq!((sample.summary().running.len(), sample.summary().serving), (1, 0));
+        sample.end("app", &[], attempt(State::Pass, None, 1));
+        assert_eq!((sample.summary().running.len(), sample.summary().serving), (0, 0));
+    }
+
+    #[test]
+    fn blame_goes_to_the_root_also_in_a_long_chain_and_never_hangs_in_a_ring() {
+        let names: Vec<String> = (0..5_000).map(|n| format!("s{n}")).collect();
+        let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut sample = Stream::open(&refs);
+        sample.start("s4999", 1).end("s4999", &[], exit_one(1));
+        for n in (0..4_999).rev() {
+            sample.unrun(&names[n], State::Skipped, Cause::NeedSkipped(names[n + 1].clone()));
+        }
+        let roots = sample.summary().roots();
+        assert_eq!(roots[4_999], None);
+        assert!(roots[..4_999].iter().all(|root| *root == Some(StepId(4_999))));
+
+        let mut ring = Stream::open(&["a", "b"]);
+        ring.unrun("a", State::Skipped, Cause::NeedFailed("b".into()));
+        ring.unrun("b", State::Skipped, Cause::NeedFailed("a".into()));
+        assert_eq!(ring.summary().roots(), [None, None]);
+    }
+
+    #[test]
+    fn events_about_unknown_steps_change_nothing() {
+        let mut sample = Stream::open(&["a"]);
+        let before = sample.summary();
+        let step = StepId(9);
+        sample.push(EventKind::Retry { step, attempt: 2, after_ns: 0 });
+        sample.push(EventKind::Commit { step, result: Box::new(StepResult::unrun(State::NotRun, Cause::Interrupted)) });
+        sample.push(EventKind::Serving { step });
+        let after = sample.summary();
+        assert_eq!((before.done(), before.total(), before.serving), (after.done(), after.total(), after.serving));
     }
 }
