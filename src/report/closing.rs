@@ -8,6 +8,8 @@ use super::{Context, escape, format};
 
 /// Vetoes and holds shown, each.
 const VETOES: usize = 4;
+/// Keeps a number and its word on one row while the totals are wrapped.
+const NO_BREAK: &str = "\u{a0}";
 /// Risk terms shown.
 const TERMS: usize = 8;
 
@@ -127,18 +129,20 @@ fn totals(summary: &Summary, width: usize) -> Vec<Line> {
     let told: Vec<String> = Bucket::TOLD
         .into_iter()
         .filter_map(|bucket| Some((bucket, summary.count(bucket))).filter(|(_, n)| *n > 0))
-        .map(|(bucket, n)| bucket.tell(n))
+        .map(|(bucket, n)| bucket.tell(n).replace(' ', NO_BREAK))
         .collect();
     let open = summary.total().saturating_sub(summary.done());
     let mut told = told.join(", ");
     if open > 0 {
         let sep = if told.is_empty() { "" } else { ", " };
-        told = format!("{told}{sep}{open} not finished");
+        told = format!("{told}{sep}{open}{NO_BREAK}not{NO_BREAK}finished");
     }
     let head = format!("  {} in {}", format::count(summary.total(), "step"), format::short(summary.mono));
     let rows =
         escape::wrap(&format!("{head}{}{told}", if told.is_empty() { "" } else { ": " }), width.saturating_sub(4));
-    let indented = |(index, row): (usize, &String)| Line::new().plain(if index == 0 { "" } else { "    " }).plain(row);
+    let indented = |(index, row): (usize, &String)| {
+        Line::new().plain(if index == 0 { "" } else { "    " }).plain(&row.replace(NO_BREAK, " "))
+    };
     rows.iter().enumerate().map(indented).collect()
 }
 

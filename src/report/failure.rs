@@ -128,7 +128,7 @@ impl<'a> Block<'a> {
         if let Some(sentence) = self.sentence() {
             self.field(&mut lines, "because", Role::Strong, &sentence);
         }
-        if let Some(about) = (self.context.about)(self.row.head.name.clone()) {
+        if let Some(about) = (self.context.about)(&self.row.head.name) {
             let place = about.cwd.map_or_else(String::new, |cwd| format!("  (in {cwd})"));
             self.field(&mut lines, "did", Role::Note, &format!("{}{place}", about.action));
         }
@@ -164,8 +164,7 @@ impl<'a> Block<'a> {
             _ => self.result.state.word().to_owned(),
         };
         let Some(last) = last else { return how };
-        let tries =
-            (self.context.about)(self.row.head.name.clone()).map_or(0, |about| about.tries).max(self.result.attempts);
+        let tries = (self.context.about)(&self.row.head.name).map_or(0, |about| about.tries).max(self.result.attempts);
         let looks = if last.samples > 1 { format!(", {} looks", last.samples) } else { String::new() };
         format!("{how} after {}{looks} (try {}/{tries})", format::short(last.duration_ns), self.result.attempts)
     }
@@ -210,7 +209,7 @@ impl<'a> Block<'a> {
 
     /// The plan's line, or where it would be if nobody has the plan at hand.
     fn underlined(&self, place: &str, label: &str, otherwise: &str) -> Vec<Line> {
-        match (self.context.excerpt)(place.to_owned()) {
+        match (self.context.excerpt)(place) {
             Some(found) => excerpt::draw(&found, label, self.look.width),
             None if otherwise.is_empty() => {
                 vec![Line::of(Role::Dim, "  ╭▸ ").with(Role::Note, place)]

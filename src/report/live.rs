@@ -126,8 +126,8 @@ impl Live {
             return;
         }
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
-        let rows = lines * usize::from(columns).div_ceil(usize::from(size.columns)).max(1);
-        let up = rows.min(usize::from(size.rows)).saturating_sub(1);
+        let rows_each = usize::from(columns).div_ceil(usize::from(size.columns)).max(1);
+        let up = ((lines - 1) * rows_each).min(usize::from(size.rows).saturating_sub(1));
         let up = if up == 0 { String::new() } else { format!("\u{1b}[{up}A") };
         self.terminal.write(Stream::Err, &format!("\r{up}\u{1b}[J"));
         self.bar = bar(&self.terminal);
@@ -245,8 +245,10 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let text = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut text = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if !text.is_empty() {
+            // The cursor waits at the start of the line: an echoed `^C` then takes the margin and moves nothing.
+            text.push('\r');
             self.terminal.write(Stream::Err, &text);
         }
         Ok(())
@@ -419,9 +421,9 @@ mod tests {
         let before = err.text().len();
         columns.store(40, Ordering::Relaxed);
         live.tick(6_000 * MS);
-        // Three lines of 80 columns are six rows of 40 now.
-        assert!(err.text()[before..].starts_with("\r\u{1b}[5A\u{1b}[J"), "{:?}", &err.text()[before..]);
+        // Two lines of 80 columns above the cursor's line are four rows of 40 now.
+        assert!(err.text()[before..].starts_with("\r\u{1b}[4A\u{1b}[J"), "{:?}", &err.text()[before..]);
         drop(live);
-        assert!(err.text().ends_with('A') || err.text().ends_with('K'), "{:?}", err.text());
+        assert!(err.text().ends_with('\r'), "{:?}", err.text());
     }
 }

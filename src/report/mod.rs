@@ -115,21 +115,27 @@ pub struct About {
     pub tries: u32,
 }
 
-/// Looks up text about something.
-pub type Lookup<K, V> = Box<dyn Fn(K) -> Option<V>>;
+/// What is known about a name or a place.
+pub type Lookup<V> = Box<dyn Fn(&str) -> Option<V>>;
+/// The end of a stream (`stdout` or `stderr`) of an attempt.
+pub type Tails = Box<dyn Fn(Which<'_>, &str) -> Option<Tail>>;
+/// What an attempt wrote last.
+pub type Glances = Box<dyn Fn(Which<'_>) -> Option<Vec<u8>>>;
+/// What is left of a run.
+pub type Remaining = Box<dyn Fn(&Summary) -> Option<Duration>>;
 
 /// What events do not carry. Every closure may be asked at any time and must answer quickly.
 pub struct Context {
     /// The plan's line for a `path:line:col`.
-    pub excerpt: Lookup<String, Excerpt>,
+    pub excerpt: Lookup<Excerpt>,
     /// The last lines (about ten) that an attempt wrote to `stdout` or `stderr`.
-    pub tail: Box<dyn Fn(Which<'_>, &str) -> Option<Tail>>,
+    pub tail: Tails,
     /// The last line that a running attempt wrote, to whichever stream (see [`tail::last_line`]).
-    pub glance: Box<dyn Fn(Which<'_>) -> Option<Vec<u8>>>,
+    pub glance: Glances,
     /// What the step of that name does.
-    pub about: Lookup<String, About>,
+    pub about: Lookup<About>,
     /// Time left on the critical path, where it can be estimated.
-    pub remaining: Box<dyn Fn(&Summary) -> Option<Duration>>,
+    pub remaining: Remaining,
     /// Folder of the run, relative to the workspace: `.runplan/runs/…`.
     pub run_dir: String,
     /// The command line without selected steps, ready for a shell: `runplan blueprint.toml --var x=1`.

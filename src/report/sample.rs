@@ -168,7 +168,7 @@ pub(super) fn below(state: State, ms: u64) -> AttemptResult {
 pub(super) fn context() -> Context {
     Context {
         excerpt: Box::new(|place| {
-            let (line, text, len) = match place.as_str() {
+            let (line, text, len) = match place {
                 "blueprint.toml:14:22" => (14, LINE, 22),
                 "blueprint.toml:12:1" => (12, "[steps.fmt]", 11),
                 _ => return None,

@@ -276,7 +276,7 @@ impl Summary {
             EventKind::Ready { step } => self.phase(*step, Phase::Ready),
             EventKind::Start { step, attempt } => self.start(*step, *attempt, event.mono),
             EventKind::Sample { step, sample, criteria, detail, .. } => {
-                self.sample(*step, *sample, criteria, detail.as_deref())
+                self.sample(*step, *sample, criteria, detail.as_deref());
             }
             EventKind::Retry { step, after_ns, .. } => {
                 self.phase(*step, Phase::Pausing { until: event.mono.saturating_add(*after_ns) });
