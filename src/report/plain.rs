@@ -38,10 +38,6 @@ pub fn lines(summary: &Summary, event: &Event, width: usize) -> Vec<style::Line>
     match &event.kind {
         EventKind::Open { .. } => vec![opening(summary)],
         EventKind::Commit { step, .. } => row(step).and_then(|row| finished(summary, row, width)).into_iter().collect(),
-        EventKind::Attempt { step, result, .. } => {
-            let name = row(step).map(|row| row.head.name.as_str());
-            result.notes.iter().flat_map(|note| remark("NOTE", name, &note.text, width)).collect()
-        }
         EventKind::Retry { step, attempt, after_ns } => {
             row(step).map(|row| retry(summary, row, *attempt, *after_ns, width)).into_iter().collect()
         }

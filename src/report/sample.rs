@@ -7,8 +7,8 @@ use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::facts::Facts;
 use crate::ids::StepId;
 use crate::outcome::{
-    AttemptResult, Cause, CriterionResult, Decision, Exit, Note, RiskTerm, RunStatus, Severity, State, StepResult,
-    Tier, Verdict, Veto,
+    AttemptResult, Cause, CriterionResult, Decision, Exit, RiskTerm, RunStatus, Severity, State, StepResult, Tier,
+    Verdict, Veto,
 };
 
 use super::summary::Summary;
@@ -208,14 +208,15 @@ pub(super) fn eventful() -> Stream {
     stream.start("fmt", 1).end("fmt", &[], exit_one(420));
     stream.unrun("package", State::Skipped, Cause::NeedFailed("fmt".into()));
     stream.unrun("release", State::Skipped, Cause::NeedSkipped("package".into()));
-    let leaked = Note { code: "leaked_handles".into(), text: "a background process held its output open".into() };
     let nlp = AttemptResult {
         detail: Some("could not start `spacy`: no such file\n\u{1b}]0;x\u{7}".into()),
         exit: None,
-        notes: vec![leaked],
         ..attempt(State::Error, Some(Cause::SpawnFailed), 12)
     };
-    stream.start("nlp", 1).end("nlp", &[], nlp);
+    let about = Some(stream.id("nlp"));
+    let text = "a background process held its output open".to_owned();
+    stream.start("nlp", 1).push(EventKind::Warn { step: about, code: "leaked_handles".into(), text });
+    stream.end("nlp", &[], nlp);
     stream.unrun("e2e[os=linux,py=3.12]", State::Skipped, Cause::When("vars.os == \"linux\"".into()));
     stream.push(EventKind::Warn {
         step: None,
