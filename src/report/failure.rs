@@ -330,6 +330,9 @@ fn quoted(raw: &[u8], width: usize) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Excerpt;
     use super::super::sample::{Stream, attempt, below, context, eventful, exit_one, golden};
     use super::*;
     use crate::outcome::AttemptResult;
@@ -399,5 +402,44 @@ mod tests {
         let mut sample = Stream::open(&["silent"]);
         sample.start("silent", 1).end("silent", &[], last);
         golden("failure-criteria-80.txt", &report(&sample.summary(), &context(), Look { width: 80, colour: false }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_screen_is_wider_than_asked_or_carries_a_control(
+            name in "[a-z\\[\\]=,.\u{0}-\u{1f}漢]{1,60}",
+            text in "\\PC{0,90}|[\u{0}-\u{a0} ]{0,40}",
+            output in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..12),
+            col in 0usize..120,
+            width in 40usize..130,
+        ) {
+            let name = name.trim_end_matches('!').to_owned();
+            let mut last = below(State::Fail, 420);
+            last.detail = Some(text.clone());
+            for criterion in &mut last.criteria {
+                criterion.text.clone_from(&text);
+                criterion.actual.clone_from(&text);
+                criterion.note = Some(text.clone());
+            }
+            let mut sample = Stream::open(&[&name, "blocked", "warned"]);
+            sample.start(&name, 1).end(&name, &[], last.clone());
+            sample.unrun("blocked", State::Skipped, Cause::NeedFailed(name.clone()));
+            last.state = State::Warn;
+            sample.start("warned", 1).end("warned", &[], last);
+            let (line, lines) = (text.clone(), output);
+            let hostile = Context {
+                excerpt: Box::new(move |_| Some(Excerpt { path: "p\n".into(), line: 9, col, text: line.clone(), len: 20 })),
+                tail: Box::new(move |_, _| Some(Tail { lines: lines.clone(), total_lines: None, path: text.clone() })),
+                ..context()
+            };
+            let summary = sample.summary();
+            let look = Look { width, colour: false };
+            for screen in [report(&summary, &hostile, look), super::super::closing::report(&summary, &hostile, look)] {
+                for line in screen.lines() {
+                    prop_assert!(escape::width(line) <= width, "{line}");
+                    prop_assert_eq!(escape::line(line), line);
+                }
+            }
+        }
     }
 }
