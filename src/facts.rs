@@ -31,6 +31,14 @@ pub struct Num {
     pub den: i128,
 }
 
+/// Equal numbers hash alike: `1/2` as `2/4`.
+impl std::hash::Hash for Num {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let lowest = self.reduced();
+        (lowest.num, lowest.den).hash(state);
+    }
+}
+
 impl Num {
     /// A whole number.
     #[must_use]

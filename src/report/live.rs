@@ -1,0 +1,429 @@
+//! The view on a terminal: finished lines scroll by, what runs now stays below them. The only home of indicatif.
+//! Has no thread and no clock: events and [`Reporter::tick`] move it.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+
+use crate::event::{Event, EventKind, Sink};
+
+use super::style::{self, Line, Role};
+use super::summary::{Bucket, Phase, Row, Summary};
+use super::terminal::{Size, Stream, Terminal};
+use super::{Context, Reporter, Which, conclude, escape, format, plain};
+
+/// Time between two drawings, in nanoseconds.
+const REFRESH: u64 = 100_000_000;
+/// Running rows at most.
+const ROWS: usize = 8;
+/// Columns at most of a name in a running row.
+const NAME: usize = 32;
+
+/// What stays at the bottom of the screen: running rows, how many more run, totals.
+#[must_use]
+pub fn frame(summary: &Summary, context: &Context, now: u64, size: Size) -> Vec<Line> {
+    let jobs = usize::try_from(summary.settings.jobs).unwrap_or(usize::MAX);
+    let most = jobs.min(usize::from(size.rows).saturating_sub(4)).clamp(1, ROWS);
+    let rows: Vec<&Row> = summary.running.iter().filter_map(|step| summary.row(*step)).collect();
+    let shown = rows.get(..most).unwrap_or(&rows);
+    let names = shown.iter().map(|row| escape::width(&escape::line(&row.head.name)));
+    let column = names.max().unwrap_or(0).min(NAME).min(usize::from(size.columns) / 3);
+    let mut lines: Vec<Line> = shown.iter().map(|row| running(row, context, now, column)).collect();
+    if rows.len() > shown.len() {
+        lines.push(Line::of(Role::Dim, &format!("  +{} more running", rows.len() - shown.len())));
+    }
+    lines.push(totals(summary, context, now));
+    lines
+}
+
+/// `⏵ it-db   34.1s  INSERT 0 500`.
+fn running(row: &Row, context: &Context, now: u64, column: usize) -> Line {
+    let name = escape::cut(&escape::line(&row.head.name), column);
+    let elapsed = format::short(now.saturating_sub(row.started));
+    let line =
+        Line::of(Role::Note, "  ⏵ ").with(Role::Strong, &name).pad(4 + column).plain(&format!(" {elapsed:>7}  "));
+    let says = match row.phase {
+        Phase::Pausing { until } => {
+            let why = row.last_try.as_ref().map_or("", |(_, why)| why.as_str());
+            let wait = format::short(until.saturating_sub(now));
+            return line.with(Role::Warn, &format!("try {} in {wait}: ", row.attempt + 1)).with(Role::Dim, why);
+        }
+        Phase::Stopping => return line.with(Role::Dim, "is being ended"),
+        _ => row.glance.clone(),
+    };
+    let which = Which { rank: row.head.rank, name: &row.head.name, attempt: row.attempt.max(1) };
+    let says = says.or_else(|| (context.glance)(which).map(|raw| escape::bytes(&raw)));
+    let line = if row.attempt > 1 { line.with(Role::Warn, &format!("try {}  ", row.attempt)) } else { line };
+    line.with(Role::Dim, says.as_deref().unwrap_or("").trim())
+}
+
+/// `∑ ⏵ 5 │ ✔ 12 │ ✘ 1 │ ⊘ 1 │ 0:41, critical path ~1:05 left`.
+fn totals(summary: &Summary, context: &Context, now: u64) -> Line {
+    let sum = |buckets: &[Bucket]| buckets.iter().map(|bucket| summary.count(*bucket)).sum::<usize>();
+    let good = sum(&[Bucket::Passed, Bucket::Warned]);
+    let advisory = sum(&[Bucket::FailedAdvisory, Bucket::ErroredAdvisory]);
+    let bad = sum(&[Bucket::Failed, Bucket::Errored, Bucket::Inconclusive]) + advisory;
+    let blocked = sum(&[Bucket::Blocked, Bucket::NotRun]);
+    let line = Line::new().plain("  ∑ ").with(Role::Note, &format!("⏵ {}", summary.running.len()));
+    let line = line.plain(" │ ").with(Role::Good, &format!("✔ {good}"));
+    let line = line.plain(" │ ").with(if bad > 0 { Role::Bad } else { Role::Dim }, &format!("✘ {bad}"));
+    let line = line.plain(" │ ").with(if blocked > 0 { Role::Warn } else { Role::Dim }, &format!("⊘ {blocked}"));
+    let line = line.plain(&format!(" │ {}/{} │ {}", summary.done(), summary.total(), format::clock(now)));
+    match (&summary.signal, (context.remaining)(summary)) {
+        (Some((name, _)), _) => line.with(Role::Warn, &format!(", {name}: ending")),
+        (None, Some(left)) => {
+            let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+            line.with(Role::Dim, &format!(", critical path ~{} left", format::clock(left)))
+        }
+        (None, None) => line,
+    }
+}
+
+/// The live view.
+pub struct Live {
+    terminal: Terminal,
+    context: Context,
+    summary: Summary,
+    bar: ProgressBar,
+    /// Lines of the frame on the screen, and the width they were drawn for.
+    drawn: (usize, u16),
+    /// Finished lines that wait for the next drawing.
+    pending: Vec<Line>,
+    last_draw: Option<u64>,
+    concluded: bool,
+}
+
+impl Live {
+    /// A view on the terminal's stderr.
+    #[must_use]
+    pub fn new(terminal: Terminal, context: Context) -> Self {
+        let bar = bar(&terminal);
+        let summary = Summary::default();
+        Self { terminal, context, summary, bar, drawn: (0, 0), pending: Vec::new(), last_draw: None, concluded: false }
+    }
+
+    fn draw(&mut self, now: u64) {
+        self.last_draw = Some(now);
+        let size = self.terminal.size();
+        self.resized(size);
+        let look = self.terminal.look(Stream::Err);
+        if !self.pending.is_empty() {
+            let text = style::page(&std::mem::take(&mut self.pending), look);
+            self.bar.suspend(|| self.terminal.write(Stream::Err, &text));
+        }
+        let lines = frame(&self.summary, &self.context, now, size);
+        let text: Vec<String> = lines.iter().map(|line| line.render(look)).collect();
+        self.drawn = (lines.len(), size.columns);
+        self.bar.set_message(text.join("\n"));
+    }
+
+    /// After a change of width the old frame may have been wrapped anew, which indicatif cannot know: wipe it by what
+    /// a terminal makes of it, and start afresh.
+    fn resized(&mut self, size: Size) {
+        let (lines, columns) = self.drawn;
+        if lines == 0 || columns == size.columns {
+            return;
+        }
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        let rows_each = usize::from(columns).div_ceil(usize::from(size.columns)).max(1);
+        let up = ((lines - 1) * rows_each).min(usize::from(size.rows).saturating_sub(1));
+        let up = if up == 0 { String::new() } else { format!("\u{1b}[{up}A") };
+        self.terminal.write(Stream::Err, &format!("\r{up}\u{1b}[J"));
+        self.bar = bar(&self.terminal);
+        self.drawn = (0, size.columns);
+    }
+
+    /// Takes the frame off the screen and writes what still waits.
+    fn clear(&mut self) {
+        self.resized(self.terminal.size());
+        self.bar.finish_and_clear();
+        let look = self.terminal.look(Stream::Err);
+        self.terminal.write(Stream::Err, &style::page(&std::mem::take(&mut self.pending), look));
+    }
+}
+
+impl Sink for Live {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.summary.apply(event);
+        self.pending.extend(plain::lines(&self.summary, event, usize::from(self.terminal.size().columns)));
+        if matches!(event.kind, EventKind::Close { .. }) {
+            self.finish();
+        } else {
+            self.tick(event.mono);
+        }
+        Ok(())
+    }
+}
+
+impl Reporter for Live {
+    fn tick(&mut self, mono: u64) {
+        let due = self.last_draw.is_none_or(|last| mono.saturating_sub(last) >= REFRESH);
+        if due && !self.concluded {
+            self.draw(mono);
+        }
+    }
+
+    fn finish(&mut self) {
+        if !std::mem::replace(&mut self.concluded, true) {
+            self.clear();
+            conclude(&self.terminal, &self.summary, &self.context, true);
+        }
+    }
+}
+
+/// Whatever ends the run, the frame does not stay behind.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.concluded {
+            self.clear();
+        }
+    }
+}
+
+fn bar(terminal: &Terminal) -> ProgressBar {
+    let screen = Screen { terminal: terminal.clone(), waiting: Mutex::default() };
+    let target = ProgressDrawTarget::term_like(Box::new(screen));
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::with_draw_target(None, target).with_style(style)
+}
+
+/// stderr as indicatif wants it; one write a drawing, so that nothing flickers.
+#[derive(Debug)]
+struct Screen {
+    terminal: Terminal,
+    waiting: Mutex<String>,
+}
+
+impl Screen {
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+
+    fn moved(&self, n: usize, direction: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { self.add(&format!("\u{1b}[{n}{direction}")) }
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.terminal.size().columns
+    }
+
+    fn height(&self) -> u16 {
+        self.terminal.size().rows
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.moved(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(text)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut text = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if !text.is_empty() {
+            // The cursor waits at the start of the line: an echoed `^C` then takes the margin and moves nothing.
+            text.push('\r');
+            self.terminal.write(Stream::Err, &text);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{MS, Stream as Sample, context, criterion, eventful, exit_one, golden, no_go};
+    use super::super::style::Look;
+    use super::super::terminal::tests::fake;
+    use super::*;
+    use crate::facts::Facts;
+    use crate::outcome::{State, Tier};
+
+    /// What a terminal shows after these bytes: enough of one for what indicatif sends.
+    struct Screenful {
+        rows: Vec<Vec<char>>,
+        at: (usize, usize),
+        columns: usize,
+    }
+
+    impl Screenful {
+        fn after(bytes: &str, columns: usize) -> String {
+            let mut screen = Self { rows: vec![Vec::new()], at: (0, 0), columns };
+            let mut rest = bytes.chars();
+            while let Some(c) = rest.next() {
+                match c {
+                    '\n' => screen.go(screen.at.0 + 1, 0),
+                    '\r' => screen.at.1 = 0,
+                    '\u{1b}' => {
+                        assert_eq!(rest.next(), Some('['));
+                        let mut number = String::new();
+                        let command = loop {
+                            match rest.next().unwrap() {
+                                digit if digit.is_ascii_digit() => number.push(digit),
+                                command => break command,
+                            }
+                        };
+                        screen.steer(command, number.parse().unwrap_or(1));
+                    }
+                    c => screen.put(c),
+                }
+            }
+            let rows: Vec<String> =
+                screen.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect();
+            rows.join("\n").trim_end().to_owned()
+        }
+
+        fn go(&mut self, row: usize, column: usize) {
+            self.at = (row, column);
+            while self.rows.len() <= row {
+                self.rows.push(Vec::new());
+            }
+        }
+
+        fn put(&mut self, c: char) {
+            if self.at.1 >= self.columns {
+                self.go(self.at.0 + 1, 0);
+            }
+            let row = &mut self.rows[self.at.0];
+            while row.len() <= self.at.1 {
+                row.push(' ');
+            }
+            row[self.at.1] = c;
+            self.at.1 += 1;
+        }
+
+        fn steer(&mut self, command: char, n: usize) {
+            match command {
+                'A' => self.at.0 -= n,
+                'B' => self.go(self.at.0 + n, self.at.1),
+                'K' => self.rows[self.at.0].clear(),
+                'J' => {
+                    self.rows.truncate(self.at.0 + 1);
+                    self.rows[self.at.0].truncate(self.at.1);
+                }
+                other => panic!("unexpected {other}"),
+            }
+        }
+    }
+
+    fn busy(names: &[&str]) -> Sample {
+        let mut sample = Sample::open(names);
+        for name in names {
+            sample.wait(1_000).start(name, 1);
+        }
+        sample
+    }
+
+    fn framed(sample: &Sample, columns: u16, rows: u16) -> String {
+        let size = Size { columns, rows };
+        let lines = frame(&sample.summary(), &context(), 41_000 * MS, size);
+        style::page(&lines, Look { width: usize::from(columns), colour: false })
+    }
+
+    #[test]
+    fn running_rows_are_capped_and_told() {
+        let long = "a-very-long-name-".repeat(8);
+        let mut sample = busy(&["it-db", "bench", &long, "probe", "again", "f"]);
+        let (probe, again) = (sample.id("probe"), sample.id("again"));
+        let look = criterion(Tier::Pass, "status == 200", State::Fail, "200", "503");
+        sample.push(EventKind::Sample {
+            step: probe,
+            attempt: 1,
+            sample: 12,
+            state: State::Fail,
+            criteria: vec![look],
+            facts: Facts::default(),
+            detail: None,
+        });
+        sample.push(EventKind::Attempt { step: again, attempt: 1, result: Box::new(exit_one(5)) });
+        sample.push(EventKind::Retry { step: again, attempt: 2, after_ns: 37_000 * MS });
+        golden("live-80.txt", &framed(&sample, 80, 24));
+        golden("live-120.txt", &framed(&sample, 120, 24));
+        assert_eq!(framed(&sample, 80, 6).lines().count(), 4);
+        let settings = crate::event::Settings { jobs: 16, ..Default::default() };
+        if let EventKind::Open { settings: old, .. } = &mut sample.events[0].kind {
+            *old = settings;
+        }
+        let text = framed(&sample, 80, 24);
+        assert!(text.contains("f            35.0s") || text.contains("try 2 in 2.00s: exit == 0, got 1"), "{text}");
+    }
+
+    #[test]
+    fn the_screen_holds_log_and_frame_and_is_clean_at_the_end() {
+        let (terminal, out, err) = fake(80, 24, true);
+        let mut live = Live::new(terminal.clone(), context());
+        let mut sample = eventful();
+        sample.close(no_go());
+        let (close, before) = sample.events.split_last().unwrap();
+        before.iter().for_each(|event| live.event(event).unwrap());
+        let shown = Screenful::after(&err.text(), 80);
+        assert!(shown.contains("∑ ⏵"), "{shown}");
+        live.event(close).unwrap();
+        let shown = Screenful::after(&err.text(), 80);
+        assert!(!shown.contains('∑') && !shown.contains('⏵'), "{shown}");
+
+        let (plain_terminal, plain_out, plain_err) = fake(80, 24, true);
+        let mut plain = plain::Plain::new(plain_terminal, context());
+        sample.events.iter().for_each(|event| plain.event(event).unwrap());
+        assert_eq!(shown, Screenful::after(&plain_err.text(), 80));
+        assert_eq!(out.text(), plain_out.text());
+    }
+
+    #[test]
+    fn drawings_come_at_most_ten_times_a_second() {
+        let (terminal, _, err) = fake(80, 24, true);
+        let mut live = Live::new(terminal, context());
+        let sample = busy(&["a"]);
+        sample.events.iter().for_each(|event| live.event(event).unwrap());
+        let before = err.text().matches('∑').count();
+        (1..=1000).for_each(|ms| live.tick((1_000 + ms) * MS));
+        assert_eq!(err.text().matches('∑').count() - before, 10);
+    }
+
+    #[test]
+    fn a_narrower_window_leaves_no_rest_of_the_old_frame() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicU16, Ordering};
+        let columns = Arc::new(AtomicU16::new(80));
+        let err = super::super::terminal::tests::Buffer::default();
+        let now = Arc::clone(&columns);
+        let size = Box::new(move || Size { columns: now.load(Ordering::Relaxed), rows: 24 });
+        let caps = super::super::terminal::Caps { tty: true, colour: false };
+        let terminal = Terminal::with(Box::new(err.clone()), caps, Box::new(err.clone()), caps, size);
+        let mut live = Live::new(terminal, context());
+        busy(&["a", "b"]).events.iter().for_each(|event| live.event(event).unwrap());
+        live.tick(5_000 * MS);
+        let before = err.text().len();
+        columns.store(40, Ordering::Relaxed);
+        live.tick(6_000 * MS);
+        // Two lines of 80 columns above the cursor's line are four rows of 40 now.
+        assert!(err.text()[before..].starts_with("\r\u{1b}[4A\u{1b}[J"), "{:?}", &err.text()[before..]);
+        drop(live);
+        assert!(err.text().ends_with('\r'), "{:?}", err.text());
+    }
+}
