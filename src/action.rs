@@ -19,10 +19,7 @@ impl Text {
     /// Fixed text.
     #[must_use]
     pub fn fixed(src: impl Into<String>) -> Self {
-        Self {
-            src: src.into(),
-            late: false,
-        }
+        Self { src: src.into(), late: false }
     }
 
     /// The text. Only meaningful once it is not late any more.
@@ -54,15 +51,8 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
-        Self::Run,
-        Self::Http,
-        Self::Render,
-        Self::File,
-        Self::Service,
-        Self::Value,
-        Self::Report,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report];
 
     /// The key in the plan.
     #[must_use]
@@ -120,11 +110,7 @@ impl Action {
             Self::Run(spec) => spec.command.texts_mut(),
             Self::Http(spec) => spec.texts_mut(),
             Self::Render(spec) => vec![&mut spec.template, &mut spec.to],
-            Self::File(spec) => spec
-                .paths
-                .iter_mut()
-                .chain(spec.template.as_mut())
-                .collect(),
+            Self::File(spec) => spec.paths.iter_mut().chain(spec.template.as_mut()).collect(),
             Self::Service(spec) => {
                 let mut texts = spec.command.texts_mut();
                 match &mut spec.ready.probe {
@@ -202,13 +188,8 @@ pub struct HttpSpec {
 impl HttpSpec {
     /// Its texts.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self {
-            url, headers, body, ..
-        } = self;
-        std::iter::once(url)
-            .chain(headers.iter_mut().map(|(_, text)| text))
-            .chain(body.as_mut())
-            .collect()
+        let Self { url, headers, body, .. } = self;
+        std::iter::once(url).chain(headers.iter_mut().map(|(_, text)| text)).chain(body.as_mut()).collect()
     }
 }
 

@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn wrong_words_are_usage_errors() {
-        for line in ["runplan p.toml --progres tty", "runplan p.toml --var x", "runplan p.toml -j 0", "runplan explain"] {
+        for line in ["runplan p.toml --progres tty", "runplan p.toml --var x", "runplan p.toml -j 0", "runplan explain"]
+        {
             let error = parse(line.split_whitespace().map(OsString::from).collect()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
         }

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
 use crate::ids::StepId;
-use crate::outcome::{
-    AttemptResult, CriterionResult, Decision, RunStatus, Severity, State, StepResult,
-};
+use crate::outcome::{AttemptResult, CriterionResult, Decision, RunStatus, Severity, State, StepResult};
 
 /// One event. `at` is wall-clock time in milliseconds since 1970, `mono` nanoseconds since the run began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

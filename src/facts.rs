@@ -32,8 +32,8 @@ pub struct Num {
 }
 
 /// Equal numbers hash alike: `1/2` as `2/4`.
-impl std::hash::Hash for Num {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for Num {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         let lowest = self.reduced();
         (lowest.num, lowest.den).hash(state);
     }
@@ -49,11 +49,7 @@ impl Num {
     /// `num/den`, or `None` for a denominator that is not above zero.
     #[must_use]
     pub const fn ratio(num: i128, den: i128) -> Option<Self> {
-        if den > 0 {
-            Some(Self { num, den })
-        } else {
-            None
-        }
+        if den > 0 { Some(Self { num, den }) } else { None }
     }
 
     /// The exact value of a decimal text such as `-12.50` or `1e-3`; `None` if it is none or leaves the exact range.
@@ -69,8 +65,7 @@ impl Num {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction)
-        {
+        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
         let mut num: i128 = 0;
@@ -89,19 +84,13 @@ impl Num {
         if scale.unsigned_abs() > 40 && num != 0 {
             return None;
         }
-        Some(Self {
-            num: if negative { -num } else { num },
-            den,
-        })
+        Some(Self { num: if negative { -num } else { num }, den })
     }
 
     /// The exact value of the shortest decimal that reads back as this float; `None` for NaN and infinities.
     #[must_use]
     pub fn float(value: f64) -> Option<Self> {
-        value
-            .is_finite()
-            .then(|| Self::decimal(&format!("{value:e}")))
-            .flatten()
+        value.is_finite().then(|| Self::decimal(&format!("{value:e}"))).flatten()
     }
 
     /// The nearest float, for display and for figures that are irrational anyway.
@@ -119,30 +108,21 @@ impl Num {
             (a, b) = (b, a % b);
         }
         let divisor = i128::try_from(a.max(1)).unwrap_or(1);
-        Self {
-            num: self.num / divisor,
-            den: self.den / divisor,
-        }
+        Self { num: self.num / divisor, den: self.den / divisor }
     }
 
     /// Sum, exact; `None` on overflow.
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         let (a, b) = (self.reduced(), other.reduced());
-        let num = a
-            .num
-            .checked_mul(b.den)?
-            .checked_add(b.num.checked_mul(a.den)?)?;
+        let num = a.num.checked_mul(b.den)?.checked_add(b.num.checked_mul(a.den)?)?;
         Self::ratio(num, a.den.checked_mul(b.den)?)
     }
 
     /// Difference, exact; `None` on overflow.
     #[must_use]
     pub fn minus(self, other: Self) -> Option<Self> {
-        self.plus(Self {
-            num: other.num.checked_neg()?,
-            den: other.den,
-        })
+        self.plus(Self { num: other.num.checked_neg()?, den: other.den })
     }
 
     /// Product, exact; `None` on overflow.
@@ -166,9 +146,7 @@ impl Ord for Num {
                         (true, true) => std::cmp::Ordering::Equal,
                         (true, false) => std::cmp::Ordering::Less,
                         (false, true) => std::cmp::Ordering::Greater,
-                        (false, false) => {
-                            Self { num: b.den, den: y }.cmp(&Self { num: a.den, den: x })
-                        }
+                        (false, false) => Self { num: b.den, den: y }.cmp(&Self { num: a.den, den: x }),
                     }
                 }
                 unequal => unequal,
@@ -192,21 +170,11 @@ impl PartialEq for Num {
 impl Eq for Num {}
 
 /// Equal numbers hash equally, however they were counted.
-impl Hash for Num {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { num, den } = self.reduced();
-        (num, den).hash(state);
-    }
-}
 
 /// `num` or `num/den`: the form in which numbers are stored.
 impl fmt::Display for Num {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.den == 1 {
-            write!(f, "{}", self.num)
-        } else {
-            write!(f, "{}/{}", self.num, self.den)
-        }
+        if self.den == 1 { write!(f, "{}", self.num) } else { write!(f, "{}/{}", self.num, self.den) }
     }
 }
 
@@ -229,9 +197,7 @@ impl Serialize for Num {
 
 impl<'de> Deserialize<'de> for Num {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -286,17 +252,13 @@ impl Value {
     /// A time.
     #[must_use]
     pub fn time(duration: std::time::Duration) -> Self {
-        Self::Num(
-            Num::int(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)),
-            Unit::Time,
-        )
+        Self::Num(Num::int(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)), Unit::Time)
     }
 
     /// `part` of `whole` as a percentage; [`Value::Null`] for an empty whole.
     #[must_use]
     pub fn percent(part: u64, whole: u64) -> Self {
-        Num::ratio(i128::from(part), i128::from(whole))
-            .map_or(Self::Null, |n| Self::Num(n, Unit::Percent))
+        Num::ratio(i128::from(part), i128::from(whole)).map_or(Self::Null, |n| Self::Num(n, Unit::Percent))
     }
 
     /// Text.
@@ -328,13 +290,7 @@ impl Facts {
     /// Facts about `count` things called `what`.
     #[must_use]
     pub fn about(count: u64, what: &str) -> Self {
-        Self {
-            values: BTreeMap::new(),
-            inspected: Inspected {
-                count,
-                what: what.to_owned(),
-            },
-        }
+        Self { values: BTreeMap::new(), inspected: Inspected { count, what: what.to_owned() } }
     }
 
     /// Adds a fact.

@@ -251,9 +251,7 @@ pub struct FileDigest {
 }
 
 /// Whether an output's bytes are part of the record's identity.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Same bytes every time: its digest is in the record.
@@ -355,16 +353,12 @@ impl StepResult {
     /// Criteria of the attempt that decided.
     #[must_use]
     pub fn criteria(&self) -> &[CriterionResult] {
-        self.attempts
-            .last()
-            .map_or(&[], |attempt| &attempt.criteria)
+        self.attempts.last().map_or(&[], |attempt| &attempt.criteria)
     }
 }
 
 /// How bad a failure would be.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Weight 0.05.

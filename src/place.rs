@@ -18,25 +18,15 @@ impl Place {
     #[must_use]
     pub fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self {
-            file,
-            start: clamp(range.start),
-            len: clamp(range.len()),
-        }
+        Self { file, start: clamp(range.start), len: clamp(range.len()) }
     }
 
     /// A part of this place: `offset` bytes in, `len` bytes long (cut to this place).
     #[must_use]
     pub fn part(self, offset: usize, len: usize) -> Self {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX).min(self.len);
-        let len = u32::try_from(len)
-            .unwrap_or(u32::MAX)
-            .min(self.len - offset);
-        Self {
-            file: self.file,
-            start: self.start + offset,
-            len,
-        }
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(self.len - offset);
+        Self { file: self.file, start: self.start + offset, len }
     }
 
     /// The byte range within the file.
@@ -67,44 +57,25 @@ impl Source {
                 line_starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
             }
         }
-        Self {
-            path,
-            text,
-            line_starts,
-        }
+        Self { path, text, line_starts }
     }
 
     /// Line and column (both from 1, column in characters) of a byte offset.
     #[must_use]
     pub fn line_col(&self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
-        let line = self
-            .line_starts
-            .partition_point(|&start| start as usize <= offset)
-            .max(1);
+        let line = self.line_starts.partition_point(|&start| start as usize <= offset).max(1);
         let start = self.line_starts.get(line - 1).map_or(0, |&s| s as usize);
-        let col = self
-            .text
-            .get(start..offset)
-            .map_or(1, |t| t.chars().count() + 1);
+        let col = self.text.get(start..offset).map_or(1, |t| t.chars().count() + 1);
         (line, col)
     }
 
     /// The text of a line (from 1) without its line end.
     #[must_use]
     pub fn line(&self, line: usize) -> &str {
-        let start = self
-            .line_starts
-            .get(line.wrapping_sub(1))
-            .map_or(self.text.len(), |&s| s as usize);
-        let end = self
-            .line_starts
-            .get(line)
-            .map_or(self.text.len(), |&s| s as usize);
-        self.text
-            .get(start..end)
-            .unwrap_or("")
-            .trim_end_matches(['\n', '\r'])
+        let start = self.line_starts.get(line.wrapping_sub(1)).map_or(self.text.len(), |&s| s as usize);
+        let end = self.line_starts.get(line).map_or(self.text.len(), |&s| s as usize);
+        self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 
     /// Number of lines.
@@ -140,9 +111,7 @@ impl Sources {
     /// The text at a place.
     #[must_use]
     pub fn text(&self, place: Place) -> &str {
-        self.file(place)
-            .and_then(|source| source.text.get(place.range()))
-            .unwrap_or("")
+        self.file(place).and_then(|source| source.text.get(place.range())).unwrap_or("")
     }
 }
 

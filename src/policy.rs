@@ -70,12 +70,6 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            limit: 0,
-            backoff: Duration::ZERO,
-            factor_percent: 100,
-            cap: Duration::from_secs(300),
-            exit: Vec::new(),
-        }
+        Self { limit: 0, backoff: Duration::ZERO, factor_percent: 100, cap: Duration::from_secs(300), exit: Vec::new() }
     }
 }

@@ -151,11 +151,7 @@ impl<'a> Schedule<'a> {
     #[must_use]
     pub fn new(graph: &'a Graph, jobs: Vec<Job>, workers: u32, capacities: Vec<u32>) -> Self {
         let states = (0..jobs.len())
-            .map(|index| {
-                St::Waiting(
-                    u32::try_from(graph.before(StepId::at(index)).count()).unwrap_or(u32::MAX),
-                )
-            })
+            .map(|index| St::Waiting(u32::try_from(graph.before(StepId::at(index)).count()).unwrap_or(u32::MAX)))
             .collect();
         let users = (0..jobs.len())
             .filter(|&index| jobs[index].service)
@@ -227,9 +223,7 @@ impl<'a> Schedule<'a> {
     pub fn counted(&self, id: StepId) -> Option<(State, Option<Cause>)> {
         match &self.states[id.index()] {
             St::Done(state, cause) if *cause == Some(Cause::Filtered) => Some((*state, cause.clone())),
-            _ if self.stopper_below(id).is_some() => {
-                Some((State::NotRun, self.stopper_below(id).map(Cause::Stopped)))
-            }
+            _ if self.stopper_below(id).is_some() => Some((State::NotRun, self.stopper_below(id).map(Cause::Stopped))),
             St::Done(state, cause) => Some((*state, cause.clone())),
             _ => None,
         }
@@ -256,10 +250,7 @@ impl<'a> Schedule<'a> {
         }
         match &to {
             St::Ready => {
-                self.ready
-                    .entry(self.jobs[index].pools.clone())
-                    .or_default()
-                    .insert(key);
+                self.ready.entry(self.jobs[index].pools.clone()).or_default().insert(key);
             }
             St::Running => {
                 self.busy += 1;
@@ -281,17 +272,12 @@ impl<'a> Schedule<'a> {
 
     /// Main steps from a rank on, in plan rank.
     fn main_from(&self, rank: usize) -> Vec<StepId> {
-        self.graph.order()[rank..]
-            .iter()
-            .copied()
-            .filter(|id| !self.jobs[id.index()].finally)
-            .collect()
+        self.graph.order()[rank..].iter().copied().filter(|id| !self.jobs[id.index()].finally).collect()
     }
 
     fn wake_sources(&mut self, finally: bool) {
         for id in self.ids() {
-            if self.jobs[id.index()].finally == finally && self.states[id.index()] == St::Waiting(0)
-            {
+            if self.jobs[id.index()].finally == finally && self.states[id.index()] == St::Waiting(0) {
                 self.settle_inputs(id);
             }
         }
@@ -330,30 +316,20 @@ impl<'a> Schedule<'a> {
     fn stopper_below(&self, id: StepId) -> Option<String> {
         let rank = self.stop_rank?;
         let stopped = !self.jobs[id.index()].finally && self.graph.rank(id) > rank;
-        stopped.then(|| {
-            self.jobs[self.graph.order()[rank as usize].index()]
-                .name
-                .clone()
-        })
+        stopped.then(|| self.jobs[self.graph.order()[rank as usize].index()].name.clone())
     }
 
     fn skip_by_needs(&self, id: StepId) -> Option<Cause> {
         let job = &self.jobs[id.index()];
-        let mut needs: Vec<StepId> = self
-            .graph
-            .before(id)
-            .filter(|(_, edge)| *edge == Edge::Needs)
-            .map(|(earlier, _)| earlier)
-            .collect();
+        let mut needs: Vec<StepId> =
+            self.graph.before(id).filter(|(_, edge)| *edge == Edge::Needs).map(|(earlier, _)| earlier).collect();
         needs.sort_by_key(|need| self.graph.rank(*need));
         let failed = |need: &StepId| self.failure_of(*need);
         match job.run_when {
             RunWhen::Always => None,
             RunWhen::Failure => {
                 let none = !needs.iter().any(|need| failed(need).is_some());
-                none.then(|| {
-                    Cause::RunWhen("`run_when = \"failure\"`, and nothing it needs failed".into())
-                })
+                none.then(|| Cause::RunWhen("`run_when = \"failure\"`, and nothing it needs failed".into()))
             }
             RunWhen::Completed => needs.iter().find_map(|need| match self.counted(*need) {
                 Some((State::Skipped | State::NotRun, cause)) if cause != Some(Cause::Filtered) => {
@@ -365,9 +341,7 @@ impl<'a> Schedule<'a> {
                 let tolerated = self.jobs[need.index()].on_failure == OnFailure::Continue;
                 match self.counted(*need) {
                     Some((_, Some(Cause::Filtered))) | None => None,
-                    Some((state, _)) if state.is_success() || (state.is_failure() && tolerated) => {
-                        None
-                    }
+                    Some((state, _)) if state.is_success() || (state.is_failure() && tolerated) => None,
                     Some(_) => Some(self.blocked_by(*need)),
                 }
             }),
@@ -482,10 +456,7 @@ impl<'a> Schedule<'a> {
             self.effects.push(Effect::Sleep(id, pause, made + 1));
             return;
         }
-        let stops = ended.state.is_failure()
-            && job.required
-            && job.on_failure == OnFailure::Stop
-            && !job.finally;
+        let stops = ended.state.is_failure() && job.required && job.on_failure == OnFailure::Stop && !job.finally;
         if stops && !self.interrupted {
             self.stop_above(self.graph.rank(id));
         }
@@ -494,18 +465,10 @@ impl<'a> Schedule<'a> {
 
     fn may_retry(&self, id: StepId, ended: &Ended) -> bool {
         let retry = &self.jobs[id.index()].retry;
-        let final_cause = matches!(
-            ended.cause,
-            Some(Cause::Rejected | Cause::Interrupted | Cause::SecretInOutput)
-        );
-        let wanted =
-            retry.exit.is_empty() || ended.exit.is_some_and(|code| retry.exit.contains(&code));
+        let final_cause = matches!(ended.cause, Some(Cause::Rejected | Cause::Interrupted | Cause::SecretInOutput));
+        let wanted = retry.exit.is_empty() || ended.exit.is_some_and(|code| retry.exit.contains(&code));
         let halted = self.killed || (self.interrupted && !self.jobs[id.index()].finally);
-        ended.state.is_failure()
-            && !final_cause
-            && wanted
-            && !halted
-            && self.attempts[id.index()] <= retry.limit
+        ended.state.is_failure() && !final_cause && wanted && !halted && self.attempts[id.index()] <= retry.limit
     }
 
     /// Cancels everything above a rank; what lies below goes on.
@@ -551,11 +514,7 @@ impl<'a> Schedule<'a> {
             }
             St::Running => self.effects.push(Effect::Cancel(id, now)),
             St::Serving => {
-                let needed = !now
-                    && self
-                        .users
-                        .get(&id)
-                        .is_some_and(|users| self.needed_still(users));
+                let needed = !now && self.users.get(&id).is_some_and(|users| self.needed_still(users));
                 if !needed {
                     self.effects.push(Effect::StopService(id, now));
                 }
@@ -567,9 +526,7 @@ impl<'a> Schedule<'a> {
     /// Whether a `finally` step that still has to run comes after the service.
     fn needed_still(&self, users: &Users) -> bool {
         self.ids().any(|id| {
-            users.after[id.index()]
-                && self.jobs[id.index()].finally
-                && !matches!(self.states[id.index()], St::Done(..))
+            users.after[id.index()] && self.jobs[id.index()].finally && !matches!(self.states[id.index()], St::Done(..))
         })
     }
 
@@ -577,12 +534,7 @@ impl<'a> Schedule<'a> {
     fn launch(&mut self) {
         while self.busy < self.workers {
             let fits = |pools: &[PoolId]| pools.iter().all(|pool| self.free[pool.0 as usize] > 0);
-            let best = self
-                .ready
-                .iter()
-                .filter(|(pools, _)| fits(pools))
-                .filter_map(|(_, queue)| queue.first())
-                .min();
+            let best = self.ready.iter().filter(|(pools, _)| fits(pools)).filter_map(|(_, queue)| queue.first()).min();
             let Some(&(_, _, id)) = best else { return };
             // A service it needs may have died since it became ready.
             if let Some((state, cause)) = self.verdict_before(id) {
@@ -591,8 +543,7 @@ impl<'a> Schedule<'a> {
             }
             self.set(id, St::Running);
             self.attempts[id.index()] += 1;
-            self.effects
-                .push(Effect::Launch(id, self.attempts[id.index()]));
+            self.effects.push(Effect::Launch(id, self.attempts[id.index()]));
         }
     }
 
@@ -609,8 +560,7 @@ impl<'a> Schedule<'a> {
     /// Services that only `finally` steps still need go on serving; all others have been told to end by now.
     fn stop_idle_or_decide(&mut self) {
         let all_needed = self.ids().all(|id| {
-            self.states[id.index()] != St::Serving
-                || self.users.get(&id).is_some_and(|users| users.open > 0)
+            self.states[id.index()] != St::Serving || self.users.get(&id).is_some_and(|users| users.open > 0)
         });
         if all_needed {
             self.phase = Phase::Deciding;

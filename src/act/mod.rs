@@ -74,11 +74,7 @@ impl Request {
     /// `stdout`, or `2.stdout` from the second attempt on.
     #[must_use]
     pub fn spool_file(&self, stream: &str) -> PathBuf {
-        if self.attempt <= 1 {
-            self.spool.join(stream)
-        } else {
-            self.spool.join(format!("{}.{stream}", self.attempt))
-        }
+        if self.attempt <= 1 { self.spool.join(stream) } else { self.spool.join(format!("{}.{stream}", self.attempt)) }
     }
 }
 
@@ -156,14 +152,7 @@ impl ActError {
     /// An error with nothing seen.
     #[must_use]
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self {
-            cause,
-            detail: detail.into(),
-            exit: None,
-            facts: Facts::default(),
-            output_bytes: 0,
-            notes: Vec::new(),
-        }
+        Self { cause, detail: detail.into(), exit: None, facts: Facts::default(), output_bytes: 0, notes: Vec::new() }
     }
 }
 

@@ -13,8 +13,8 @@ use crate::act::contain;
 use crate::cli::{self, Command};
 use crate::exit::Exit;
 use crate::plan;
-use crate::report::terminal::{Stream, Terminal};
 use crate::report::style::ColourChoice;
+use crate::report::terminal::{Stream, Terminal};
 
 /// Runs the command line: `args` as the system gave them, the program's name first.
 #[must_use]
@@ -26,13 +26,18 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let terminal = terminal(&command);
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&command, &terminal)));
     let exit = outcome.unwrap_or_else(|_| {
-        for name in contain::sweep_all() {
-            terminal.write(Stream::Err, &format!("ended {name}\n"));
-        }
+        end_children();
         terminal.write(Stream::Err, "runplan: this is a bug in runplan, and the result of the run is unknown\n");
         Exit::Bug
     });
     exit.into()
+}
+
+/// After a panic: no process of a step may stay behind.
+fn end_children() {
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        drop(runtime.block_on(contain::sweep_all("")));
+    }
 }
 
 fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
@@ -53,8 +58,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
 /// Help and version go to stdout and are no failure; everything else clap says is.
 fn said(answer: &clap::Error) -> Exit {
     let terminal = Terminal::real(ColourChoice::Auto, &variable);
-    let (stream, exit) =
-        if answer.use_stderr() { (Stream::Err, Exit::Usage) } else { (Stream::Out, Exit::Done) };
+    let (stream, exit) = if answer.use_stderr() { (Stream::Err, Exit::Usage) } else { (Stream::Out, Exit::Done) };
     let text = answer.render();
     let shown = if terminal.look(stream).colour { text.ansi().to_string() } else { text.to_string() };
     terminal.write(stream, &shown);

@@ -1,6 +1,6 @@
 //! `runplan PLAN`: takes the workspace, runs the engine, writes journal and record, says the decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
@@ -84,9 +84,7 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
         grace: GRACE,
         selected,
         durations: store.durations(&plan.name),
-        ratchets: ratchet::values(plan),
-        baselines: BTreeMap::new(),
-        quoted: BTreeSet::new(),
+        ratchets: ratchet::values(plan).map_err(Trouble::Refused)?,
         run: run.id().to_owned(),
     };
     let durability = Durability::Full;
@@ -97,12 +95,15 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();
     let going = engine::run(plan, &ready.graph, &world, &keeper, &options, open, &mut outlet);
-    let outcome = runtime.block_on(local.run_until(going));
+    let (outcome, strays) = runtime.block_on(local.run_until(async {
+        let outcome = going.await;
+        (outcome, contain::sweep_all(run.id()).await)
+    }));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-    for name in contain::sweep_all() {
-        terminal.write(Stream::Err, &format!("ended {name}, which no step had ended\n"));
+    for note in strays {
+        terminal.write(Stream::Err, &format!("runplan: {}\n", note.text));
     }
-    let closed = outcome.and_then(|(status, decision)| close(&mut outlet, &store, &run, plan, status, &decision));
+    let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
     if let Some(kind) = terminal.lost_output() {
@@ -139,9 +140,9 @@ fn close(
     store: &store::Store,
     run: &store::RunDir,
     plan: &Plan,
-    status: RunStatus,
-    decision: &Decision,
+    over: &engine::Outcome,
 ) -> io::Result<RunStatus> {
+    let (status, decision) = (over.status, &over.decision);
     let at = world::now();
     let mono = outlet.kept.last().map_or(0, |event| event.mono);
     let mut id = None;
@@ -151,11 +152,7 @@ fn close(
         debug_assert_eq!(again, *decision, "the record decides as the engine did");
         let bytes = record.finish(&again).map_err(io::Error::other)?;
         id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
-        let rising = outlet.kept.iter().filter_map(|event| match &event.kind {
-            EventKind::Commit { step, result } if result.state.is_success() => Some((*step, result.criteria())),
-            _ => None,
-        });
-        ratchet::raise(plan, rising)?;
+        ratchet::raise(plan, &over.reached)?;
     }
     outlet.event(&Event { at, mono, kind: EventKind::Close { status, record: id.clone() } })?;
     store.set_latest(run.id()).map_err(io::Error::other)?;
@@ -223,8 +220,7 @@ fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>) 
 
 /// Declared risk factors that apply.
 fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String, u32)> {
-    let vars: BTreeMap<String, Value> =
-        plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
+    let vars: BTreeMap<String, Value> = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
     let env = env.iter().filter_map(|(n, v)| Some((n.clone(), v.to_str()?.to_owned()))).collect();
     let (facts, steps) = (Facts::default(), BTreeMap::new());
     let evidence = Evidence {
@@ -238,9 +234,8 @@ fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String
         now: world::now(),
     };
     // A factor whose condition can't be told applies: unknown is not safe.
-    let applies = |criterion: &criteria::Criterion| {
-        criteria::evaluate(criterion, &evidence, String::new()).state != State::Fail
-    };
+    let applies =
+        |criterion: &criteria::Criterion| criteria::evaluate(criterion, &evidence, String::new()).state != State::Fail;
     let mut risks: Vec<_> = plan
         .risks
         .iter()

@@ -150,9 +150,8 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, terminal: &Terminal) -> Exi
         return Exit::Usage;
     }
     let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base == wanted);
-    let texts: Vec<String> = found
-        .map(|id| report::explain::render(&explained(plan, &graph, id), terminal.look(Stream::Out)))
-        .collect();
+    let texts: Vec<String> =
+        found.map(|id| report::explain::render(&explained(plan, &graph, id), terminal.look(Stream::Out))).collect();
     terminal.write(Stream::Out, &texts.join("\n"));
     Exit::Done
 }
@@ -180,7 +179,12 @@ fn explained(plan: &Plan, graph: &Graph, id: StepId) -> Explain {
         needs: step.needs.iter().map(noted).collect(),
         after: names(plan, &step.after),
         dependants: dependants.into_iter().map(|(_, name)| name).collect(),
-        pools: step.pools.iter().map(|p| &plan.pools[p.0 as usize]).map(|p| format!("{} ({})", p.name, p.capacity)).collect(),
+        pools: step
+            .pools
+            .iter()
+            .map(|p| &plan.pools[p.0 as usize])
+            .map(|p| format!("{} ({})", p.name, p.capacity))
+            .collect(),
         tags: step.tags.clone(),
         inputs: step.inputs.iter().map(|text| text.src.clone()).collect(),
         outputs: outputs(step),
@@ -201,12 +205,7 @@ fn rule(plan: &Plan, step: &Step, criterion: &Criterion) -> Rule {
     } else {
         plan.sources.locate(criterion.place)
     };
-    Rule {
-        tier: criterion.tier.word().to_owned(),
-        text: criterion.text.clone(),
-        origin,
-        implied: criterion.implied,
-    }
+    Rule { tier: criterion.tier.word().to_owned(), text: criterion.text.clone(), origin, implied: criterion.implied }
 }
 
 fn outputs(step: &Step) -> Vec<String> {
@@ -224,7 +223,10 @@ fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
         format!("{}, weight {}", step.severity.word(), format::permille(step.weight_permille())),
     )];
     let mut put = |key: &str, text: String| policy.push((key.to_owned(), text));
-    put("required", if step.required { "yes: a failure blocks GO" } else { "no: shown and counted as risk" }.to_owned());
+    put(
+        "required",
+        if step.required { "yes: a failure blocks GO" } else { "no: shown and counted as risk" }.to_owned(),
+    );
     put("on_failure", step.on_failure.word().to_owned());
     put("run_when", step.run_when.word().to_owned());
     if let Some(timeout) = step.timeout {
@@ -232,7 +234,10 @@ fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
     }
     if step.retry.limit > 0 {
         let pause = format::duration(step.retry.backoff);
-        put("retry", format!("up to {} more, first after {pause}", format::count(step.retry.limit as usize, "attempt")));
+        put(
+            "retry",
+            format!("up to {} more, first after {pause}", format::count(step.retry.limit as usize, "attempt")),
+        );
     }
     if let Some(sample) = &step.sample {
         let mut text = format!("every {}", format::duration(sample.every));
@@ -301,9 +306,7 @@ fn action_lines(step: &Step) -> Vec<String> {
 fn command_line(command: &Argv) -> String {
     match command {
         Argv::Shell(text) => text.trim().to_owned(),
-        Argv::Argv(argv) => {
-            argv.iter().map(|word: &Text| format::shell_word(&word.src)).collect::<Vec<_>>().join(" ")
-        }
+        Argv::Argv(argv) => argv.iter().map(|word: &Text| format::shell_word(&word.src)).collect::<Vec<_>>().join(" "),
     }
 }
 

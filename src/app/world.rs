@@ -53,7 +53,6 @@ pub(super) fn world(plan: &Plan) -> io::Result<World> {
         mask,
         ports: free_ports(&plan.ports)?,
         acts: acts(),
-        sweep: Box::new(act::contain::sweep_all),
     })
 }
 

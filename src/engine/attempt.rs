@@ -155,17 +155,13 @@ async fn attend(
             given.values = made.values;
             judged
         }
-        Err(fault) => Judged { detail: Some(fault.detail), criteria: judged.criteria, ..unlooked(State::Fail, Some(fault.cause)) },
+        Err(fault) => {
+            Judged { detail: Some(fault.detail), criteria: judged.criteria, ..unlooked(State::Fail, Some(fault.cause)) }
+        }
     }
 }
 
-fn request(
-    shared: &Shared<'_>,
-    id: StepId,
-    attempt: u32,
-    ready: &Ready,
-    started: Instant,
-) -> Result<Request, String> {
+fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started: Instant) -> Result<Request, String> {
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
     let spool = shared.keeper.spool(rank, &step.name).map_err(|e| format!("can't make the step's folder: {e}"))?;

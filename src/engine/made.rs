@@ -31,12 +31,7 @@ fn invalid(detail: impl Into<String>) -> Fault {
 }
 
 /// Checks and keeps everything a successful attempt was to make.
-pub(super) async fn take_in(
-    shared: &Shared<'_>,
-    id: StepId,
-    request: &Request,
-    ready: &Ready,
-) -> Result<Made, Fault> {
+pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, ready: &Ready) -> Result<Made, Fault> {
     let step = shared.plan.step(id);
     let values = named(request, &step.values)?;
     if let Some(mask) = &shared.world.mask
@@ -55,7 +50,11 @@ pub(super) async fn take_in(
         }
     }
     let again = prepare::digest_inputs(shared, &ready.input_patterns)?;
-    if let Some(changed) = again.iter().find(|file| !ready.inputs.contains(file)).or_else(|| ready.inputs.iter().find(|f| !again.contains(f))) {
+    if let Some(changed) = again
+        .iter()
+        .find(|file| !ready.inputs.contains(file))
+        .or_else(|| ready.inputs.iter().find(|f| !again.contains(f)))
+    {
         let detail = format!("the input `{}` changed while the step ran", changed.path);
         return Err(Fault { cause: Cause::InputChanged, detail });
     }
@@ -80,12 +79,11 @@ fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, Stri
 async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> Result<Vec<OutputDigest>, Fault> {
     let workspace = request.workspace.clone();
     let pattern = spec.path.as_str().to_owned();
-    let digests = tokio::task::spawn_blocking(move || {
-        files::digest_all(&workspace, &[pattern], Role::Output, &Quit::default())
-    })
-    .await
-    .map_err(|e| invalid(e.to_string()))?
-    .map_err(|e| invalid(format!("output {e}")))?;
+    let digests =
+        tokio::task::spawn_blocking(move || files::digest_all(&workspace, &[pattern], Role::Output, &Quit::default()))
+            .await
+            .map_err(|e| invalid(e.to_string()))?
+            .map_err(|e| invalid(format!("output {e}")))?;
     if let Some(missing) = digests.missing.first() {
         let what = if spec.artifact { "artifact" } else { "output" };
         return Err(invalid(format!("the {what} `{missing}` was not made")));

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use crate::act::Stop;
 use crate::decide;
 use crate::event::{Event, EventKind, Sink};
-use crate::facts::Facts;
+use crate::facts::{Facts, Value};
 use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::outcome::{AttemptResult, Cause, Decision, Exit, RunStatus, State, StepResult};
@@ -79,6 +79,16 @@ struct Loop<'a, 'o> {
     finished: bool,
 }
 
+/// How a run ended.
+pub struct Outcome {
+    /// Decided or interrupted.
+    pub status: RunStatus,
+    /// The decision over what was settled.
+    pub decision: Decision,
+    /// What each ratchet's subject reached in a step that succeeded, by step name.
+    pub reached: BTreeMap<String, Value>,
+}
+
 /// Runs a plan. The status is decided or interrupted; the caller closes the journal.
 ///
 /// # Errors
@@ -91,7 +101,7 @@ pub async fn run<'a>(
     options: &'a Options,
     open: EventKind,
     outlet: &mut dyn Outlet,
-) -> io::Result<(RunStatus, Decision)> {
+) -> io::Result<Outcome> {
     let mut signals = Signals::listen()?;
     let (tell, mut told) = mpsc::unbounded_channel();
     let risks = match &open {
@@ -119,7 +129,7 @@ pub async fn run<'a>(
                 Some(signal) => RunStatus::Interrupted(signal.number()),
                 None => RunStatus::Decided(decision.verdict),
             };
-            Ok((status, decision))
+            Ok(Outcome { status, decision, reached: this.shared.reached.take() })
         }
         Err(error) => {
             this.abandon().await;

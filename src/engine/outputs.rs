@@ -12,7 +12,8 @@ pub const MOST_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// One sentence: a malformed line, a name that is undeclared, given twice or missing.
 pub fn parse(bytes: &[u8], declared: &[String]) -> Result<BTreeMap<String, String>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|e| format!("the output file is not UTF-8 at byte {}", e.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|e| format!("the output file is not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut values = BTreeMap::new();
     let mut lines = text.lines().enumerate();
     while let Some((at, line)) = lines.next() {

@@ -14,7 +14,7 @@ use crate::files::{self, Quit, Role};
 use crate::identity::{ActionForm, NeedForm, StdinForm};
 use crate::ids::StepId;
 use crate::outcome::{Cause, FileDigest};
-use crate::plan::{Step, Stdin, template};
+use crate::plan::{Stdin, Step, template};
 
 use super::shared::Shared;
 
@@ -52,9 +52,8 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
     let step = shared.plan.step(id);
     let open = context(shared, step, false);
     let secret = context(shared, step, true);
-    let complete = |text: &Text, context: &Json| {
-        render(text, context).map_err(|error| Fault::new(Cause::ActionError, error))
-    };
+    let complete =
+        |text: &Text, context: &Json| render(text, context).map_err(|error| Fault::new(Cause::ActionError, error));
     let mut action = step.action.clone();
     for text in action.texts_mut() {
         *text = Text::fixed(complete(text, &secret)?);
@@ -81,19 +80,7 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
         Action::Value(spec) => shared.values_of(id, &spec.values).map_err(|e| Fault::new(Cause::ActionError, e))?,
         _ => BTreeMap::new(),
     };
-    Ok(Ready {
-        action,
-        report,
-        cwd,
-        env,
-        stdin,
-        input_patterns,
-        inputs,
-        identity,
-        preimage,
-        values,
-        context: secret,
-    })
+    Ok(Ready { action, report, cwd, env, stdin, input_patterns, inputs, identity, preimage, values, context: secret })
 }
 
 fn workspace<'a>(shared: &'a Shared<'_>) -> &'a Path {
@@ -193,17 +180,9 @@ pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<
     }
 }
 
-fn identify(
-    shared: &Shared<'_>,
-    step: &Step,
-    inputs: &[FileDigest],
-    stdin: &Input,
-) -> Result<(String, String), Fault> {
+fn identify(shared: &Shared<'_>, step: &Step, inputs: &[FileDigest], stdin: &Input) -> Result<(String, String), Fault> {
     let published: Vec<_> = step.needs.iter().filter_map(|need| shared.finished(need.step)).collect();
-    let needs = published
-        .iter()
-        .map(|done| (done.name.as_str(), NeedForm::of(&done.outputs, &done.values)))
-        .collect();
+    let needs = published.iter().map(|done| (done.name.as_str(), NeedForm::of(&done.outputs, &done.values))).collect();
     let stdin_digest = match stdin {
         Input::File(path) => {
             let digest = files::digest(workspace(shared), path, Role::Input, &Quit::default());

@@ -32,6 +32,8 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     pub(super) events: UnboundedSender<EventKind>,
     pub(super) decision: Cell<Option<Verdict>>,
+    /// What each ratchet's subject reached, by step name.
+    pub(super) reached: RefCell<BTreeMap<String, Value>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
     /// Facts that other steps name, by step name.
     quoted: BTreeMap<String, BTreeSet<String>>,
@@ -49,11 +51,8 @@ impl<'a> Shared<'a> {
         events: UnboundedSender<EventKind>,
     ) -> Self {
         let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
-        let env = world
-            .env
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned())))
-            .collect();
+        let env =
+            world.env.iter().filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned()))).collect();
         Self {
             plan,
             graph,
@@ -62,6 +61,7 @@ impl<'a> Shared<'a> {
             options,
             events,
             decision: Cell::new(None),
+            reached: RefCell::default(),
             done: RefCell::new(vec![None; plan.steps.len()]),
             quoted: quoted(plan),
             vars,
@@ -82,6 +82,13 @@ impl<'a> Shared<'a> {
     /// Publishes a step's facts and, on success, its outputs.
     pub(super) fn publish(&self, id: StepId, state: State, facts: &Facts, given: &super::attempt::Given) {
         let step = self.plan.step(id);
+        if let (Some(ratchet), true) = (&step.ratchet, state.is_success()) {
+            let steps = BTreeMap::new();
+            let evidence = self.evidence(facts, std::slice::from_ref(facts), &steps, None);
+            if let Ok(value) = criteria::value_of(&ratchet.subject, &evidence) {
+                self.reached.borrow_mut().insert(step.name.clone(), value);
+            }
+        }
         let mut kept = Facts::default();
         if let Some(names) = self.quoted.get(&step.name) {
             let wanted = |(name, _): &(&String, &Value)| names.contains(*name);

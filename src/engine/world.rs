@@ -1,6 +1,6 @@
 //! What enters from outside as values: environment, clock, ports, secrets, actions, storage. `app` makes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,6 @@ pub struct World {
     pub ports: BTreeMap<String, u16>,
     /// One implementation an action.
     pub acts: BTreeMap<ActionKind, Box<dyn Act>>,
-    /// Ends processes that carry a mark and escaped everything else; says what it ended.
-    pub sweep: Box<dyn Fn() -> Vec<String>>,
 }
 
 /// What stores bytes; implemented over the run's folder and the store.
@@ -64,10 +62,6 @@ pub struct Options {
     pub durations: BTreeMap<String, Duration>,
     /// Values of ratchets by step name.
     pub ratchets: BTreeMap<String, Value>,
-    /// Values of baselines: step name and criterion text to the value in the last run that passed.
-    pub baselines: BTreeMap<(String, String), Value>,
-    /// Steps whose facts other steps name.
-    pub quoted: BTreeSet<String>,
     /// Run id, for marks.
     pub run: String,
 }

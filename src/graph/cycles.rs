@@ -25,16 +25,9 @@ pub(super) fn name_all(plan: &Plan, dag: &DiGraph<StepId, Edge>) -> Vec<Diagnost
         .collect();
     rings.sort();
     let hidden = rings.len().saturating_sub(MOST_CYCLES);
-    let mut faults: Vec<_> = rings
-        .iter()
-        .take(MOST_CYCLES)
-        .map(|ring| name(plan, dag, ring))
-        .collect();
+    let mut faults: Vec<_> = rings.iter().take(MOST_CYCLES).map(|ring| name(plan, dag, ring)).collect();
     if let (Some(last), true) = (faults.last_mut(), hidden > 0) {
-        last.help = last
-            .help
-            .take()
-            .map(|help| format!("{help}\n{hidden} more cycles are not shown"));
+        last.help = last.help.take().map(|help| format!("{help}\n{hidden} more cycles are not shown"));
     }
     faults
 }
@@ -69,20 +62,13 @@ fn shortest(dag: &DiGraph<StepId, Edge>, component: &[NodeIndex]) -> Option<Vec<
 }
 
 fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnostic {
-    let names: Vec<&str> = ring
-        .iter()
-        .map(|n| plan.steps[n.index()].name.as_str())
-        .collect();
+    let names: Vec<&str> = ring.iter().map(|n| plan.steps[n.index()].name.as_str()).collect();
     let arrows = if names.len() <= MOST_EDGES + 2 {
         format!("{} → {}", names.join(" → "), names[0])
     } else {
         let skipped = names.len() - MOST_EDGES;
         let last = names[names.len() - 1];
-        format!(
-            "{} → … {skipped} more … → {last} → {}",
-            names[..MOST_EDGES - 1].join(" → "),
-            names[0]
-        )
+        format!("{} → … {skipped} more … → {last} → {}", names[..MOST_EDGES - 1].join(" → "), names[0])
     };
     let mut places = Vec::new();
     for (at, &earlier) in ring.iter().enumerate() {
@@ -98,10 +84,7 @@ fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnos
         };
         debug_assert_eq!(edge.source(), earlier);
         if let Some(need) = list.iter().find(|need| need.step == wanted) {
-            places.push((
-                need.place,
-                format!("`{}` {verb} `{}`", step.name, plan.step(wanted).name),
-            ));
+            places.push((need.place, format!("`{}` {verb} `{}`", step.name, plan.step(wanted).name)));
         }
     }
     let mut places = places.into_iter();

@@ -49,11 +49,7 @@ pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
     }
     let mut faults = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
-        let edges = step
-            .needs
-            .iter()
-            .map(|n| (n, Edge::Needs))
-            .chain(step.after.iter().map(|n| (n, Edge::After)));
+        let edges = step.needs.iter().map(|n| (n, Edge::Needs)).chain(step.after.iter().map(|n| (n, Edge::After)));
         for (need, edge) in edges {
             let earlier = plan.step(need.step);
             if earlier.finally && !step.finally {
@@ -61,19 +57,12 @@ pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
                     Diagnostic::error(
                         "needs-finally",
                         need.place,
-                        format!(
-                            "`{}` can't wait for `{}`: `finally` steps always run last",
-                            step.name, earlier.name
-                        ),
+                        format!("`{}` can't wait for `{}`: `finally` steps always run last", step.name, earlier.name),
                     )
                     .help("move this step to `[finally]` too, or need a main step"),
                 );
             } else if need.step.index() != index {
-                dag.add_edge(
-                    NodeIndex::new(need.step.index()),
-                    NodeIndex::new(index),
-                    edge,
-                );
+                dag.add_edge(NodeIndex::new(need.step.index()), NodeIndex::new(index), edge);
             }
         }
     }
@@ -93,16 +82,10 @@ pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
 
 /// Kahn's algorithm with the declaration index as tie-break; all main steps before all `finally` steps.
 fn plan_order(plan: &Plan, dag: &DiGraph<StepId, Edge>) -> Vec<StepId> {
-    let mut waits: Vec<usize> = dag
-        .node_indices()
-        .map(|n| dag.neighbors_directed(n, Direction::Incoming).count())
-        .collect();
+    let mut waits: Vec<usize> =
+        dag.node_indices().map(|n| dag.neighbors_directed(n, Direction::Incoming).count()).collect();
     let key = |node: NodeIndex| Reverse((plan.steps[node.index()].finally, node.index()));
-    let mut ready: BinaryHeap<_> = dag
-        .node_indices()
-        .filter(|n| waits[n.index()] == 0)
-        .map(key)
-        .collect();
+    let mut ready: BinaryHeap<_> = dag.node_indices().filter(|n| waits[n.index()] == 0).map(key).collect();
     let mut order = Vec::with_capacity(waits.len());
     while let Some(Reverse((_, index))) = ready.pop() {
         order.push(StepId::at(index));
@@ -138,9 +121,7 @@ impl Graph {
 
     /// Direct successors with the kind of edge, in no particular order.
     pub fn next(&self, id: StepId) -> impl Iterator<Item = (StepId, Edge)> + '_ {
-        self.dag
-            .edges(NodeIndex::new(id.index()))
-            .map(|e| (StepId::at(e.target().index()), *e.weight()))
+        self.dag.edges(NodeIndex::new(id.index())).map(|e| (StepId::at(e.target().index()), *e.weight()))
     }
 
     /// Everything reachable from `from` in one direction, `from` not included: one flag a step.
@@ -148,10 +129,7 @@ impl Graph {
         let mut seen = vec![false; self.rank.len()];
         let mut stack: Vec<usize> = from.iter().map(|id| id.index()).collect();
         while let Some(index) = stack.pop() {
-            for next in self
-                .dag
-                .neighbors_directed(NodeIndex::new(index), direction)
-            {
+            for next in self.dag.neighbors_directed(NodeIndex::new(index), direction) {
                 if !std::mem::replace(&mut seen[next.index()], true) {
                     stack.push(next.index());
                 }
@@ -178,16 +156,8 @@ impl Graph {
         let mut level = vec![0_usize; self.rank.len()];
         let mut deepest_main = 0;
         for &id in &self.order {
-            let step_level = self
-                .before(id)
-                .map(|(earlier, _)| level[earlier.index()] + 1)
-                .max()
-                .unwrap_or(0);
-            let floor = if plan.step(id).finally {
-                deepest_main + 1
-            } else {
-                0
-            };
+            let step_level = self.before(id).map(|(earlier, _)| level[earlier.index()] + 1).max().unwrap_or(0);
+            let floor = if plan.step(id).finally { deepest_main + 1 } else { 0 };
             level[id.index()] = step_level.max(floor);
             if !plan.step(id).finally {
                 deepest_main = deepest_main.max(step_level);
@@ -208,11 +178,7 @@ impl Graph {
     pub fn tails(&self, duration: &dyn Fn(StepId) -> Duration) -> Vec<Duration> {
         let mut tails = vec![Duration::ZERO; self.rank.len()];
         for &id in self.order.iter().rev() {
-            let behind = self
-                .next(id)
-                .map(|(next, _)| tails[next.index()])
-                .max()
-                .unwrap_or_default();
+            let behind = self.next(id).map(|(next, _)| tails[next.index()]).max().unwrap_or_default();
             tails[id.index()] = duration(id) + behind;
         }
         tails
@@ -222,17 +188,10 @@ impl Graph {
     #[must_use]
     pub fn critical_path(&self, duration: &dyn Fn(StepId) -> Duration) -> Vec<StepId> {
         let tails = self.tails(duration);
-        let best = |ids: &mut dyn Iterator<Item = StepId>| {
-            ids.max_by_key(|id| (tails[id.index()], Reverse(self.rank(*id))))
-        };
+        let best =
+            |ids: &mut dyn Iterator<Item = StepId>| ids.max_by_key(|id| (tails[id.index()], Reverse(self.rank(*id))));
         let mut path = Vec::new();
-        let mut at = best(
-            &mut self
-                .order
-                .iter()
-                .copied()
-                .filter(|id| self.before(*id).next().is_none()),
-        );
+        let mut at = best(&mut self.order.iter().copied().filter(|id| self.before(*id).next().is_none()));
         while let Some(id) = at {
             path.push(id);
             at = best(&mut self.next(id).map(|(next, _)| next));

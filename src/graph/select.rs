@@ -36,10 +36,8 @@ impl Selection {
             ("--from ", &self.from),
             ("--until ", &self.until),
         ];
-        let mut words: Vec<String> = lists
-            .iter()
-            .flat_map(|(flag, names)| names.iter().map(move |name| format!("{flag}{name}")))
-            .collect();
+        let mut words: Vec<String> =
+            lists.iter().flat_map(|(flag, names)| names.iter().map(move |name| format!("{flag}{name}"))).collect();
         words.sort();
         words.dedup();
         words
@@ -66,10 +64,7 @@ pub fn select(plan: &Plan, graph: &Graph, selection: &Selection) -> Result<Vec<b
             *flag = *flag && (wanted(index) || plan.steps[index].finally);
         }
     };
-    for goal in [&steps, &until, &tagged]
-        .into_iter()
-        .filter(|goal| !goal.is_empty())
-    {
+    for goal in [&steps, &until, &tagged].into_iter().filter(|goal| !goal.is_empty()) {
         let before = graph.ancestors(goal);
         keep(&|index| before[index] || goal.contains(&StepId::at(index)));
     }
@@ -93,10 +88,7 @@ fn named(plan: &Plan, names: &[String], faults: &mut Vec<String>) -> Vec<StepId>
     let mut ids = Vec::new();
     for name in names {
         let before = ids.len();
-        ids.extend(
-            plan.ids()
-                .filter(|id| plan.step(*id).name == *name || plan.step(*id).base == *name),
-        );
+        ids.extend(plan.ids().filter(|id| plan.step(*id).name == *name || plan.step(*id).base == *name));
         if ids.len() == before {
             let near = nearest(name, plan.steps.iter().map(|step| step.name.as_str()));
             faults.push(format!("the plan has no step `{name}`{near}"));
@@ -108,18 +100,11 @@ fn named(plan: &Plan, names: &[String], faults: &mut Vec<String>) -> Vec<StepId>
 fn tagged(plan: &Plan, tags: &[String], faults: &mut Vec<String>) -> Vec<StepId> {
     for tag in tags {
         if !plan.steps.iter().any(|step| step.tags.contains(tag)) {
-            let near = nearest(
-                tag,
-                plan.steps
-                    .iter()
-                    .flat_map(|step| step.tags.iter().map(String::as_str)),
-            );
+            let near = nearest(tag, plan.steps.iter().flat_map(|step| step.tags.iter().map(String::as_str)));
             faults.push(format!("no step has the tag `{tag}`{near}"));
         }
     }
-    plan.ids()
-        .filter(|id| plan.step(*id).tags.iter().any(|tag| tags.contains(tag)))
-        .collect()
+    plan.ids().filter(|id| plan.step(*id).tags.iter().any(|tag| tags.contains(tag))).collect()
 }
 
 fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> String {

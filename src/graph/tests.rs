@@ -10,14 +10,7 @@ use crate::place::Place;
 use crate::plan::{Need, OnFailure, Plan, Retry, RunWhen, Stdin, Step};
 
 pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> Step {
-    let edges = |ids: &[u32]| {
-        ids.iter()
-            .map(|id| Need {
-                step: StepId(*id),
-                place: Place::default(),
-            })
-            .collect()
-    };
+    let edges = |ids: &[u32]| ids.iter().map(|id| Need { step: StepId(*id), place: Place::default() }).collect();
     Step {
         name: name.into(),
         base: name.into(),
@@ -27,10 +20,7 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
         tags: vec![format!("t{}", name.len())],
         place: Place::default(),
         finally,
-        action: Action::Run(RunSpec {
-            command: Command::Shell("true".into()),
-            parse: None,
-        }),
+        action: Action::Run(RunSpec { command: Command::Shell("true".into()), parse: None }),
         report: None,
         criteria: Vec::new(),
         allow_empty: None,
@@ -59,17 +49,11 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
 }
 
 fn plan(steps: Vec<Step>) -> Plan {
-    Plan {
-        steps,
-        ..Plan::default()
-    }
+    Plan { steps, ..Plan::default() }
 }
 
 fn names(plan: &Plan, ids: &[StepId]) -> String {
-    ids.iter()
-        .map(|id| plan.step(*id).name.clone())
-        .collect::<Vec<_>>()
-        .join(" ")
+    ids.iter().map(|id| plan.step(*id).name.clone()).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -104,28 +88,17 @@ fn critical_path_follows_durations() {
 
 #[test]
 fn cycles_are_named_edge_by_edge() {
-    let plan = plan(vec![
-        step("a", &[1], &[], false),
-        step("b", &[], &[0], false),
-        step("x", &[0], &[], false),
-    ]);
+    let plan = plan(vec![step("a", &[1], &[], false), step("b", &[], &[0], false), step("x", &[0], &[], false)]);
     let faults = build(&plan).unwrap_err();
     assert_eq!(faults.len(), 1);
-    assert_eq!(
-        faults[0].message,
-        "steps wait for each other in a circle: a → b → a"
-    );
+    assert_eq!(faults[0].message, "steps wait for each other in a circle: a → b → a");
     assert_eq!(faults[0].label, "`b` comes after `a`");
     assert_eq!(faults[0].related[0].1, "`a` needs `b`");
 }
 
 #[test]
 fn long_cycles_are_elided() {
-    let ring = |n: u32| {
-        (0..n)
-            .map(|i| step(&format!("s{i}"), &[(i + n - 1) % n], &[], false))
-            .collect()
-    };
+    let ring = |n: u32| (0..n).map(|i| step(&format!("s{i}"), &[(i + n - 1) % n], &[], false)).collect();
     let faults = build(&plan(ring(50))).unwrap_err();
     assert_eq!(
         faults[0].message,
@@ -151,63 +124,22 @@ fn selection_takes_ancestors_from_takes_descendants() {
     ]);
     let graph = build(&plan).unwrap();
     let pick = |s: Selection| select(&plan, &graph, &s).unwrap();
-    assert_eq!(
-        pick(Selection {
-            steps: vec!["bb".into()],
-            ..Selection::default()
-        }),
-        [true, true, false, true]
-    );
-    assert_eq!(
-        pick(Selection {
-            from: vec!["bb".into()],
-            ..Selection::default()
-        }),
-        [false, true, true, true]
-    );
-    assert_eq!(
-        pick(Selection {
-            tags: vec!["t2".into()],
-            ..Selection::default()
-        }),
-        [true, true, false, true]
-    );
-    assert_eq!(
-        pick(Selection {
-            skip: vec!["f".into()],
-            ..Selection::default()
-        }),
-        [true, true, true, false]
-    );
-    let wrong = Selection {
-        steps: vec!["cc".into()],
-        tags: vec!["t22".into()],
-        ..Selection::default()
-    };
+    assert_eq!(pick(Selection { steps: vec!["bb".into()], ..Selection::default() }), [true, true, false, true]);
+    assert_eq!(pick(Selection { from: vec!["bb".into()], ..Selection::default() }), [false, true, true, true]);
+    assert_eq!(pick(Selection { tags: vec!["t2".into()], ..Selection::default() }), [true, true, false, true]);
+    assert_eq!(pick(Selection { skip: vec!["f".into()], ..Selection::default() }), [true, true, true, false]);
+    let wrong = Selection { steps: vec!["cc".into()], tags: vec!["t22".into()], ..Selection::default() };
     assert_eq!(
         select(&plan, &graph, &wrong).unwrap_err(),
-        [
-            "the plan has no step `cc`; did you mean `ccc`?",
-            "no step has the tag `t22`; did you mean `t2`?"
-        ]
+        ["the plan has no step `cc`; did you mean `ccc`?", "no step has the tag `t22`; did you mean `t2`?"]
     );
 }
 
 #[test]
 fn deep_and_wide_graphs_need_no_recursion() {
     let n: u32 = 100_000;
-    let link = |i: u32| {
-        step(
-            "s",
-            &i.checked_sub(1).map_or(vec![], |before| vec![before]),
-            &[],
-            false,
-        )
-    };
+    let link = |i: u32| step("s", &i.checked_sub(1).map_or(vec![], |before| vec![before]), &[], false);
     let chain = plan((0..n).map(link).collect());
     let graph = build(&chain).unwrap();
-    assert_eq!(
-        graph.critical_path(&|_| Duration::from_millis(1)).len(),
-        n as usize
-    );
+    assert_eq!(graph.critical_path(&|_| Duration::from_millis(1)).len(), n as usize);
 }

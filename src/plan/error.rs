@@ -48,10 +48,7 @@ impl Diagnostic {
     /// A warning at a place.
     #[must_use]
     pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
-        Self {
-            severity: Level::Warning,
-            ..Self::error(code, place, message)
-        }
+        Self { severity: Level::Warning, ..Self::error(code, place, message) }
     }
 
     /// With text under the underlined place.

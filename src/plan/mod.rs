@@ -35,9 +35,7 @@ impl Loaded {
     /// Whether anything forbids running it.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|d| d.severity == error::Level::Error)
+        self.diagnostics.iter().any(|d| d.severity == error::Level::Error)
     }
 }
 
@@ -88,10 +86,7 @@ impl Plan {
     /// The step of that name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepId> {
-        self.steps
-            .iter()
-            .position(|step| step.name == name)
-            .map(StepId::at)
+        self.steps.iter().position(|step| step.name == name).map(StepId::at)
     }
 
     /// Ids in declaration order.
@@ -288,7 +283,6 @@ impl Step {
     /// Weight in thousandths.
     #[must_use]
     pub fn weight_permille(&self) -> u32 {
-        self.weight_permille
-            .unwrap_or_else(|| self.severity.permille())
+        self.weight_permille.unwrap_or_else(|| self.severity.permille())
     }
 }

@@ -43,6 +43,7 @@ impl Stream {
             weight_permille: 350,
             finally: false,
             volatile: false,
+            on_failure: "independent".into(),
             place: "blueprint.toml:12:1".into(),
         };
         let heads: Vec<StepHead> = names.iter().enumerate().map(head).collect();
