@@ -323,3 +323,77 @@ pub struct OutputSpec {
     /// Archived in the store, not only digested.
     pub artifact: bool,
 }
+
+/// How often to look. `Default` = once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Pause before the first look.
+    pub delay: Duration,
+    /// Pause between looks.
+    pub every: Duration,
+    /// Most looks; `None` = until `within` ends.
+    pub max: Option<u32>,
+    /// Longest time from the first look.
+    pub within: Option<Duration>,
+    /// Looks in a row that must pass: the step polls until then. 0 = it does not poll, every look counts.
+    pub consecutive: u32,
+    /// Failed looks tolerated (`None` = any number, while polling).
+    pub failures: Option<u32>,
+    /// Undecided looks tolerated.
+    pub inconclusive: Option<u32>,
+    /// Looks in a row that may go wrong.
+    pub errors: u32,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        SampleKeys { max: Some(1), errors: Some(0), ..SampleKeys::default() }.filled()
+    }
+}
+
+/// `sample = { … }` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SampleKeys {
+    /// See [`Sampling`].
+    pub delay: Option<Duration>,
+    /// See [`Sampling`].
+    pub every: Option<Duration>,
+    /// See [`Sampling`].
+    pub max: Option<u32>,
+    /// See [`Sampling`].
+    pub within: Option<Duration>,
+    /// See [`Sampling`].
+    pub consecutive: Option<u32>,
+    /// See [`Sampling`].
+    pub failures: Option<u32>,
+    /// See [`Sampling`].
+    pub inconclusive: Option<u32>,
+    /// See [`Sampling`].
+    pub errors: Option<u32>,
+}
+
+impl SampleKeys {
+    /// Fills what was left out.
+    ///
+    /// `consecutive`, or `within` without `failures`, makes the step *poll* until it holds (`consecutive` 1): failed
+    /// and undecided looks are tolerated until the looks or the time run out; looks that go wrong too while there is a
+    /// deadline, else 4 in a row. Otherwise every look counts: none may fail, none may be undecided, 4 in a row may go
+    /// wrong. `every` is one second. Without `max` and `within`, a poll ends after 60 s and a count after one look.
+    #[must_use]
+    pub fn filled(self) -> Sampling {
+        let polls = self.consecutive.is_some() || (self.within.is_some() && self.failures.is_none());
+        let endless = self.max.is_none() && self.within.is_none();
+        let within = if endless && polls { Some(Duration::from_secs(60)) } else { self.within };
+        let limit = if polls { None } else { Some(0) };
+        Sampling {
+            delay: self.delay.unwrap_or_default(),
+            every: self.every.unwrap_or(Duration::from_secs(1)),
+            max: if endless && !polls { Some(1) } else { self.max },
+            within,
+            consecutive: if polls { self.consecutive.unwrap_or(1).max(1) } else { 0 },
+            failures: self.failures.or(limit),
+            inconclusive: self.inconclusive.or(limit),
+            errors: self.errors.unwrap_or(if polls && within.is_some() { u32::MAX } else { 4 }),
+        }
+    }
+}

@@ -2,12 +2,79 @@
 //!
 //! ```text
 //! criterion = ["not"] subject op operand | subject "exists" | subject "is" type
+//! subject   = path | agg "(" path ")" | ("every"|"some"|"none") "(" path ")"
+//! agg       = min max avg med p<0..100> sum count rate percent last stddev age
+//! op        = == != < <= > >= in contains matches starts_with ends_with superset_of subset_of same_set semver
+//! operand   = literal[unit] | "[" literal,… "]" | path | "ratchet" | "baseline" [("+"|"-") number ("%"|unit)]
+//! unit      = ns us ms s m h d | B KiB MiB GiB | pp          (compound times: 1m30s; "%" only after "baseline")
+//! type      = string number bool list object null date duration size
+//! path      = name ["(" word ")"] ("." (name ["(" word ")"] | quoted text))…
 //! ```
+//!
+//! # How facts are stored
+//!
+//! Actions put facts into [`crate::facts::Facts::values`] so that a path can be walked: the first segment of a path is
+//! the top-level key, each further segment a key of a [`Value::Map`]; a segment with a parameter is one key, spelled
+//! `name(word)`. Which paths there are says [`facts_of`]; this table says where each is stored.
+//!
+//! | path | stored as |
+//! |---|---|
+//! | `exit`, `stdout`, `latency`, `size` … | `values["exit"]`; absent or `Null` if there is none (`exit` after a signal) |
+//! | `lines(stdout)`, `percent(lines)` | `values["lines(stdout)"]`, `values["percent(lines)"]`; `Null` where the whole is 0 |
+//! | `header."X"` | `values["header"]` = Map, **lower-case** name → Text (repeated: joined by `, `) |
+//! | `json`, `json."$.a"` | `values["json"]` = Json; **no key** if it was no JSON (then the criterion is an error) |
+//! | `artifact."P".size` | `values["artifact"]` = Map, path as declared → Map {`exists`, `size`, `sha256`} |
+//! | `data.a.b` | `values["data"]` = Json, or Map (dotenv: name → Text; ini: section → Map); several files: List of these |
+//! | `template.keys` | `values["template"]` = Map {`keys`: List} |
+//! | `tests.total`, `tests.names(failed)` | `values["tests"]` = Map {`total` …, `names(failed)`: List …} |
+//! | `test."N".state` | `values["test"]` = Map, name → Map {`state`: Text}; several of one name: the worst |
+//! | `files.percent(lines)`, `files` | `values["files"]` = Map {`percent(lines)`: List in path order …, `names`: List} |
+//! | `file."P".percent(lines)` | `values["file"]` = Map, path → Map {`percent(lines)`, `covered(lines)` …} |
+//! | names of a `value` step | `values["name"]` |
+//! | `steps.X.state`, `steps.X.outputs.N` | [`Evidence::steps`]`["X"]`: `values["state"]` = Text, `values["outputs"]` = Map |
+//!
+//! A `file` look at several files stores lists, in path order: scalar facts one item a file (`Null` where there is
+//! none), list facts (`lines`, `keys`, `values`) concatenated; `paths`, `count` and `template` are as for one file.
+//!
+//! # Absent, no data, undecided
+//!
+//! - *Absent* (a header, a JSON path, `exit` after a signal; [`FactSpec::optional`]): the evidence proves that it is
+//!   not there, so every comparison, also `!=`, fails with a note; `not a == b` only denies and so holds.
+//! - *No data* (a fact that was not produced, a percentage of nothing, an empty list under a quantifier or an aggregate
+//!   other than `count`): an error, never a pass.
+//! - A JSON value of another type than the operand is an error; no baseline yet is inconclusive.
+//!
+//! # Sampling
+//!
+//! In a step that samples, an aggregate or quantifier over a single fact ranges over **all looks so far** (looks that
+//! went wrong give none); over a list it ranges over the items of the last look. A bare fact is the last look's.
+
+mod aggregate;
+mod ast;
+mod check;
+mod datum;
+mod eval;
+mod exact;
+mod implied;
+mod literal;
+mod parse;
+mod read;
+mod scope;
+mod show;
+mod suggest;
+mod table;
 
 use std::ops::Range;
 
+use crate::facts::Value;
 use crate::outcome::Tier;
 use crate::place::Place;
+
+pub use check::{check, kind_of};
+pub use eval::{evaluate, value_of};
+pub use implied::implied;
+pub use scope::{Item, Kind, Scope, Shape, StepScope};
+pub use table::{FactSpec, facts_of};
 
 /// What is wrong with a criterion's text, with the byte range in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +87,18 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
-/// A parsed criterion. Fields below `implied` are the parser's.
+impl Fault {
+    fn new(message: impl Into<String>, at: Range<usize>) -> Self {
+        Self { message: message.into(), at, help: None }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// A parsed criterion.
 #[derive(Clone, Debug)]
 pub struct Criterion {
     /// Its list.
@@ -31,6 +109,85 @@ pub struct Criterion {
     pub place: Place,
     /// Nobody wrote it.
     pub implied: bool,
+    form: ast::Form,
+}
+
+/// Where a criterion takes a value from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Root {
+    /// A fact of the step itself: the key in [`crate::facts::Facts::values`] (`stdout`, `percent(lines)`).
+    Fact(String),
+    /// A fact of another step.
+    Step {
+        /// The step's name.
+        name: String,
+        /// The key in that step's facts (`exit`, `state`, `outputs`).
+        fact: String,
+    },
+    /// `vars.X`.
+    Var(String),
+    /// `env.X`.
+    Env(String),
+}
+
+/// Parses a criterion. Types are checked by [`check`].
+///
+/// # Errors
+/// The first thing that the grammar does not allow, with its place in `text`.
+pub fn parse(text: &str, tier: Tier, place: Place) -> Result<Criterion, Fault> {
+    Ok(Criterion { tier, text: text.to_owned(), place, implied: false, form: parse::criterion(text)? })
+}
+
+impl Criterion {
+    /// Every value it names, subject first. Exact once [`check`] has run: only that tells the fact `percent(lines)`
+    /// from an aggregate over `lines`.
+    #[must_use]
+    pub fn roots(&self) -> Vec<Root> {
+        let mut roots = vec![root(self.form.subject.path())];
+        if let ast::Test::Compare { operand: ast::Operand::Path(path), .. } = &self.form.test {
+            roots.push(root(path));
+        }
+        roots
+    }
+
+    /// Whether it compares with `ratchet`.
+    #[must_use]
+    pub fn uses_ratchet(&self) -> bool {
+        matches!(&self.form.test, ast::Test::Compare { operand: ast::Operand::Ratchet, .. })
+    }
+
+    /// Whether it compares with `baseline`.
+    #[must_use]
+    pub fn uses_baseline(&self) -> bool {
+        matches!(&self.form.test, ast::Test::Compare { operand: ast::Operand::Baseline(_), .. })
+    }
+
+    /// The subject as written (`p95(latency)`).
+    #[must_use]
+    pub fn subject_text(&self) -> &str {
+        self.text.get(self.form.subject_at.clone()).unwrap_or("")
+    }
+
+    /// Whether further looks may still turn it from failing to holding: it aggregates over all looks of a sampled
+    /// step (known once [`check`] has run). `every` and `none` can't recover.
+    #[must_use]
+    pub fn may_recover(&self) -> bool {
+        match &self.form.subject {
+            ast::Subject::Agg { samples, .. } => *samples,
+            ast::Subject::Quant { quant, samples, .. } => *samples && (*quant == ast::Quant::Some) != self.form.negated,
+            ast::Subject::Path(_) => false,
+        }
+    }
+}
+
+fn root(path: &ast::Path) -> Root {
+    let name = |i: usize| path.segs.get(i).map(ast::Seg::key).unwrap_or_default();
+    match path.head() {
+        "vars" => Root::Var(name(1)),
+        "env" => Root::Env(name(1)),
+        "steps" => Root::Step { name: name(1), fact: name(2) },
+        _ => Root::Fact(name(0)),
+    }
 }
 
 /// What criteria are judged on.
@@ -42,13 +199,13 @@ pub struct Evidence<'a> {
     /// Facts of earlier steps by name, with `state` and `outputs.NAME` among them.
     pub steps: &'a std::collections::BTreeMap<String, crate::facts::Facts>,
     /// `vars.*`.
-    pub vars: &'a std::collections::BTreeMap<String, crate::facts::Value>,
+    pub vars: &'a std::collections::BTreeMap<String, Value>,
     /// `env.*`: only names that are set.
     pub env: &'a std::collections::BTreeMap<String, String>,
     /// Value of `ratchet` now.
-    pub ratchet: Option<&'a crate::facts::Value>,
+    pub ratchet: Option<&'a Value>,
     /// Value of `baseline`: the subject's value in the last run that passed.
-    pub baseline: Option<&'a crate::facts::Value>,
+    pub baseline: Option<&'a Value>,
     /// Wall clock, milliseconds since 1970 (for `age(…)`).
     pub now: i64,
 }

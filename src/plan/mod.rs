@@ -19,6 +19,8 @@ use crate::ids::{PoolId, StepId};
 use crate::outcome::Severity;
 use crate::place::{Place, Sources};
 
+pub use crate::action::Sampling;
+
 /// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {
@@ -229,27 +231,6 @@ pub struct Need {
     pub step: StepId,
     /// Where it is written.
     pub place: Place,
-}
-
-/// How often to look. `Default` = once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sampling {
-    /// Pause before the first look.
-    pub delay: Duration,
-    /// Pause between looks.
-    pub every: Duration,
-    /// Most looks; `None` = until `within` ends.
-    pub max: Option<u32>,
-    /// Longest time from the first look.
-    pub within: Option<Duration>,
-    /// Looks in a row that must pass.
-    pub consecutive: u32,
-    /// Failed looks tolerated (`None` = any number, while polling).
-    pub failures: Option<u32>,
-    /// Undecided looks tolerated.
-    pub inconclusive: Option<u32>,
-    /// Looks in a row that may go wrong.
-    pub errors: u32,
 }
 
 /// Run the action again.

@@ -1,0 +1,481 @@
+//! Evaluation: a criterion and evidence in, a result with expected, actual and margin out. Pure; reads no clock.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use semver::{Version, VersionReq};
+
+use super::aggregate::{age, aggregate, instant};
+use super::ast::{Adjust, Agg, Compiled, Form, Lit, LitUnit, Op, Operand, Path, Quant, Subject, Test, Type};
+use super::datum::{Datum, Number};
+use super::exact::Ratio;
+use super::read::{self, Read};
+use super::{Criterion, Evidence, literal, parse, show};
+use crate::facts::{Num, Unit, Value};
+use crate::outcome::{CriterionResult, State};
+
+/// Judges one criterion. `place` is where it stands (`file:line:col`), for the result.
+#[must_use]
+pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -> CriterionResult {
+    let form = &criterion.form;
+    let outcome = match &form.test {
+        Test::Exists => exists(form, evidence),
+        Test::Is(ty) => is_type(form, *ty, evidence),
+        Test::Compare { op, operand, compiled, .. } => compare(form, (*op, compiled), operand, evidence),
+    };
+    let state = match outcome.state {
+        State::Pass if form.negated => State::Fail,
+        State::Fail if form.negated => State::Pass,
+        state => state,
+    };
+    CriterionResult {
+        tier: criterion.tier,
+        text: criterion.text.clone(),
+        implied: criterion.implied,
+        place,
+        state,
+        expected: if form.negated { format!("not {}", outcome.expected) } else { outcome.expected },
+        actual: outcome.actual,
+        margin: outcome.margin,
+        note: outcome.note,
+    }
+}
+
+/// The value of a subject (`steps.load.p95(latency)`, `max(steps.cov.files.percent(lines))`).
+///
+/// # Errors
+/// One sentence: why there is no such value.
+pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
+    let subject = parse::subject(subject_text).map_err(|fault| fault.message)?;
+    match subject_value(&subject, evidence) {
+        Got::One(datum) => datum.to_value(),
+        Got::Absent => Err(format!("`{subject_text}` is absent")),
+        Got::NoData(note) => Err(note),
+        Got::Items(..) => Err(format!("`{subject_text}` is no value")),
+    }
+}
+
+/// What a subject came to.
+enum Got<'a> {
+    One(Datum<'a>),
+    Items(Quant, Vec<Datum<'a>>),
+    Absent,
+    NoData(String),
+}
+
+struct Outcome {
+    state: State,
+    expected: String,
+    actual: String,
+    margin: Option<String>,
+    note: Option<String>,
+}
+
+impl Outcome {
+    fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
+        Self { state, expected, actual: actual.into(), margin: None, note: None }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+fn subject_value<'a>(subject: &Subject, ev: &Evidence<'a>) -> Got<'a> {
+    let items = |path: &Path, samples: bool| -> Result<Vec<Datum<'a>>, Got<'a>> {
+        if samples {
+            return read::samples(path, ev).map_err(Got::NoData);
+        }
+        match read::path(path, ev) {
+            Read::Found(Datum::List(items)) => Ok(items),
+            Read::Found(other) => Err(Got::NoData(format!("`{path}` is {}, not a list", other.noun()))),
+            Read::Absent => Err(Got::Absent),
+            Read::NoData(note) => Err(Got::NoData(note)),
+        }
+    };
+    match subject {
+        Subject::Path(path) => match read::path(path, ev) {
+            Read::Found(datum) => Got::One(datum),
+            Read::Absent => Got::Absent,
+            Read::NoData(note) => Got::NoData(note),
+        },
+        Subject::Agg { agg: Agg::Age, path, .. } => match read::path(path, ev) {
+            Read::Found(datum) => age(&datum, ev.now).map_or_else(Got::NoData, Got::One),
+            Read::Absent => Got::Absent,
+            Read::NoData(note) => Got::NoData(note),
+        },
+        Subject::Agg { agg, path, samples } => match items(path, *samples) {
+            Ok(items) if items.is_empty() && *agg != Agg::Count => Got::NoData(format!("`{path}` is empty")),
+            Ok(items) => aggregate(*agg, &items).map_or_else(Got::NoData, Got::One),
+            Err(got) => got,
+        },
+        Subject::Quant { quant, path, samples } => match items(path, *samples) {
+            Ok(items) if items.is_empty() => Got::NoData(format!("`{path}` is empty")),
+            Ok(items) => Got::Items(*quant, items),
+            Err(got) => got,
+        },
+    }
+}
+
+fn absent_note(form: &Form) -> String {
+    format!("`{}` is absent", form.subject.path())
+}
+
+fn exists(form: &Form, ev: &Evidence<'_>) -> Outcome {
+    let expected = "exists".to_owned();
+    match subject_value(&form.subject, ev) {
+        Got::One(datum) => Outcome::new(State::Pass, expected, show::datum(&datum, None)),
+        Got::Absent => Outcome::new(State::Fail, expected, "absent"),
+        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::Items(quant, items) => quantified(quant, &items, expected, |item| Ok(!matches!(item, Datum::Null))),
+    }
+}
+
+fn is_type(form: &Form, ty: Type, ev: &Evidence<'_>) -> Outcome {
+    let expected = format!("is {}", ty.word());
+    let fits = |datum: &Datum<'_>| match (ty, datum) {
+        (Type::String, Datum::Text(_))
+        | (Type::Number, Datum::Num(_))
+        | (Type::Bool, Datum::Bool(_))
+        | (Type::List, Datum::List(_))
+        | (Type::Object, Datum::Object(_))
+        | (Type::Null, Datum::Null) => true,
+        (Type::Date, Datum::Text(text)) => instant(text).is_some(),
+        (Type::Duration, Datum::Text(text)) => literal::is_duration(text),
+        (Type::Size, Datum::Text(text)) => literal::is_size(text),
+        (Type::Duration, Datum::Num(number)) => number.unit == Unit::Time,
+        (Type::Size, Datum::Num(number)) => number.unit == Unit::Size,
+        _ => false,
+    };
+    match subject_value(&form.subject, ev) {
+        Got::One(datum) => {
+            let state = if fits(&datum) { State::Pass } else { State::Fail };
+            Outcome::new(state, expected, format!("{}: {}", datum.noun(), show::datum(&datum, None)))
+        }
+        Got::Absent => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
+        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::Items(quant, items) => quantified(quant, &items, expected, |item| Ok(fits(item))),
+    }
+}
+
+fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<'_>) -> Outcome {
+    let op = test.0;
+    let right = match right_side(form, operand, ev) {
+        Ok(right) => right,
+        Err((state, note)) => {
+            let expected = format!("{} {}", op.word(), operand_text(operand));
+            let actual = match subject_value(&form.subject, ev) {
+                Got::One(datum) => show::datum(&datum, None),
+                Got::Items(_, items) => show::list(&items, 10),
+                Got::Absent => "absent".to_owned(),
+                Got::NoData(_) => "no data".to_owned(),
+            };
+            return Outcome::new(state, expected, actual).note(note);
+        }
+    };
+    let expected = format!("{} {}", op.word(), right.text);
+    match subject_value(&form.subject, ev) {
+        Got::Absent => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
+        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::One(left) => one(form, test, &left, &right.datum, expected),
+        Got::Items(quant, items) => {
+            let mut outcome = quantified(quant, &items, expected, |item| holds(test, item, &right.datum));
+            let wanted = if (quant == Quant::None) == form.negated { op } else { op.denied() };
+            let any_is_enough = (quant == Quant::Some) != form.negated;
+            outcome.margin = worst(wanted, any_is_enough, &items, &right.datum);
+            outcome
+        }
+    }
+}
+
+/// One value against the operand.
+fn one(form: &Form, test: (Op, &Compiled), left: &Datum<'_>, right: &Datum<'_>, expected: String) -> Outcome {
+    let op = test.0;
+    let aligned = match (left, right) {
+        (Datum::Num(a), Datum::Num(b)) => a.align(b).map(|(x, y, unit)| (a, x, y, unit)),
+        _ => None,
+    };
+    let actual = match &aligned {
+        // The bound in the scale of the fact itself.
+        Some((number, x, y, _)) if *x == number.value => show::datum(left, Some(y)),
+        Some((_, x, y, unit)) => show::figure(x, *unit, Some(y)),
+        None => show::datum(left, None),
+    };
+    let mut outcome = match holds(test, left, right) {
+        Ok(true) => Outcome::new(State::Pass, expected, actual),
+        Ok(false) => Outcome::new(State::Fail, expected, actual),
+        Err(note) => return Outcome::new(State::Error, expected, actual).note(note),
+    };
+    if matches!(left, Datum::Null) {
+        outcome = outcome.note(format!("`{}` is null", form.subject.path()));
+    }
+    outcome.margin = match (&aligned, left, right) {
+        (Some((_, x, y, unit)), ..) => show::margin(if form.negated { op.denied() } else { op }, x, y, *unit),
+        (None, Datum::List(a), Datum::List(b)) if !form.negated => set_margin(op, a, b),
+        _ => None,
+    };
+    outcome
+}
+
+fn set_margin(op: Op, left: &[Datum<'_>], right: &[Datum<'_>]) -> Option<String> {
+    let lacking = if matches!(op, Op::SupersetOf | Op::SameSet) { missing(left, right) } else { Vec::new() };
+    let extra = if matches!(op, Op::SubsetOf | Op::SameSet) { missing(right, left) } else { Vec::new() };
+    let named = |word: &str, items: &[&Datum<'_>]| {
+        let items: Vec<Datum<'_>> = items.iter().map(|item| (*item).clone()).collect();
+        (!items.is_empty()).then(|| format!("{word} {}", show::list(&items, 10).trim_matches(['[', ']'])))
+    };
+    let parts: Vec<String> = [named("missing", &lacking), named("too many", &extra)].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Items of `wanted` that `have` lacks.
+fn missing<'i, 'd>(have: &[Datum<'_>], wanted: &'i [Datum<'d>]) -> Vec<&'i Datum<'d>> {
+    let texts: BTreeSet<&str> =
+        have.iter().filter_map(|item| if let Datum::Text(text) = item { Some(text.as_ref()) } else { None }).collect();
+    let lacks = |item: &&Datum<'_>| match item {
+        Datum::Text(text) => !texts.contains(text.as_ref()),
+        item => !have.iter().any(|h| h.equals(item) == Some(true)),
+    };
+    wanted.iter().filter(lacks).collect()
+}
+
+/// The margin of the item that decides: the worst, or the best where one is enough.
+fn worst(op: Op, any_is_enough: bool, items: &[Datum<'_>], right: &Datum<'_>) -> Option<String> {
+    let Datum::Num(bound) = right else { return None };
+    let mut best: Option<(Ratio, Ratio, Ratio, Unit)> = None;
+    for item in items {
+        let Datum::Num(number) = item else { return None };
+        let (x, y, unit) = number.align(bound)?;
+        let slack = match op {
+            Op::Lt | Op::Le => y.minus(&x),
+            Op::Gt | Op::Ge => x.minus(&y),
+            _ => return None,
+        };
+        if best.as_ref().is_none_or(|(least, ..)| (slack < *least) != any_is_enough) {
+            best = Some((slack, x, y, unit));
+        }
+    }
+    best.and_then(|(_, x, y, unit)| show::margin(op, &x, &y, unit))
+}
+
+fn quantified(
+    quant: Quant,
+    items: &[Datum<'_>],
+    expected: String,
+    holds: impl Fn(&Datum<'_>) -> Result<bool, String>,
+) -> Outcome {
+    let results: Vec<Result<bool, String>> = items.iter().map(holds).collect();
+    let pick = |wanted: bool| -> Vec<Datum<'_>> {
+        let picked = items.iter().zip(&results).filter(|(_, result)| **result == Ok(wanted));
+        picked.map(|(item, _)| item.clone()).collect()
+    };
+    let (yes, no, count) = (pick(true), pick(false), items.len());
+    let error = results.iter().find_map(|result| result.as_ref().err());
+    let state = match quant {
+        Quant::Every if !no.is_empty() => State::Fail,
+        Quant::None if !yes.is_empty() => State::Fail,
+        Quant::Some if !yes.is_empty() => State::Pass,
+        _ if error.is_some() => State::Error,
+        Quant::Some => State::Fail,
+        Quant::Every | Quant::None => State::Pass,
+    };
+    let some = |items: &[Datum<'_>]| show::list(items, 3).trim_matches(['[', ']']).to_owned();
+    // What holds for all is only counted: the values themselves may be nobody's business.
+    let actual = match (quant, state) {
+        (Quant::Every, State::Pass) => format!("all {count}"),
+        (Quant::Every, State::Fail) => format!("{} of {count} not: {}", no.len(), some(&no)),
+        (Quant::Some, State::Fail) | (Quant::None, State::Pass) => format!("none of {count}"),
+        (_, State::Error) => format!("{} of {count} can't be compared", count - yes.len() - no.len()),
+        _ => format!("{} of {count}: {}", yes.len(), some(&yes)),
+    };
+    let word = match quant {
+        Quant::Every => "every",
+        Quant::Some => "some",
+        Quant::None => "none",
+    };
+    let outcome = Outcome::new(state, format!("{word} {expected}"), actual);
+    match (state, error) {
+        (State::Error, Some(note)) => outcome.note(note.clone()),
+        _ => outcome,
+    }
+}
+
+/// Whether `left op right`; the error says why they don't compare.
+fn holds((op, compiled): (Op, &Compiled), left: &Datum<'_>, right: &Datum<'_>) -> Result<bool, String> {
+    let mismatch = || {
+        let left_text = show::datum(left, None);
+        Err(match (left, right) {
+            (Datum::Num(_), Datum::Num(_)) => {
+                format!("{left_text} is {}, the other side is {}", left.noun(), right.noun())
+            }
+            _ if op.is_order() => format!("{left_text} is {}, not a number", left.noun()),
+            _ => format!("{left_text} is {}, the other side is {}", left.noun(), right.noun()),
+        })
+    };
+    if matches!(left, Datum::Null) {
+        return Ok(false);
+    }
+    match (op, left, right) {
+        (Op::Eq, ..) => left.equals(right).map_or_else(mismatch, Ok),
+        (Op::Ne, ..) => left.equals(right).map_or_else(mismatch, |equal| Ok(!equal)),
+        (Op::Lt | Op::Le | Op::Gt | Op::Ge, Datum::Num(a), Datum::Num(b)) => {
+            let Some((a, b, _)) = a.align(b) else { return mismatch() };
+            Ok(match op {
+                Op::Lt => a < b,
+                Op::Le => a <= b,
+                Op::Gt => a > b,
+                _ => a >= b,
+            })
+        }
+        (Op::In, _, Datum::List(items)) => member(left, items).map_or_else(mismatch, Ok),
+        (Op::Contains, Datum::List(items), _) => member(right, items).map_or_else(mismatch, Ok),
+        (Op::Contains, Datum::Text(text), Datum::Text(part)) => Ok(text.contains(part.as_ref())),
+        (Op::Contains, Datum::Object(names), Datum::Text(name)) => Ok(names.contains(&name.as_ref())),
+        (Op::StartsWith, Datum::Text(text), Datum::Text(part)) => Ok(text.starts_with(part.as_ref())),
+        (Op::EndsWith, Datum::Text(text), Datum::Text(part)) => Ok(text.ends_with(part.as_ref())),
+        (Op::Matches, Datum::Text(text), Datum::Text(pattern)) => match compiled {
+            Compiled::Regex(regex) => Ok(regex.is_match(text)),
+            _ => Regex::new(pattern).map(|regex| regex.is_match(text)).map_err(|e| e.to_string()),
+        },
+        (Op::Semver, Datum::Text(text), Datum::Text(wanted)) => {
+            let version = text.trim();
+            let version = Version::parse(version.strip_prefix('v').unwrap_or(version))
+                .map_err(|error| format!("{} is no semantic version: {error}", show::text(text)))?;
+            match compiled {
+                Compiled::Semver(wanted) => Ok(wanted.matches(&version)),
+                _ => VersionReq::parse(wanted).map(|wanted| wanted.matches(&version)).map_err(|e| e.to_string()),
+            }
+        }
+        (Op::SupersetOf, Datum::List(a), Datum::List(b)) => Ok(missing(a, b).is_empty()),
+        (Op::SubsetOf, Datum::List(a), Datum::List(b)) => Ok(missing(b, a).is_empty()),
+        (Op::SameSet, Datum::List(a), Datum::List(b)) => Ok(missing(a, b).is_empty() && missing(b, a).is_empty()),
+        _ => mismatch(),
+    }
+}
+
+/// Membership; `None` where nothing in a list that isn't empty could be compared.
+fn member(item: &Datum<'_>, items: &[Datum<'_>]) -> Option<bool> {
+    let results: Vec<Option<bool>> = items.iter().map(|other| item.equals(other)).collect();
+    if results.contains(&Some(true)) {
+        return Some(true);
+    }
+    (results.is_empty() || results.contains(&Some(false))).then_some(false)
+}
+
+/// The right side and how it reads.
+struct Right<'a> {
+    datum: Datum<'a>,
+    text: String,
+}
+
+fn right_side<'a>(form: &Form, operand: &'a Operand, ev: &Evidence<'a>) -> Result<Right<'a>, (State, String)> {
+    let plain = |datum: Datum<'a>| {
+        let text = read_as(form.unit, &datum);
+        Right { datum, text }
+    };
+    let named = |datum: Datum<'a>, name: String| {
+        let text = format!("{} ({name})", read_as(form.unit, &datum));
+        Right { datum, text }
+    };
+    match operand {
+        Operand::Lit(lit) => Ok(plain(lit_datum(lit))),
+        Operand::List(lits) => Ok(plain(Datum::List(lits.iter().map(lit_datum).collect()))),
+        Operand::Path(path) => match read::path(path, ev) {
+            Read::Found(Datum::Null) => Err((State::Error, format!("`{path}` is null: nothing to compare with"))),
+            Read::Found(datum) => Ok(named(datum, path.to_string())),
+            Read::Absent => Err((State::Error, format!("`{path}` is absent: nothing to compare with"))),
+            Read::NoData(note) => Err((State::Error, note)),
+        },
+        Operand::Ratchet => match ev.ratchet.map(Datum::of) {
+            None | Some(Datum::Null) => Err((State::Error, "the ratchet has no value".to_owned())),
+            Some(datum) => Ok(named(datum, "ratchet".to_owned())),
+        },
+        Operand::Baseline(adjust) => match ev.baseline.map(Datum::of) {
+            None | Some(Datum::Null) => {
+                Err((State::Inconclusive, "there is no baseline yet: no earlier run passed".to_owned()))
+            }
+            Some(datum) => {
+                let name =
+                    format!("baseline {}{}", show::datum(&datum, None), adjust.map(adjust_text).unwrap_or_default());
+                match adjust {
+                    None => Ok(named(datum, "baseline".to_owned())),
+                    Some(adjust) => adjusted(&datum, *adjust).map(|datum| named(datum, name)),
+                }
+            }
+        },
+    }
+}
+
+/// The value as it reads beside a subject of this unit: `55` beside a percentage is `55 %`.
+fn read_as(unit: Option<Unit>, datum: &Datum<'_>) -> String {
+    match datum {
+        Datum::Num(number) if unit == Some(Unit::Percent) && number.unit == Unit::One => {
+            show::written(&Number::new(number.value.over(100), Unit::Percent))
+        }
+        Datum::Num(number) if unit == Some(Unit::One) && number.points => {
+            show::written(&Number::new(number.value.clone(), Unit::One))
+        }
+        Datum::Num(number) if unit == Some(Unit::Octal) => {
+            show::written(&Number::new(number.value.clone(), Unit::Octal))
+        }
+        Datum::Num(number) => show::written(number),
+        Datum::List(items) => {
+            let items: Vec<String> = items.iter().take(10).map(|item| read_as(unit, item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => show::datum(other, None),
+    }
+}
+
+fn lit_datum(lit: &Lit) -> Datum<'_> {
+    match lit {
+        Lit::Bool(b) => Datum::Bool(*b),
+        Lit::Text(text) => Datum::Text(text.as_str().into()),
+        Lit::Num(num, unit) => {
+            let points = *unit == LitUnit::Points;
+            Datum::Num(Number { value: Ratio::from(*num), unit: unit.unit(), counted: None, points })
+        }
+    }
+}
+
+/// A baseline with its distance: relative to its magnitude, so that zero stays zero.
+fn adjusted<'a>(baseline: &Datum<'_>, adjust: Adjust) -> Result<Datum<'a>, (State, String)> {
+    let Datum::Num(number) = baseline else {
+        return Err((State::Error, format!("the baseline is {}, not a number", baseline.noun())));
+    };
+    let value = match adjust {
+        Adjust::Relative(percent) => number.value.plus(&number.value.abs().times(&Ratio::from(percent)).over(100)),
+        Adjust::Absolute(distance, unit) => {
+            if unit.unit() != number.unit && !(number.unit == Unit::One && unit == LitUnit::Points) {
+                return Err((State::Error, format!("the baseline is {}, the distance is not", baseline.noun())));
+            }
+            number.value.plus(&Ratio::from(distance))
+        }
+    };
+    Ok(Datum::Num(Number::new(value, number.unit)))
+}
+
+fn adjust_text(adjust: Adjust) -> String {
+    let (value, text): (Num, fn(Num, LitUnit) -> String) = match adjust {
+        Adjust::Relative(value) => (value, |value, _| format!("{} %", Ratio::from(value).text(6))),
+        Adjust::Absolute(value, _) => (value, |value, unit| {
+            let text = show::written(&Number::new(Ratio::from(value), unit.unit()));
+            if unit == LitUnit::Points { text.replace(" %", " pp") } else { text }
+        }),
+    };
+    let unit = if let Adjust::Absolute(_, unit) = adjust { unit } else { LitUnit::Plain };
+    let sign = if value.num < 0 { '-' } else { '+' };
+    format!(" {sign} {}", text(Num { num: value.num.abs(), den: value.den }, unit))
+}
+
+/// The operand as written, where it has no value.
+fn operand_text(operand: &Operand) -> String {
+    match operand {
+        Operand::Path(path) => path.to_string(),
+        Operand::Ratchet => "ratchet".to_owned(),
+        Operand::Baseline(adjust) => format!("baseline{}", adjust.map(adjust_text).unwrap_or_default()),
+        Operand::Lit(lit) => read_as(None, &lit_datum(lit)),
+        Operand::List(lits) => read_as(None, &Datum::List(lits.iter().map(lit_datum).collect())),
+    }
+}

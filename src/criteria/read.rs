@@ -1,0 +1,166 @@
+//! Walks paths through the evidence. The storage convention of the room's documentation, and nothing else.
+
+use serde_json_path::JsonPath;
+
+use super::Evidence;
+use super::ast::{Path, Seg};
+use super::datum::Datum;
+use super::scope::{is_plural, json_query, matcher};
+use super::suggest::listed;
+use super::table::glob_of;
+use crate::facts::{Facts, Value};
+
+/// What stands under a path.
+pub(super) enum Read<'a> {
+    Found(Datum<'a>),
+    /// Proven not to be there.
+    Absent,
+    /// Never produced; the note says what is missing.
+    NoData(String),
+}
+
+pub(super) fn path<'a>(path: &Path, ev: &Evidence<'a>) -> Read<'a> {
+    let name = |i: usize| path.segs.get(i).map(Seg::key).unwrap_or_default();
+    match path.head() {
+        "vars" => ev
+            .vars
+            .get(&name(1))
+            .map_or_else(|| Read::NoData(format!("`{path}` has no value")), |v| Read::Found(Datum::of(v))),
+        "env" => ev.env.get(&name(1)).map_or(Read::Absent, |text| Read::Found(Datum::Text(text.into()))),
+        "steps" => match (ev.steps.get(&name(1)), path.segs.get(2..)) {
+            (Some(facts), Some(segs)) => walk(path, segs, facts),
+            _ => Read::NoData(format!("step `{}` gave no facts", name(1))),
+        },
+        _ => walk(path, &path.segs, ev.facts),
+    }
+}
+
+/// The value under a path in every look; looks that went wrong (no facts at all) are left out.
+pub(super) fn samples<'a>(path: &Path, ev: &Evidence<'a>) -> Result<Vec<Datum<'a>>, String> {
+    let looks = ev.samples.iter().filter(|facts| !facts.values.is_empty());
+    looks
+        .map(|facts| match walk(path, &path.segs, facts) {
+            Read::Found(datum) => Ok(datum),
+            Read::Absent => Ok(Datum::Null),
+            Read::NoData(note) => Err(note),
+        })
+        .collect()
+}
+
+fn walk<'a>(path: &Path, segs: &[Seg], facts: &'a Facts) -> Read<'a> {
+    let Some((first, rest)) = segs.split_first() else { return Read::NoData(format!("`{path}` names no fact")) };
+    let value = match (facts.values.get(&first.key()), rest) {
+        (None, [name]) if first.name == "outputs" => {
+            let joined = facts.values.get(&format!("outputs.{}", name.key()));
+            return joined.map_or(Read::Absent, |value| Read::Found(Datum::of(value)));
+        }
+        (None | Some(Value::Null), []) if path.optional => return Read::Absent,
+        (None, _) => return Read::NoData(no_fact(path, first, facts)),
+        (Some(Value::Null), _) => return Read::NoData(format!("there is nothing to measure for `{path}`")),
+        (Some(Value::Map(map)), []) if first.name == "files" => match map.get("names") {
+            Some(names) => names,
+            None => return Read::NoData(format!("the report has no `{path}`")),
+        },
+        (Some(value), _) => value,
+    };
+    if json_query(path).is_some() {
+        return query(path, value);
+    }
+    match descend(path, value, rest) {
+        Some(Datum::Null) if !path.optional => Read::NoData(format!("there is nothing to measure for `{path}`")),
+        Some(datum) => Read::Found(datum),
+        None if path.optional && glob_of(path).is_none() => Read::Absent,
+        None => Read::NoData(match glob_of(path) {
+            Some(glob) => format!("nothing matches `{glob}`"),
+            None => not_there(path, value, rest),
+        }),
+    }
+}
+
+fn no_fact(path: &Path, first: &Seg, facts: &Facts) -> String {
+    if first.name == "json" {
+        return format!("`{path}`: there is no valid JSON to look into");
+    }
+    if facts.values.is_empty() {
+        return format!("`{path}` is not known: the look gave no facts");
+    }
+    format!("`{path}` is not among what was seen")
+}
+
+fn not_there(path: &Path, value: &Value, rest: &[Seg]) -> String {
+    let near = match (value, rest.first()) {
+        (Value::Map(map), Some(seg)) if seg.quoted => {
+            let names: Vec<&str> = map.keys().map(String::as_str).collect();
+            super::suggest::nearest(&seg.name, names.iter().copied())
+                .map(|name| format!("; did you mean `{name}`?"))
+                .or_else(|| (!names.is_empty() && names.len() < 6).then(|| format!("; there is {}", listed(&names, 6))))
+        }
+        _ => None,
+    };
+    format!("`{path}` is not among what was seen{}", near.unwrap_or_default())
+}
+
+/// Follows keys below a top-level fact; `None` where one is missing.
+fn descend<'a>(path: &Path, value: &'a Value, rest: &[Seg]) -> Option<Datum<'a>> {
+    let Some((seg, below)) = rest.split_first() else { return Some(Datum::of(value)) };
+    match value {
+        Value::Map(map) => {
+            if below.len() == 1
+                && let Some(glob) = glob_of(path)
+            {
+                return globbed(path, glob, map, seg, below);
+            }
+            let key = if path.segs.iter().rev().nth(1).is_some_and(|s| s.name == "header") {
+                seg.key().to_lowercase()
+            } else {
+                seg.key()
+            };
+            descend(path, map.get(&key)?, below)
+        }
+        Value::Json(json) => descend_json(json, rest).map(Datum::json),
+        Value::List(items) => {
+            Some(Datum::List(items.iter().map(|item| descend(path, item, rest).unwrap_or(Datum::Null)).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// All entries whose name matches; an entry of exactly that name wins.
+fn globbed<'a>(
+    path: &Path,
+    glob: &str,
+    map: &'a std::collections::BTreeMap<String, Value>,
+    seg: &Seg,
+    below: &[Seg],
+) -> Option<Datum<'a>> {
+    let take = |value: &'a Value| descend(path, value, below).unwrap_or(Datum::Null);
+    if let Some(exact) = map.get(&seg.name) {
+        return Some(Datum::List(vec![take(exact)]));
+    }
+    let matcher = path.glob.clone().or_else(|| matcher(path, glob).ok())?;
+    let items: Vec<_> = map.iter().filter(|(name, _)| matcher.is_match(name)).map(|(_, value)| take(value)).collect();
+    (!items.is_empty()).then_some(Datum::List(items))
+}
+
+fn descend_json<'a>(json: &'a serde_json::Value, rest: &[Seg]) -> Option<&'a serde_json::Value> {
+    rest.iter().try_fold(json, |json, seg| match json {
+        serde_json::Value::Object(map) => map.get(&seg.key()),
+        serde_json::Value::Array(items) => items.get(seg.name.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+fn query<'a>(path: &Path, value: &'a Value) -> Read<'a> {
+    let Value::Json(json) = value else {
+        return Read::NoData(format!("`{path}`: there is no valid JSON to look into"));
+    };
+    let Some((_, text)) = json_query(path) else { return Read::Absent };
+    let Some(query) = path.json.clone().or_else(|| JsonPath::parse(&text).ok()) else {
+        return Read::NoData(format!("`{text}` is no JSONPath"));
+    };
+    let nodes = query.query(json).all();
+    if is_plural(&text) {
+        return Read::Found(Datum::List(nodes.into_iter().map(Datum::json).collect()));
+    }
+    nodes.first().map_or(Read::Absent, |node| Read::Found(Datum::json(node)))
+}
