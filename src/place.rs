@@ -78,6 +78,12 @@ impl Source {
         self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 
+    /// Byte offset of the first byte of a line (from 1); the length of the text past the last line.
+    #[must_use]
+    pub fn line_start(&self, line: usize) -> usize {
+        self.line_starts.get(line.saturating_sub(1)).map_or(self.text.len(), |&start| start as usize)
+    }
+
     /// Number of lines.
     #[must_use]
     pub fn lines(&self) -> usize {

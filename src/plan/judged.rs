@@ -1,0 +1,215 @@
+//! Criteria of steps: read from the tree, type-checked against what steps offer. The only file of this room that calls the
+//! criteria room.
+
+use std::cell::Cell as Counter;
+use std::collections::{BTreeMap, HashMap};
+
+use super::diags::Diags;
+use super::error::Diagnostic;
+use super::links::Links;
+use super::names::Index;
+use super::text::{Texts, inner};
+use super::tree::{Node, Table};
+use super::{Plan, Risk, Step, Var};
+use crate::action::Action;
+use crate::criteria::{self, Criterion, Fault, Kind, Scope, Shape, StepScope};
+use crate::ids::StepId;
+use crate::outcome::Tier;
+use crate::place::{Place, Sources};
+
+/// Suggestions look at every step name, so only the first faults get one.
+const MOST_SUGGESTIONS: u32 = 200;
+
+/// The criteria written under `keys`, in that order.
+pub(super) fn read(table: Table<'_>, tiers: &[Tier], texts: &mut Texts<'_>) -> Vec<Criterion> {
+    let mut list = Vec::new();
+    for tier in tiers {
+        for node in table.list(tier.word()) {
+            list.extend(one(node, *tier, texts));
+        }
+    }
+    list
+}
+
+fn one(node: Node<'_>, tier: Tier, texts: &mut Texts<'_>) -> Option<Criterion> {
+    node.text()?;
+    let before = texts.diags.count();
+    let text = texts.plain(node);
+    if texts.diags.count() > before {
+        return None;
+    }
+    match criteria::parse(&text, tier, node.place) {
+        Ok(criterion) => Some(criterion),
+        Err(fault) => {
+            texts.diags.push(diagnostic(texts.sources, node.place, &text, fault));
+            None
+        }
+    }
+}
+
+fn diagnostic(sources: &Sources, place: Place, text: &str, fault: Fault) -> Diagnostic {
+    let at = inner(sources, place, text, fault.at);
+    Diagnostic::error("criterion", at, fault.message).hint(fault.help)
+}
+
+/// What checking looks at.
+pub(super) struct Judge<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) index: &'a Index,
+    pub(super) links: &'a Links,
+    kinds: BTreeMap<String, Kind>,
+    shapes: Vec<Shape>,
+    outputs: HashMap<StepId, Vec<String>>,
+    names: Vec<String>,
+    suggested: Counter<u32>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        sources: &'a Sources,
+        index: &'a Index,
+        links: &'a Links,
+        vars: &BTreeMap<String, Var>,
+        steps: &[Step],
+    ) -> Self {
+        let outputs = steps.iter().enumerate().filter(|(_, step)| !step.values.is_empty());
+        Self {
+            sources,
+            index,
+            links,
+            kinds: vars.iter().map(|(name, var)| (name.clone(), Kind::of(&var.value))).collect(),
+            shapes: steps.iter().map(shape).collect(),
+            outputs: outputs.map(|(at, step)| (StepId::at(at), step.values.clone())).collect(),
+            names: steps.iter().map(|step| step.name.clone()).collect(),
+            suggested: Counter::new(0),
+        }
+    }
+
+    /// Checks everything a plan judges; completes steps with what is implied.
+    pub(super) fn check(&mut self, plan: &mut Plan, broken: &[bool], values: &[Vec<Place>], diags: &mut Diags) {
+        self.values(&plan.steps, values, diags);
+        for (at, step) in plan.steps.iter_mut().enumerate() {
+            self.step(StepId::at(at), step, broken[at], diags);
+        }
+        for risk in &mut plan.risks {
+            self.risk(risk, diags);
+        }
+    }
+
+    /// Kinds of the names that `value` steps give. Twice, because they may name each other.
+    fn values(&mut self, steps: &[Step], places: &[Vec<Place>], diags: &mut Diags) {
+        for last in [false, true] {
+            for (at, step) in steps.iter().enumerate() {
+                let Action::Value(spec) = &step.action else { continue };
+                for ((name, subject), place) in spec.values.iter().zip(&places[at]) {
+                    let kind = self.within(StepId::at(at), true, |scope| criteria::kind_of(subject, scope));
+                    match kind {
+                        Ok(kind) => {
+                            self.shapes[at].values.insert(name.clone(), kind);
+                        }
+                        Err(fault) if last => diags.push(diagnostic(self.sources, *place, subject, fault)),
+                        Err(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&self, id: StepId, step: &mut Step, broken: bool, diags: &mut Diags) {
+        for criterion in &mut step.when {
+            self.one(id, true, criterion, diags);
+        }
+        if broken {
+            return;
+        }
+        for criterion in &mut step.criteria {
+            self.one(id, false, criterion, diags);
+        }
+        let mut all = criteria::implied(&step.action, &step.criteria);
+        all.append(&mut step.criteria);
+        all.sort_by_key(|criterion| criterion.tier);
+        step.criteria = all;
+        if let Some(ratchet) = &mut step.ratchet {
+            let mut users = step.criteria.iter().filter(|criterion| criterion.uses_ratchet());
+            match (users.next(), users.next()) {
+                (Some(user), None) => user.subject_text().clone_into(&mut ratchet.subject),
+                (Some(_), Some(second)) => {
+                    let message = "two criteria compare with `ratchet`".to_owned();
+                    diags.push(
+                        Diagnostic::error("ratchet", second.place, message)
+                            .help("a step has one ratchet: split it in two steps"),
+                    );
+                }
+                _ => {
+                    let message = format!("no criterion of `{}` compares with `ratchet`", step.base);
+                    diags.push(
+                        Diagnostic::error("ratchet", step.place, message)
+                            .help("write such as `pass = [\"percent(lines) >= ratchet\"]`"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn one(&self, id: StepId, only_globals: bool, criterion: &mut Criterion, diags: &mut Diags) {
+        let faults = self.within(id, only_globals, |scope| criteria::check(criterion, scope));
+        for fault in faults {
+            diags.push(diagnostic(self.sources, criterion.place, &criterion.text, fault));
+        }
+    }
+
+    fn risk(&self, risk: &mut Risk, diags: &mut Diags) {
+        let scope = Scope {
+            shape: Shape::of(&Action::Value(crate::action::ValueSpec { values: Vec::new() })),
+            vars: &self.kinds,
+            ratchet: false,
+            baseline: false,
+            only_globals: true,
+            step: &|_| None,
+            known_steps: &Vec::new,
+        };
+        for criterion in &mut risk.when {
+            for fault in criteria::check(criterion, &scope) {
+                diags.push(diagnostic(self.sources, criterion.place, &criterion.text, fault));
+            }
+        }
+    }
+
+    /// Runs something with what a step may name.
+    fn within<T>(&self, id: StepId, only_globals: bool, run: impl FnOnce(&Scope<'_>) -> T) -> T {
+        let step = |name: &str| {
+            let other = self.index.exact(name)?;
+            Some(StepScope {
+                shape: self.shapes.get(other.index())?.clone(),
+                outputs: self.outputs.get(&other).cloned().unwrap_or_default(),
+                upstream: self.links.reaches(id, other),
+            })
+        };
+        let known_steps = || {
+            self.suggested.set(self.suggested.get() + 1);
+            if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
+        };
+        let shape = self.shapes[id.index()].clone();
+        let ratchet = self.links.has_ratchet(id);
+        let scope = Scope {
+            shape,
+            vars: &self.kinds,
+            ratchet,
+            baseline: true,
+            only_globals,
+            step: &step,
+            known_steps: &known_steps,
+        };
+        run(&scope)
+    }
+}
+
+fn shape(step: &Step) -> Shape {
+    let mut shape = Shape::of(&step.action);
+    shape.report = step.report.is_some();
+    shape.sampled = step.sample.is_some();
+    if let Action::Value(spec) = &step.action {
+        shape.values = spec.values.iter().map(|(name, _)| (name.clone(), Kind::ANY)).collect();
+    }
+    shape
+}

@@ -1,0 +1,55 @@
+//! Which step comes before which, as written: reachability over `needs` and `after`, safe on cycles. Finding and naming
+//! cycles is the graph's.
+
+use std::cell::RefCell;
+
+use super::Step;
+use crate::ids::StepId;
+
+/// Edges of all steps.
+pub(super) struct Links {
+    parents: Vec<Vec<StepId>>,
+    finally: Vec<bool>,
+    ratchets: Vec<bool>,
+    /// Round in which each step was last seen; saves clearing a set for each question.
+    seen: RefCell<(u32, Vec<u32>)>,
+}
+
+impl Links {
+    pub(super) fn new(steps: &[Step]) -> Self {
+        let parents = |step: &Step| step.needs.iter().chain(&step.after).map(|need| need.step).collect();
+        Self {
+            parents: steps.iter().map(parents).collect(),
+            finally: steps.iter().map(|step| step.finally).collect(),
+            ratchets: steps.iter().map(|step| step.ratchet.is_some()).collect(),
+            seen: RefCell::new((0, vec![0; steps.len()])),
+        }
+    }
+
+    pub(super) fn has_ratchet(&self, id: StepId) -> bool {
+        self.ratchets[id.index()]
+    }
+
+    /// Whether `to` always ends (or is skipped) before `from` starts.
+    pub(super) fn reaches(&self, from: StepId, to: StepId) -> bool {
+        if self.finally[from.index()] && !self.finally[to.index()] {
+            return true;
+        }
+        let mut seen = self.seen.borrow_mut();
+        seen.0 += 1;
+        let round = seen.0;
+        let mut open = vec![from];
+        while let Some(step) = open.pop() {
+            for parent in &self.parents[step.index()] {
+                if *parent == to {
+                    return true;
+                }
+                if seen.1[parent.index()] != round {
+                    seen.1[parent.index()] = round;
+                    open.push(*parent);
+                }
+            }
+        }
+        false
+    }
+}

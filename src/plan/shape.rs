@@ -1,0 +1,187 @@
+//! Checks the TOML tree against the key tables: unknown keys, wrong types, words, units and bounds. Says everything that
+//! can be said of a value alone; what values mean together is `resolve`'s. Knows no plan.
+
+use super::diags::Diags;
+use super::error::Diagnostic;
+use super::keys::{Kind, Shape};
+use super::tables;
+use super::template::{nearest, words};
+use super::tree::{Node, Table, Value};
+use super::units;
+use crate::place::Place;
+
+/// Checks a whole table.
+pub(super) fn check(table: Table<'_>, kind: &'static Kind, diags: &mut Diags) {
+    for entry in table.entries() {
+        if entry.key.starts_with("x-") {
+            continue;
+        }
+        match (kind.key(entry.key), kind.open) {
+            (Some(key), _) => check_value(entry.node, entry.key, &key.shape, diags),
+            (None, Some(shape)) => check_value(entry.node, entry.key, &shape, diags),
+            (None, None) => unknown_key(kind, entry.key, entry.key_place, entry.node, diags),
+        }
+    }
+}
+
+fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, diags: &mut Diags) {
+    let near = nearest(key, kind.keys.iter().map(|key| key.name));
+    let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
+    if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
+        let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
+        diags.push(
+            fault
+                .label("a dot in a header makes a table within a table")
+                .help("step names have no dots: write `[steps.a-b]` instead of `[steps.a.b]`"),
+        );
+        return;
+    }
+    let help = near.map_or_else(
+        || {
+            let keys: Vec<&str> = kind.keys.iter().map(|key| key.name).collect();
+            format!("{} takes {}", kind.what, all(&keys))
+        },
+        |near| format!("did you mean `{near}`?"),
+    );
+    let fault = Diagnostic::error("unknown-key", place, format!("unknown key `{key}` in {}", kind.what));
+    diags.push(fault.label("not a key of this table").help(help));
+}
+
+/// Every key, comma-separated.
+fn all(keys: &[&str]) -> String {
+    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn check_value(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
+    match *shape {
+        Shape::Any => {}
+        Shape::Table(kind) => match node.table(kind) {
+            Some(table) => check(table, kind, diags),
+            None => wrong_type(node, key, shape, diags),
+        },
+        Shape::Map(of) => match node.map() {
+            Some(table) => table.entries().for_each(|entry| check_value(entry.node, entry.key, of, diags)),
+            None => wrong_type(node, key, shape, diags),
+        },
+        Shape::List(of) => {
+            if node.value.is_list() {
+                node.items().for_each(|item| check_item(item, key, of, diags));
+            } else {
+                wrong_type(node, key, shape, diags);
+            }
+        }
+        Shape::OneOf(shapes) => match shapes.iter().find(|shape| fits(node, shape)) {
+            Some(found) => check_value(node, key, found, diags),
+            None => wrong_type(node, key, shape, diags),
+        },
+        _ if !fits(node, shape) => wrong_type(node, key, shape, diags),
+        Shape::Word(known) => word(node, key, known, diags),
+        Shape::Int(low, high) => integer(node, key, low, high, diags),
+        Shape::Number => number(node, key, diags),
+        Shape::Duration => unit(node, key, units::duration(node.text().unwrap_or("")).err(), diags),
+        Shape::Size => unit(node, key, units::size(node.text().unwrap_or("")).err(), diags),
+        Shape::Mode => unit(node, key, units::mode(node.text().unwrap_or("")).err(), diags),
+        Shape::Text | Shape::Template | Shape::Criterion => nul(node, key, diags),
+        Shape::Bool | Shape::Scalar => {}
+    }
+}
+
+/// An element of a list: the message says so.
+fn check_item(item: Node<'_>, key: &str, of: &Shape, diags: &mut Diags) {
+    if matches!(of, Shape::Table(_) | Shape::OneOf(_) | Shape::List(_)) || fits(item, of) {
+        check_value(item, key, of, diags);
+    } else {
+        let message = format!("each element of `{key}` needs to be {}, got {}", of.want(), item.type_name());
+        diags.push(Diagnostic::error("wrong-type", item.place, message).label(item.type_name()).hint(quoted(item)));
+    }
+}
+
+/// Whether the TOML type is right.
+fn fits(node: Node<'_>, shape: &Shape) -> bool {
+    match (shape, node.value) {
+        (Shape::Any, _) => true,
+        (Shape::OneOf(shapes), _) => shapes.iter().any(|shape| fits(node, shape)),
+        (Shape::Scalar, value) => !matches!(value, Value::List(_) | Value::Table(_) | Value::Date),
+        (Shape::Int(..), Value::Integer(..)) | (Shape::Bool, Value::Bool(_)) => true,
+        (Shape::Number, Value::Integer(..) | Value::Float(_)) => true,
+        (Shape::List(_), Value::List(_)) | (Shape::Table(_) | Shape::Map(_), Value::Table(_)) => true,
+        (shape, Value::Text(_)) => matches!(
+            shape,
+            Shape::Text
+                | Shape::Template
+                | Shape::Criterion
+                | Shape::Word(_)
+                | Shape::Duration
+                | Shape::Size
+                | Shape::Mode
+        ),
+        _ => false,
+    }
+}
+
+fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
+    let message = format!("`{key}` needs {}, got {}", shape.want(), node.type_name());
+    let help = match (shape, node.value) {
+        (Shape::Duration, Value::Integer(number, _)) => Some(format!("write `{key} = \"{}\"`", units::seconds(number))),
+        (Shape::Size, Value::Integer(number, _)) => Some(format!("write `{key} = \"{number}B\"`")),
+        (Shape::Mode, Value::Integer(..)) => Some(format!("write `{key} = \"0600\"`, in quotes")),
+        (Shape::Bool, Value::Text(_)) => Some("write it without quotes".to_owned()),
+        (Shape::Int(..) | Shape::Number, Value::Text(text)) if text.parse::<f64>().is_ok() => {
+            Some("write it without quotes".to_owned())
+        }
+        (Shape::List(Shape::Text | Shape::Template), Value::Text(_)) => Some(format!("write `{key} = [\"…\"]`")),
+        (Shape::Text | Shape::Template | Shape::Word(_), _) => quoted(node),
+        _ => None,
+    };
+    diags.push(Diagnostic::error("wrong-type", node.place, message).label(node.type_name()).hint(help));
+}
+
+fn quoted(node: Node<'_>) -> Option<String> {
+    node.scalar().filter(|_| !node.value.is_text()).map(|text| format!("write it in quotes: \"{text}\""))
+}
+
+fn word(node: Node<'_>, key: &str, known: &'static [&'static str], diags: &mut Diags) {
+    let text = node.text().unwrap_or("");
+    if known.contains(&text) {
+        return;
+    }
+    let fault = Diagnostic::error("unknown-word", node.place, format!("`{key}` cannot be `{text}`"));
+    let fault = fault.label(format!("needs {}", Shape::Word(known).want()));
+    let near = nearest(text, known.iter().copied());
+    diags.push(
+        fault.help(
+            near.map_or_else(|| format!("use one of {}", words(known)), |near| format!("did you mean `{near}`?")),
+        ),
+    );
+}
+
+fn integer(node: Node<'_>, key: &str, low: i64, high: i64, diags: &mut Diags) {
+    if !node.int().is_some_and(|number| (low..=high).contains(&number)) {
+        let got = node.scalar().unwrap_or_default();
+        let message = format!("`{key}` needs {}, got {got}", Shape::Int(low, high).want());
+        diags.push(Diagnostic::error("out-of-range", node.place, message).label("out of range"));
+    }
+}
+
+fn number(node: Node<'_>, key: &str, diags: &mut Diags) {
+    if node.number().is_none() {
+        let message = format!("`{key}` needs a finite number, got {}", node.scalar().unwrap_or_default());
+        diags.push(Diagnostic::error("out-of-range", node.place, message));
+    }
+}
+
+fn unit(node: Node<'_>, key: &str, fault: Option<String>, diags: &mut Diags) {
+    if let Some(reason) = fault {
+        let text = node.text().unwrap_or("");
+        let message = format!("`{key}` cannot be `{text}`");
+        let help =
+            if text.contains("{{") { Some("templates have no place here: write the value".to_owned()) } else { None };
+        diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason).hint(help));
+    }
+}
+
+fn nul(node: Node<'_>, key: &str, diags: &mut Diags) {
+    if node.text().is_some_and(|text| text.contains('\0')) {
+        diags.push(Diagnostic::error("nul", node.place, format!("`{key}` has a NUL character in it")));
+    }
+}

@@ -1,0 +1,286 @@
+//! Reads plan files, the only place that does: from the main file through its includes, each once, within bounds.
+//! Knows TOML syntax and the key `include`, nothing else of a plan.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use toml::de::DeTable;
+
+use super::diags::Diags;
+use super::error::Diagnostic;
+use super::tables;
+use super::tree::{Members, Node, Table};
+use crate::ids::FileId;
+use crate::place::{Place, Source, Sources};
+
+/// Most bytes of one file.
+const MOST_BYTES: u64 = 1 << 20;
+/// Most files of one plan.
+const MOST_FILES: usize = 256;
+/// Deepest chain of includes.
+const DEEPEST: usize = 16;
+/// Most syntax errors reported of one file.
+const MOST_SYNTAX: usize = 20;
+
+/// A parsed file.
+pub(super) struct Doc {
+    /// Which file.
+    pub(super) file: FileId,
+    /// It has syntax errors: its tree is only a part.
+    pub(super) broken: bool,
+    /// Its tree, as far as it could be read.
+    tree: Members,
+}
+
+impl Doc {
+    pub(super) fn root(&self) -> Table<'_> {
+        Table::root(&self.tree, self.file, &tables::DOCUMENT)
+    }
+}
+
+/// All files of a plan.
+#[derive(Default)]
+pub(super) struct Files {
+    /// Included files before the one that includes them.
+    pub(super) docs: Vec<Doc>,
+    /// Their texts, the main one first.
+    pub(super) sources: Arc<Sources>,
+    /// A file could not be read: what is missing may stand there.
+    pub(super) partial: bool,
+}
+
+/// Reads the main file and everything it includes.
+pub(super) fn read(path: &Utf8Path, diags: &mut Diags) -> Files {
+    let mut reader = Reader::default();
+    match text_of(path) {
+        Ok(text) => reader.main(path.to_owned(), text, diags),
+        Err(fault) => {
+            reader.sources.files.push(Source::new(path.to_string(), String::new()));
+            reader.partial = true;
+            diags.push(*fault);
+        }
+    }
+    reader.finish()
+}
+
+/// A main file that is already in memory; what it includes is read relative to `name`.
+pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files {
+    let mut reader = Reader::default();
+    match checked(name, text.as_bytes().to_vec()) {
+        Ok(text) => reader.main(name.to_owned(), text, diags),
+        Err(fault) => {
+            reader.sources.files.push(Source::new(name.to_string(), String::new()));
+            reader.partial = true;
+            diags.push(*fault);
+        }
+    }
+    reader.finish()
+}
+
+/// The text of a plan-like file (`--var-file`), with the same checks.
+pub(super) fn text_of(path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
+    let fault =
+        |message: String, help: &str| Box::new(Diagnostic::global("unreadable-file", message).help(help.to_owned()));
+    let name = super::error::clean(path.as_str());
+    let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            fault(format!("no such file: `{name}`"), "check the path; it is relative to where you stand")
+        }
+        _ => fault(format!("cannot read `{name}`: {error}"), "check its permissions"),
+    })?;
+    if meta.is_dir() {
+        return Err(fault(
+            format!("`{name}` is a directory"),
+            &format!("name the plan file: `{}`", path.join("blueprint.toml")),
+        ));
+    }
+    if !meta.is_file() {
+        return Err(fault(format!("`{name}` is not a regular file"), "a plan is read from a file"));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| fault(format!("cannot read `{name}`: {error}"), "check its permissions"))?;
+    checked(path, bytes)
+}
+
+fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
+    let name = super::error::clean(path.as_str());
+    let fault = |code, message: String, help: &str| Box::new(Diagnostic::global(code, message).help(help.to_owned()));
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(fault(
+            "file-too-large",
+            format!("`{name}` is larger than 1 MiB"),
+            "split it with `include`, or generate fewer steps by `matrix` and `foreach`",
+        ));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(fault("not-utf8", format!("`{name}` is UTF-16"), "save it as UTF-8"));
+    }
+    let bad = match std::str::from_utf8(&bytes) {
+        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul", "has a NUL byte")),
+        Err(error) => Some((error.valid_up_to(), "not-utf8", "is not UTF-8")),
+    };
+    if let Some((at, code, what)) = bad {
+        let before = String::from_utf8_lossy(&bytes[..at]);
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
+        let message = format!("`{name}` {what}: byte 0x{:02x} at line {line}, column {column}", bytes[at]);
+        return Err(fault(code, message, "plan files are UTF-8 text"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
+}
+
+#[derive(Default)]
+struct Reader {
+    docs: Vec<Doc>,
+    sources: Sources,
+    partial: bool,
+    /// Where each file was included, by its path with links resolved; the main file has no place.
+    known: HashMap<Utf8PathBuf, Option<Place>>,
+    /// The chain of files being read.
+    open: Vec<Utf8PathBuf>,
+}
+
+impl Reader {
+    fn finish(self) -> Files {
+        Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial }
+    }
+
+    fn main(&mut self, path: Utf8PathBuf, text: String, diags: &mut Diags) {
+        let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.clone());
+        self.known.insert(identity.clone(), None);
+        if text.trim_start_matches('\u{feff}').trim().is_empty() {
+            self.sources.files.push(Source::new(path.to_string(), text));
+            self.partial = true;
+            let help = "a plan begins with `format = 1` and has at least one `[steps.NAME]`";
+            diags.push(Diagnostic::global("empty-file", format!("`{path}` is empty")).help(help));
+            return;
+        }
+        self.file(path, identity, text, diags);
+    }
+
+    /// Parses one file and reads what it includes; the file itself comes after.
+    fn file(&mut self, path: Utf8PathBuf, identity: Utf8PathBuf, text: String, diags: &mut Diags) {
+        let Ok(id) = u16::try_from(self.sources.files.len()) else { return };
+        let file = FileId(id);
+        let (tree, broken) = parse(&text, file, diags);
+        self.sources.files.push(Source::new(path.to_string(), text));
+        let doc = Doc { file, broken, tree };
+        self.open.push(identity);
+        let includes: Vec<(String, Place)> = doc
+            .root()
+            .get("include")
+            .into_iter()
+            .flat_map(Node::items)
+            .filter_map(|node| Some((node.text()?.to_owned(), node.place)))
+            .collect();
+        for (target, place) in includes {
+            self.include(&path, &target, place, diags);
+        }
+        self.open.pop();
+        self.docs.push(doc);
+    }
+
+    fn include(&mut self, from: &Utf8Path, target: &str, place: Place, diags: &mut Diags) {
+        let folder = from.parent().unwrap_or(Utf8Path::new(""));
+        let path = folder.join(target);
+        let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.clone());
+        if self.open.contains(&identity) {
+            let chain: Vec<&str> =
+                self.open.iter().skip_while(|open| **open != identity).filter_map(|open| open.file_name()).collect();
+            let message =
+                format!("`{target}` includes itself: {} → {}", chain.join(" → "), chain.first().unwrap_or(&target));
+            diags.push(Diagnostic::error("include-cycle", place, message).help("remove one of these includes"));
+            return;
+        }
+        if let Some(first) = self.known.get(&identity) {
+            let mut fault = Diagnostic::error("include-twice", place, format!("`{target}` is included twice"));
+            if let Some(first) = first {
+                fault = fault.related(*first, "first included here");
+            }
+            diags.push(fault.help("remove one of the two"));
+            return;
+        }
+        self.known.insert(identity.clone(), Some(place));
+        if self.open.len() >= DEEPEST || self.sources.files.len() >= MOST_FILES {
+            let message = format!("too many includes: at most {MOST_FILES} files, {DEEPEST} deep");
+            diags.push(Diagnostic::error("too-many-includes", place, message));
+            return;
+        }
+        match text_of(&path) {
+            Ok(text) => self.file(path, identity, text, diags),
+            Err(fault) => {
+                self.partial = true;
+                let help = format!(
+                    "`include` paths are relative to the including file's folder (`{}`)",
+                    if folder.as_str().is_empty() { "." } else { folder.as_str() }
+                );
+                let code = if fault.code == "unreadable-file" { "bad-include" } else { fault.code };
+                diags.push(Diagnostic::error(code, place, fault.message).help(help));
+            }
+        }
+    }
+}
+
+/// Parses a text; says whether it had syntax errors.
+fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut said = 0;
+    let mut end_of_last: Option<usize> = None;
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        // One region, one error: what follows on the next lines mostly comes of the first.
+        let near = end_of_last
+            .is_some_and(|end| text.get(end..span.start.max(end)).is_none_or(|gap| gap.matches('\n').count() <= 3));
+        end_of_last = Some(span.end.max(end_of_last.unwrap_or(0)));
+        if near || said == MOST_SYNTAX {
+            continue;
+        }
+        said += 1;
+        let (message, help) = friendly(error.message());
+        let place = Place::new(file, span.start.min(text.len())..span.end.min(text.len()));
+        diags.push(Diagnostic::error("syntax", place, message).label("here").hint(help));
+    }
+    (Members::new(tree.into_inner(), file), !errors.is_empty())
+}
+
+/// The parser's words, made a sentence a stranger can act on.
+fn friendly(message: &str) -> (String, Option<String>) {
+    let has = |word: &str| message.contains(word);
+    let help = if has("recurs") {
+        return ("values are nested too deeply".to_owned(), Some("a plan needs no more than a few levels".to_owned()));
+    } else if has("duplicate key") {
+        "a name may stand only once in its table; rename or merge the two"
+    } else if has("missing value") || has("string values must be quoted") || has("unquoted") {
+        "text values stand in quotes: `name = \"value\"`"
+    } else if has("unclosed array") || has("expected `]`") {
+        "close the list with `]` and put a comma between its elements"
+    } else if has("unclosed table") || has("unclosed inline table") {
+        "close it on the same level: `[steps.name]` or `{ key = value }`"
+    } else if has("invalid basic string") || has("literal string") {
+        "close the string with the quote that opened it; for `\\` use '…' quotes"
+    } else if has("key with no value") || has("expected `=`") {
+        "every key needs a value: `key = value`"
+    } else {
+        ""
+    };
+    (format!("not valid TOML: {message}"), (!help.is_empty()).then(|| help.to_owned()))
+}
+
+/// The values of a `--var-file`: TOML, `name = value`.
+pub(super) fn values_of(path: &Utf8Path) -> Result<Members, Box<Diagnostic>> {
+    let text = text_of(path)?;
+    let (tree, errors) = DeTable::parse_recoverable(&text);
+    if let Some(error) = errors.first() {
+        let source = Source::new(path.to_string(), text.clone());
+        let (line, column) = source.line_col(error.span().map_or(0, |span| span.start));
+        let (message, help) = friendly(error.message());
+        let fault = Diagnostic::global("syntax", format!("`{path}` line {line}, column {column}: {message}"));
+        return Err(Box::new(fault.hint(help)));
+    }
+    Ok(Members::new(tree.into_inner(), FileId(0)))
+}

@@ -1,0 +1,444 @@
+//! One step, read from its table with the values of its cell. What it says about other steps is resolved by name here;
+//! whether that makes sense together is `checks`'.
+
+use super::action;
+use super::declare::{on_failure, required, run_when, severity, weight};
+use super::diags::Diags;
+use super::error::Diagnostic;
+use super::expand::{Cell, as_json};
+use super::judged;
+use super::names::Index;
+use super::tables;
+use super::template::{Known, nearest, words};
+use super::text::{Declared, Ref, Sink, Texts};
+use super::tree::{Node, Table};
+use super::units;
+use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Stdin, Step};
+use crate::action::{Action, OutputSpec, SampleKeys, Text, ValueSpec};
+use crate::facts::{Num, Unit, Value};
+use crate::ids::{PoolId, StepId};
+use crate::outcome::{Class, Tier};
+use crate::place::{Place, Sources};
+
+/// What every step is read with.
+pub(super) struct Reader<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) known: &'a Known,
+    pub(super) declared: &'a Declared,
+    pub(super) defaults: Option<Table<'a>>,
+    pub(super) index: &'a Index,
+    pub(super) pools: &'a [Pool],
+    pub(super) on_failure: OnFailure,
+    /// A file is missing: unknown names may stand there.
+    pub(super) partial: bool,
+}
+
+/// A step and what is still to be checked about it.
+pub(super) struct ReadStep {
+    pub(super) step: Step,
+    /// Its action could not be read.
+    pub(super) broken: bool,
+    pub(super) refs: Vec<Ref>,
+    /// Secrets it uses, by name, and where.
+    pub(super) secrets: Vec<String>,
+    /// Places of the subjects of `value`.
+    pub(super) values: Vec<Place>,
+}
+
+/// A table with the plan's defaults behind it.
+#[derive(Clone, Copy)]
+struct Both<'t> {
+    step: Table<'t>,
+    defaults: Option<Table<'t>>,
+}
+
+impl<'t> Both<'t> {
+    fn get(self, key: &str) -> Option<Node<'t>> {
+        self.step.get(key).or_else(|| self.defaults?.get(key))
+    }
+}
+
+impl Reader<'_> {
+    /// Reads one step.
+    pub(super) fn read(&self, id: StepId, cell: &Cell<'_>, diags: &mut Diags) -> ReadStep {
+        let table = cell.table;
+        let known = match (&cell.item, cell.axes.is_empty()) {
+            (Some(item), _) => self.known.clone().with("item", item.clone()),
+            (None, false) => self.known.clone().with("matrix", as_json(&cell.axes)),
+            (None, true) => self.known.clone(),
+        };
+        let mut texts = Texts {
+            diags,
+            sources: self.sources,
+            known,
+            declared: self.declared,
+            refs: Vec::new(),
+            secrets: std::collections::HashSet::new(),
+        };
+        let texts = &mut texts;
+        let both = Both { step: table, defaults: self.defaults };
+        let read = action::read(table, &cell.base, cell.place, texts);
+        let broken = read.is_none();
+        let (action, report) = read.unwrap_or_else(|| (Action::Value(ValueSpec { values: Vec::new() }), None));
+        let needs = self.links(id, table, "needs", cell.finally, texts);
+        let after = self.links(id, table, "after", cell.finally, texts);
+        let (outputs, values) = outputs(table, texts);
+        let secrets = self.secrets(table, texts);
+        let step = Step {
+            name: cell.name.clone(),
+            base: cell.base.clone(),
+            matrix: cell.axes.clone(),
+            title: table.get("title").map(|node| texts.plain(node)),
+            docs: table.get("docs").map(|node| texts.plain(node)),
+            tags: tags(both),
+            place: cell.place,
+            finally: cell.finally,
+            report,
+            criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
+            allow_empty: allow_empty(table, texts),
+            sample: sampling(table, texts.diags),
+            retry: retry(both, texts.diags),
+            timeout: both.get("timeout").and_then(Node::duration),
+            required: both.get("required").and_then(Node::bool).unwrap_or(true),
+            severity: severity(both.get("severity")).unwrap_or_default(),
+            weight_permille: weight(table.get("weight"), texts.diags),
+            on_failure: on_failure(both.get("on_failure")).unwrap_or(self.on_failure),
+            needs,
+            after,
+            when: judged::read(table, &[Tier::When], texts),
+            run_when: run_when(both.get("run_when")).unwrap_or_default(),
+            pools: self.pools(both, texts.diags),
+            inputs: table.list("inputs").into_iter().map(|node| action::path(node, "input", texts)).collect(),
+            outputs,
+            values,
+            cwd: both.get("cwd").map_or_else(|| Text::fixed("."), |node| action::path(node, "`cwd`", texts)),
+            env: env(both, texts),
+            secrets,
+            stdin: stdin(table, &action, texts),
+            ratchet: table.get("ratchet").and_then(|node| ratchet(node, texts.diags)),
+            volatile: false,
+            action,
+        };
+        // What expansion has read already.
+        let _ = (table.get("matrix"), table.get("foreach"));
+        let mut used: Vec<String> = texts.secrets.drain().chain(step.secrets.iter().cloned()).collect();
+        used.sort();
+        let refs = std::mem::take(&mut texts.refs);
+        let subjects = table.get("value").and_then(Node::map).into_iter().flat_map(Table::entries);
+        let values = subjects.filter(|entry| entry.node.value.is_text()).map(|entry| entry.node.place).collect();
+        ReadStep { step, broken, refs, secrets: used, values }
+    }
+
+    /// `needs` or `after`.
+    fn links(&self, id: StepId, table: Table<'_>, key: &str, finally: bool, texts: &mut Texts<'_>) -> Vec<Need> {
+        let mut list: Vec<Need> = Vec::new();
+        let mut own: std::collections::HashMap<StepId, Place> = std::collections::HashMap::new();
+        for node in table.list(key) {
+            if !node.value.is_text() {
+                continue;
+            }
+            let name = texts.plain(node);
+            let found = self.index.find(&name);
+            if found.is_empty() && !self.partial {
+                let fault = Diagnostic::error(
+                    "unknown-step",
+                    node.place,
+                    format!("`{key}` names `{name}`, and there is no such step"),
+                );
+                let help = self.index.suggestion(&name, texts.diags);
+                texts.diags.push(fault.label("no such step").hint(help));
+            }
+            for step in found {
+                if step == id {
+                    let fault = Diagnostic::error("self-need", node.place, format!("step `{name}` needs itself"));
+                    texts.diags.push(fault.help(format!("remove it from `{key}`")));
+                } else if let Some(first) = own.get(&step) {
+                    let fault =
+                        Diagnostic::error("duplicate-need", node.place, format!("`{name}` stands twice in `{key}`"));
+                    texts.diags.push(fault.related(*first, "the first").help("remove one of the two"));
+                } else if !finally && self.index.is_finally(step) {
+                    let fault = Diagnostic::error(
+                        "needs-finally",
+                        node.place,
+                        format!("`{name}` is a `finally` step: it runs after everything else"),
+                    );
+                    texts.diags.push(fault.help("only other `finally` steps can come after it"));
+                } else {
+                    own.insert(step, node.place);
+                    list.push(Need { step, place: node.place });
+                }
+            }
+        }
+        list
+    }
+
+    fn pools(&self, both: Both<'_>, diags: &mut Diags) -> Vec<PoolId> {
+        let own = both.step.has("pool") || both.step.has("pools");
+        let from = if own { Some(both.step) } else { both.defaults };
+        let nodes = from.map(|table| [table.list("pool"), table.list("pools")].concat()).unwrap_or_default();
+        let mut list = Vec::new();
+        for node in nodes {
+            let Some(name) = node.text() else { continue };
+            let at = self.pools.iter().position(|pool| pool.name == name).and_then(|at| u32::try_from(at).ok());
+            match at.map(PoolId) {
+                Some(id) if list.contains(&id) => {
+                    diags.push(Diagnostic::error(
+                        "duplicate-pool",
+                        node.place,
+                        format!("pool `{name}` is named twice"),
+                    ));
+                }
+                Some(id) => list.push(id),
+                None if self.partial => {}
+                None => {
+                    let names: Vec<&str> = self.pools.iter().map(|pool| pool.name.as_str()).collect();
+                    let fault = Diagnostic::error("unknown-pool", node.place, format!("there is no pool `{name}`"));
+                    diags.push(fault.help(match nearest(name, names.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if names.is_empty() => format!("declare it: `[pools]` with `{name} = 1`"),
+                        None => format!("`[pools]` has {}", words(&names)),
+                    }));
+                }
+            }
+        }
+        list
+    }
+
+    fn secrets(&self, table: Table<'_>, texts: &mut Texts<'_>) -> Vec<String> {
+        let mut list = Vec::new();
+        for node in table.list("secrets") {
+            let Some(name) = node.text() else { continue };
+            let all: Vec<&str> = self.declared.secrets.iter().map(String::as_str).collect();
+            if all.contains(&name) {
+                if !list.iter().any(|known| known == name) {
+                    list.push(name.to_owned());
+                }
+            } else if !self.partial {
+                let fault = Diagnostic::error("unknown-secret", node.place, format!("there is no secret `{name}`"));
+                texts.diags.push(fault.help(match nearest(name, all.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if all.is_empty() => {
+                        format!("declare it: `[secrets]` with `{name} = {{ env = \"{}\" }}`", name.to_uppercase())
+                    }
+                    None => format!("`[secrets]` has {}", words(&all)),
+                }));
+            }
+        }
+        list
+    }
+}
+
+fn tags(both: Both<'_>) -> Vec<String> {
+    let defaults = both.defaults.map(|table| table.list("tags")).unwrap_or_default();
+    let mut tags: Vec<String> = Vec::new();
+    for tag in defaults.into_iter().chain(both.step.list("tags")).filter_map(Node::text) {
+        if !tags.iter().any(|known| known == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
+    tags
+}
+
+fn allow_empty(table: Table<'_>, texts: &mut Texts<'_>) -> Option<String> {
+    let node = table.get("allow_empty")?;
+    let reason = node.text()?;
+    if reason.trim().is_empty() {
+        let fault = Diagnostic::error("missing-reason", node.place, "`allow_empty` needs a reason".to_owned());
+        texts.diags.push(fault.help("say why nothing to look at is fine: `allow_empty = \"no migrations yet\"`"));
+    }
+    Some(reason.to_owned())
+}
+
+/// Variables of the step, over those of `[defaults]`.
+fn env(both: Both<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
+    let mut pairs = both
+        .defaults
+        .and_then(|table| table.get("env"))
+        .and_then(Node::map)
+        .map(|table| texts.env(table))
+        .unwrap_or_default();
+    let own = both.step.get("env").and_then(Node::map).map(|table| texts.env(table)).unwrap_or_default();
+    pairs.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
+    pairs.extend(own);
+    pairs
+}
+
+fn stdin(table: Table<'_>, action: &Action, texts: &mut Texts<'_>) -> Stdin {
+    let Some(node) = table.get("stdin") else { return Stdin::Null };
+    if !matches!(action, Action::Run(_) | Action::Service(_)) {
+        let message = format!("`stdin` is read by a process, and `{}` starts none", action.kind().word());
+        texts
+            .diags
+            .push(Diagnostic::error("unused-key", node.place, message).help("remove it, or make the step a `run`"));
+    }
+    match node.table(&tables::STDIN) {
+        None => Stdin::Text(texts.text(node, Sink::Hidden)),
+        Some(table) => match required(table, "file", "`stdin`", texts.diags) {
+            Some(file) => Stdin::File(action::path(file, "`file` of `stdin`", texts)),
+            None => Stdin::Null,
+        },
+    }
+}
+
+/// `outputs` and `artifacts`, and the names of `outputs.values`.
+fn outputs(table: Table<'_>, texts: &mut Texts<'_>) -> (Vec<OutputSpec>, Vec<String>) {
+    let mut list: Vec<OutputSpec> = Vec::new();
+    let mut values = Vec::new();
+    let mut files = Vec::new();
+    if let Some(node) = table.get("outputs") {
+        match node.table(&tables::OUTPUTS) {
+            None => files = node.items().collect(),
+            Some(table) => {
+                files = table.list("files");
+                values = value_names(&table.list("values"), texts.diags);
+            }
+        }
+    }
+    let artifacts = table.list("artifacts");
+    let all = files.into_iter().map(|node| (node, false)).chain(artifacts.into_iter().map(|node| (node, true)));
+    for (node, artifact) in all {
+        let what = if artifact { "artifact" } else { "output" };
+        let sub = node.table(&tables::OUTPUT);
+        let class = match sub.and_then(|sub| sub.text("class")) {
+            Some("volatile") => Class::Volatile,
+            _ => Class::Stable,
+        };
+        let node = match sub {
+            Some(sub) => match required(sub, "path", what, texts.diags) {
+                Some(node) => node,
+                None => continue,
+            },
+            None => node,
+        };
+        let path = action::path(node, what, texts);
+        match list.iter_mut().find(|known| known.path == path) {
+            Some(known) if known.artifact || !artifact => {
+                let message = format!("{what} `{}` is declared twice", path.src);
+                texts.diags.push(Diagnostic::error("duplicate-output", node.place, message));
+            }
+            Some(known) => {
+                known.artifact = true;
+                known.class = known.class.max(class);
+            }
+            None => list.push(OutputSpec { path, class, artifact }),
+        }
+    }
+    (list, values)
+}
+
+fn value_names(nodes: &[Node<'_>], diags: &mut Diags) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    for node in nodes {
+        let Some(name) = node.text() else { continue };
+        if !super::names::is_identifier(name) {
+            let fault = Diagnostic::error("bad-name", node.place, format!("`{name}` cannot be the name of an output"));
+            diags.push(fault.help("names are letters, digits and `_`"));
+        } else if values.iter().any(|known| known == name) {
+            diags.push(Diagnostic::error("duplicate-name", node.place, format!("output `{name}` is declared twice")));
+        } else {
+            values.push(name.to_owned());
+        }
+    }
+    values
+}
+
+fn retry(both: Both<'_>, diags: &mut Diags) -> Retry {
+    let mut retry = Retry::default();
+    let Some(node) = both.get("retry") else { return retry };
+    let Some(table) = node.table(&tables::RETRY) else {
+        retry.limit = node.count().unwrap_or(0);
+        return retry;
+    };
+    retry.limit = required(table, "limit", "`retry`", diags).and_then(Node::count).unwrap_or(0);
+    retry.backoff = table.duration("backoff").unwrap_or(retry.backoff);
+    retry.cap = table.duration("cap").unwrap_or(retry.cap);
+    if let Some(node) = table.get("factor")
+        && let Some(factor) = node.number()
+    {
+        let percent = factor.times(Num::int(100)).map_or(0, |scaled| scaled.num / scaled.den);
+        match u32::try_from(percent) {
+            Ok(percent @ 100..=10_000) => retry.factor_percent = percent,
+            _ => diags.push(Diagnostic::error(
+                "out-of-range",
+                node.place,
+                "`factor` needs a number from 1 to 100".to_owned(),
+            )),
+        }
+    }
+    let codes = table.list("exit").into_iter().filter_map(Node::int);
+    retry.exit = codes.filter_map(|code| i32::try_from(code).ok()).collect();
+    if retry.exit.contains(&0) {
+        let fault =
+            Diagnostic::error("retry-exit", table.key_place("exit"), "exit code 0 is no failure to retry".to_owned());
+        diags.push(fault.help("name the codes of failures that may pass, such as 75"));
+    }
+    retry
+}
+
+fn sampling(step: Table<'_>, diags: &mut Diags) -> Option<Sampling> {
+    let table = step.get("sample")?.table(&tables::SAMPLE)?;
+    let sampling = SampleKeys {
+        delay: table.duration("delay"),
+        every: table.duration("every"),
+        max: table.count("max"),
+        within: table.duration("within"),
+        consecutive: table.count("consecutive"),
+        failures: table.count("failures"),
+        inconclusive: table.count("inconclusive"),
+        errors: table.count("errors"),
+    }
+    .filled();
+    let mut impossible = |key: &str, message: String, help: &str| {
+        diags.push(Diagnostic::error("sample-impossible", table.key_place(key), message).help(help.to_owned()));
+    };
+    let Sampling { max, within, every, consecutive, failures, .. } = sampling;
+    if let Some(max) = max {
+        if consecutive > max {
+            let message = format!("{consecutive} looks in a row can never pass out of at most {max}");
+            impossible("consecutive", message, "raise `max` or lower `consecutive`");
+        }
+        if failures.is_some_and(|failures| failures >= max) {
+            impossible(
+                "failures",
+                format!("all {max} looks may fail, so this proves nothing"),
+                "`failures` must be below `max`",
+            );
+        }
+    }
+    if let Some(within) = within
+        && every.checked_mul(consecutive.saturating_sub(1)).is_none_or(|needed| needed > within)
+    {
+        let message = format!("{consecutive} looks, {every:?} apart, do not fit into {within:?}");
+        impossible("within", message, "raise `within`, or lower `every` or `consecutive`");
+    }
+    Some(sampling)
+}
+
+fn ratchet(node: Node<'_>, diags: &mut Diags) -> Option<Ratchet> {
+    let table = node.table(&tables::RATCHET)?;
+    let mut read = |key: &str| {
+        let node = table.get(key)?;
+        let value = amount(node);
+        if value.is_none() {
+            let message = format!("`{key}` needs a number, with a unit if the fact has one");
+            diags.push(
+                Diagnostic::error("wrong-unit", node.place, message).help("such as `55`, `\"500ms\"` or `\"2MiB\"`"),
+            );
+        }
+        value
+    };
+    let (goal, slack, floor) = (read("goal"), read("slack"), read("floor"));
+    required(table, "floor", "`ratchet`", diags)?;
+    Some(Ratchet { floor: floor?, goal, slack, subject: String::new() })
+}
+
+/// A number with or without a unit.
+fn amount(node: Node<'_>) -> Option<Value> {
+    let Some(text) = node.text() else { return node.number().map(|num| Value::Num(num, Unit::One)) };
+    if let Some(percent) = text.strip_suffix("pp").or_else(|| text.strip_suffix('%')) {
+        let share = Num::decimal(percent.trim())?.times(Num::ratio(1, 100)?)?;
+        return Some(Value::Num(share, Unit::Percent));
+    }
+    let plain = Num::decimal(text).map(|num| Value::Num(num, Unit::One));
+    plain.or_else(|| units::duration(text).ok().map(Value::time)).or_else(|| units::size(text).ok().map(Value::size))
+}
