@@ -78,10 +78,10 @@ pub struct StepHead {
     pub weight_permille: u32,
     /// In `[finally]`.
     pub finally: bool,
-    /// What a failure of this step does to the rest: `independent`, `stop` or `continue`.
-    pub on_failure: String,
     /// Reads a volatile output of another step, so it is volatile itself.
     pub volatile: bool,
+    /// What a failure of this step does to the rest: `independent`, `stop` or `continue`.
+    pub on_failure: String,
     /// `path:line:col` of its header in the plan.
     pub place: String,
 }
@@ -108,6 +108,7 @@ pub struct Settings {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one comes once a run")]
 pub enum EventKind {
     /// The run begins; every step is announced.
     Open {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub enum Unit {
 }
 
 /// An exact rational. Not reduced, so that `157/500` can still be shown as it was counted.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub struct Num {
     /// Numerator.
     pub num: i128,
@@ -159,6 +160,14 @@ impl PartialEq for Num {
 }
 
 impl Eq for Num {}
+
+/// Equal numbers hash alike, however they were counted.
+impl Hash for Num {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let reduced = self.reduced();
+        (reduced.num, reduced.den).hash(state);
+    }
+}
 
 /// `num` or `num/den`: the form in which numbers are stored.
 impl fmt::Display for Num {

@@ -79,6 +79,9 @@ pub enum Stop {
     Kill,
 }
 
+/// Template text in, the finished text out, or one sentence with line and column.
+pub type RenderFn = dyn Fn(&str) -> Result<String, String>;
+
 /// What the engine lends to every action.
 #[derive(Clone)]
 pub struct Lent {
@@ -89,7 +92,7 @@ pub struct Lent {
     /// Replaces secrets in every byte before it is stored; `None` if the plan declares none.
     pub mask: Option<Arc<Mask>>,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
-    pub render: Arc<dyn Fn(&str) -> Result<String, String>>,
+    pub render: Arc<RenderFn>,
     /// Wall clock, milliseconds since 1970.
     pub now: Arc<dyn Fn() -> i64>,
 }
