@@ -6,6 +6,7 @@ pub mod criteria;
 pub mod digest;
 pub mod event;
 pub mod facts;
+pub mod identity;
 pub mod ids;
 pub mod mask;
 pub mod outcome;

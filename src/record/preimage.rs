@@ -1,81 +1,12 @@
-//! The canonical form of an action and its digest: what has to be equal for a result to be used again. Reads no file.
-
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+//! The digest of an action's identity and the text it is made from. Reads no file; what counts is [`ActionForm`]'s matter.
 
 use super::canonical::{self, CanonicalError};
 use super::portable::without_workspace;
-use crate::action::{Action, OutputSpec, ReportSpec};
-use crate::digest::Sha256Stream;
-use crate::outcome::{FileDigest, OutputDigest, Tier};
+use crate::digest::Hasher;
+use crate::identity::ActionForm;
 
 /// Separates these digests from any other use of SHA-256.
 const DOMAIN: &[u8] = b"runplan-action/1\n";
-
-/// Everything that makes a step's result what it is. Texts stand as written: late ones as templates, secrets as
-/// `{{ secrets.x }}`. No times, no absolute paths, no values of secrets.
-#[derive(Clone, Debug, Serialize)]
-pub struct ActionForm<'a> {
-    /// The main action.
-    pub action: &'a Action,
-    /// A result file read after it.
-    pub report: Option<&'a ReportSpec>,
-    /// Folder it runs in, relative to the workspace.
-    pub cwd: &'a str,
-    /// Declared environment (plan and step): name to text as written; an inherited one to `None`.
-    pub env: BTreeMap<&'a str, Option<&'a str>>,
-    /// Names of secrets that it sees.
-    pub secrets: Vec<&'a str>,
-    /// Standard input.
-    pub stdin: Option<StdinForm<'a>>,
-    /// Declared inputs.
-    pub inputs: Vec<FileDigest>,
-    /// What it uses of the steps that it needs, by step name.
-    pub needs: BTreeMap<&'a str, NeedForm<'a>>,
-    /// Every criterion in force.
-    pub criteria: Vec<(Tier, &'a str)>,
-    /// Retry, sampling, timeout and the like: key as in the plan (`retry.limit`) to its text.
-    pub policy: BTreeMap<String, String>,
-    /// Declared output files.
-    pub outputs: &'a [OutputSpec],
-    /// Declared named outputs.
-    pub values: &'a [String],
-    /// The workspace, absolute; stands nowhere in the form.
-    #[serde(skip)]
-    pub workspace: &'a str,
-}
-
-/// Standard input as written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StdinForm<'a> {
-    /// This text.
-    Text(&'a str),
-    /// This file, relative to the workspace, and its SHA-256.
-    File(&'a str, String),
-}
-
-/// What a needed step gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct NeedForm<'a> {
-    /// Its stable outputs.
-    pub outputs: Vec<FileDigest>,
-    /// Its named outputs.
-    pub values: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> NeedForm<'a> {
-    /// The stable part of what a step gave.
-    #[must_use]
-    pub fn of(outputs: &[OutputDigest], values: &'a BTreeMap<String, String>) -> Self {
-        let stable = |output: &&OutputDigest| output.class == crate::outcome::Class::Stable;
-        Self {
-            outputs: outputs.iter().filter(stable).map(|output| output.file.clone()).collect(),
-            values: values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        }
-    }
-}
 
 /// The digest of an action (64 hex digits) and the text it was made from (canonical JSON), kept in the journal so that a
 /// changed digest can be explained. Sets are sorted here; the order in which they were found does not count.
@@ -91,18 +22,21 @@ pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), Canonica
     let mut value = serde_json::to_value(&form).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
     without_workspace(&mut value, form.workspace);
     let preimage = canonical::value_bytes(&value)?;
-    let mut digest = Sha256Stream::new();
+    let mut digest = Hasher::new();
     digest.update(DOMAIN);
     digest.update(&preimage);
     let text = String::from_utf8(preimage).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
-    Ok((digest.finish_hex(), text))
+    Ok((digest.finish(), text))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::action::{Command, RunSpec, Text};
-    use crate::outcome::Class;
+    use crate::action::{Action, Command, RunSpec, Text};
+    use crate::identity::{NeedForm, StdinForm};
+    use crate::outcome::{Class, FileDigest, OutputDigest, Tier};
 
     fn run(argv: &[&str]) -> Action {
         let argv = argv.iter().map(|arg| Text::fixed(*arg)).collect();
