@@ -2,7 +2,7 @@
 
 use super::canonical::{self, CanonicalError};
 use super::portable::without_workspace;
-use crate::digest::Hasher;
+use crate::digest::Sha256Stream;
 use crate::identity::ActionForm;
 
 /// Separates these digests from any other use of SHA-256.
@@ -22,11 +22,11 @@ pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), Canonica
     let mut value = serde_json::to_value(&form).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
     without_workspace(&mut value, form.workspace);
     let preimage = canonical::value_bytes(&value)?;
-    let mut digest = Hasher::new();
+    let mut digest = Sha256Stream::new();
     digest.update(DOMAIN);
     digest.update(&preimage);
     let text = String::from_utf8(preimage).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
-    Ok((digest.finish(), text))
+    Ok((digest.finish_hex(), text))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::canonical;
-use crate::digest::{Hasher, sha256_hex};
+use crate::digest::{Sha256Stream, sha256_hex};
 use crate::place::Sources;
 
 /// Name of the folder in the workspace.
@@ -336,12 +336,12 @@ pub struct Archived {
 }
 
 fn copy(from: &mut File, to: &mut File, source: &Path, folder: &Path) -> Result<Archived, StoreError> {
-    let mut digest = Hasher::new();
+    let mut digest = Sha256Stream::new();
     let mut size = 0;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let n = match from.read(&mut buffer) {
-            Ok(0) => return Ok(Archived { sha256: digest.finish(), size }),
+            Ok(0) => return Ok(Archived { sha256: digest.finish_hex(), size }),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(io_error("archive", source)(e)),
