@@ -5,6 +5,7 @@
 //! [`project::Record::finish`] → [`store::RunDir::write_record`]. The record is made from what the journal holds, not
 //! from what the engine remembers, so `verify` does nothing else later.
 
+pub mod baseline;
 pub mod canonical;
 pub mod format;
 pub mod index;

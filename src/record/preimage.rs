@@ -1,4 +1,4 @@
-//! The canonical form of an action and its digest: what has to be equal for a result to be used again. Reads no file.
+//! The digest of an action's identity and the text it is made from. Reads no file; what counts is [`ActionForm`]'s matter.
 
 use super::canonical::{self, CanonicalError};
 use super::portable::without_workspace;
@@ -31,9 +31,12 @@ pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), Canonica
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::action::{Command, RunSpec, Text};
-    use crate::outcome::Class;
+    use crate::action::{Action, Command, RunSpec, Text};
+    use crate::identity::{NeedForm, StdinForm};
+    use crate::outcome::{Class, FileDigest, OutputDigest, Tier};
 
     fn run(argv: &[&str]) -> Action {
         let argv = argv.iter().map(|arg| Text::fixed(*arg)).collect();

@@ -113,10 +113,8 @@ type Members = serde_json::Map<String, Json>;
 
 /// A line that is whole by itself, wherever it stands.
 fn sound(line: &[u8]) -> Result<Members, Reason> {
-    let mut members = match canonical::check_line(line).map_err(Reason::Canonical)? {
-        Json::Object(members) => members,
-        _ => return Err(Reason::Sum),
-    };
+    let value = canonical::check_line(line).map_err(Reason::Canonical)?;
+    let Json::Object(mut members) = value else { return Err(Reason::Sum) };
     // Before the check sum, which another version may not have.
     if let Some(schema) = members.get("schema").and_then(Json::as_str) {
         JournalVersion::readable(schema).map_err(Reason::Format)?;

@@ -1,11 +1,16 @@
-//! The committed schemas describe what is written, member by member. Knows just enough of draft 7 to check that.
+//! The committed schemas and golden files describe what is written, member by member. Knows just enough of draft 7 to
+//! check that.
+
+use std::path::Path;
 
 use serde_json::Value as Json;
 
 use super::journal::{Durability, Journal};
 use super::project::project;
-use super::sample::{decision, every_event};
+use super::sample::{decision, event, every_event};
+use crate::digest::sha256_hex;
 use crate::event::{EventKind, Sink};
+use crate::outcome::{RunStatus, Verdict};
 
 const JOURNAL: &str = include_str!("../../schemas/journal.schema.json");
 const RECORD: &str = include_str!("../../schemas/record.schema.json");
@@ -149,4 +154,42 @@ fn the_record_schema_describes_every_line() {
     });
     let bytes = project(&events).unwrap().finish(&last.unwrap_or_else(decision)).unwrap();
     describes(RECORD, std::str::from_utf8(&bytes).unwrap(), &[]);
+}
+
+/// Files of the current versions, as an engine wrote them. They change only together with a version in `format.rs`
+/// once there is a release; `RUNPLAN_BLESS=1` writes them anew.
+fn golden(name: &str, now: &[u8]) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/record").join(name);
+    if std::env::var_os("RUNPLAN_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, now).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn files_of_version_one_are_still_read_and_written_the_same() {
+    let mut events = every_event();
+    events.retain(|event| !matches!(event.kind, EventKind::Warn { .. }));
+    let bytes = project(&events).unwrap().finish(&decision()).unwrap();
+    let id = sha256_hex(&bytes);
+    let close = EventKind::Close { status: RunStatus::Decided(Verdict::Go), record: Some(id.clone()) };
+    events.pop();
+    events.push(event(close));
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(folder.path(), Durability::None, None).unwrap();
+    events.iter().for_each(|event| journal.event(event).unwrap());
+    let lines = std::fs::read(folder.path().join(super::journal::FILE_NAME)).unwrap();
+
+    let kept = golden("journal-1.jsonl", &lines);
+    assert!(kept == lines, "the journal of one run changed");
+    let kept_record = golden("record-1.jsonl", &bytes);
+    assert!(kept_record == bytes, "the record of one run changed");
+    let found = super::read::recover(&kept).unwrap();
+    assert_eq!((&found.events, found.torn), (&events, false));
+    // What `verify` does: the record is what the journal says, and the journal knows its digest.
+    assert_eq!(project(&found.events).unwrap().finish(&decision()).unwrap(), kept_record);
+    let EventKind::Close { record, .. } = &found.events.last().unwrap().kind else { panic!("no close") };
+    assert_eq!(record.as_ref(), Some(&id));
+    assert_eq!(super::read::read_record(&kept_record).unwrap().id, id);
 }
