@@ -199,7 +199,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
 
 fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
     let norm = record::canonical::to_bytes(&plan::norm(plan)).map_err(io::Error::other)?;
-    let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::template::text_of(&var.value))).collect();
+    let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect();
     Ok(PlanHead {
         name: plan.name.clone(),
         title: plan.title.clone(),
@@ -257,7 +257,8 @@ impl Sink for Outlets {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.journal.event(event)?;
         self.reporter.event(event)?;
-        if matches!(event.kind, EventKind::Open { .. } | EventKind::Commit { .. }) {
+        use EventKind::{Close, Commit, Decision, Open};
+        if matches!(event.kind, Open { .. } | Commit { .. } | Decision { .. } | Close { .. }) {
             self.kept.push(event.clone());
         }
         Ok(())

@@ -124,8 +124,8 @@ impl Keeper for Kept {
         self.run.step_dir(rank, name).map_err(io::Error::other)
     }
 
-    fn archive(&self, file: &Path) -> io::Result<()> {
-        self.store.archive(file, None).map(|_| ()).map_err(io::Error::other)
+    fn archive(&self, file: &Path, sha256: &str) -> io::Result<()> {
+        self.store.archive(file, Some(sha256)).map(|_| ()).map_err(io::Error::other)
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {

@@ -1,7 +1,6 @@
 //! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::act::{ActError, Held, Lent, Observation, Request, Stop};
-use crate::action::{Action, ActionKind};
+use crate::action::Action;
 use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
@@ -345,11 +344,6 @@ fn take(course: &mut Course, observation: Observation) {
     course.held = observation.held;
 }
 
-/// Whether an action kind starts processes of the user's.
-pub(super) fn starts_processes(kind: ActionKind) -> bool {
-    matches!(kind, ActionKind::Run | ActionKind::Service)
-}
-
 /// Replaces secrets in everything an attempt shows.
 pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     let hide = |text: &mut String| *text = mask.text(text);
@@ -374,9 +368,4 @@ pub(super) fn masked_value(value: &mut Value, mask: &crate::mask::Mask) {
         }
         Value::Null | Value::Bool(_) | Value::Num(..) => {}
     }
-}
-
-/// A path relative to the workspace, for messages.
-pub(super) fn shown(workspace: &Path, path: &Path) -> String {
-    crate::files::relative(workspace, path)
 }

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 /// Most bytes of the whole file.
-pub const MOST_BYTES: u64 = 1024 * 1024;
+pub(super) const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Parses the output file and holds it against what the step declares.
 ///
 /// # Errors
 /// One sentence: a malformed line, a name that is undeclared, given twice or missing.
-pub fn parse(bytes: &[u8], declared: &[String]) -> Result<BTreeMap<String, String>, String> {
+pub(super) fn parse(bytes: &[u8], declared: &[String]) -> Result<BTreeMap<String, String>, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|e| format!("the output file is not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut values = BTreeMap::new();

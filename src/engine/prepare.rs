@@ -50,8 +50,8 @@ const BASE_ENV: [(&str, &str); 3] = [("TZ", "UTC"), ("LC_ALL", "C.UTF-8"), ("LAN
 
 pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
     let step = shared.plan.step(id);
-    let open = context(shared, step, false);
-    let secret = context(shared, step, true);
+    let open = context(shared, false);
+    let secret = context(shared, true);
     let complete =
         |text: &Text, context: &Json| render(text, context).map_err(|error| Fault::new(Cause::ActionError, error));
     let mut action = step.action.clone();
@@ -89,43 +89,19 @@ fn workspace<'a>(shared: &'a Shared<'_>) -> &'a Path {
 
 /// The values that late texts may name. Secrets are in it only where the plan language allows them; the loader has
 /// refused them elsewhere.
-fn context(shared: &Shared<'_>, step: &Step, secrets: bool) -> Json {
-    let vars: serde_json::Map<String, Json> =
-        shared.plan.vars.iter().map(|(name, var)| (name.clone(), plain_json(&var.value))).collect();
+fn context(shared: &Shared<'_>, secrets: bool) -> Json {
     let mut steps = serde_json::Map::new();
     for (name, values) in shared.published() {
         steps.insert(name, json!({ "outputs": values }));
     }
-    let matrix: serde_json::Map<String, Json> =
-        step.matrix.iter().map(|(axis, value)| (axis.clone(), Json::String(value.clone()))).collect();
-    let decision = shared.decision_word();
-    let mut root = json!({
-        "vars": vars,
-        "steps": steps,
-        "matrix": matrix,
-        "ports": shared.world.ports,
-        "plan": { "name": shared.plan.name, "workspace": shared.plan.workspace.as_str() },
-        "run": { "id": shared.options.run, "decision": decision },
-    });
+    let mut root = crate::plan::context(shared.plan);
+    root["steps"] = Json::Object(steps);
+    root["ports"] = json!(shared.world.ports);
+    root["run"] = json!({ "id": shared.options.run, "decision": shared.decision_word() });
     if secrets {
         root["secrets"] = json!(shared.world.secrets);
     }
     root
-}
-
-fn plain_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(flag) => Json::Bool(*flag),
-        Value::Num(num, _) => match i64::try_from(num.num) {
-            Ok(whole) if num.den == 1 => Json::from(whole),
-            _ => serde_json::Number::from_f64(num.to_f64()).map_or(Json::Null, Json::Number),
-        },
-        Value::Text(text) => Json::String(text.clone()),
-        Value::List(items) => Json::Array(items.iter().map(plain_json).collect()),
-        Value::Map(map) => Json::Object(map.iter().map(|(name, value)| (name.clone(), plain_json(value))).collect()),
-        Value::Json(json) => json.clone(),
-    }
 }
 
 fn render(text: &Text, context: &Json) -> Result<String, String> {

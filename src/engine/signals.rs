@@ -95,6 +95,6 @@ impl Signals {
 pub fn pause() {
     contain::suspend_all(true);
     // Stops this very process; returns when it is continued.
-    drop(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP));
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
     contain::suspend_all(false);
 }

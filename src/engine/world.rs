@@ -38,11 +38,11 @@ pub trait Keeper {
     /// # Errors
     /// When it can't be made.
     fn spool(&self, rank: u32, name: &str) -> io::Result<PathBuf>;
-    /// Keeps an artifact's bytes, addressed by content.
+    /// Keeps an artifact's bytes, addressed by content, which must be what was digested.
     ///
     /// # Errors
     /// When it can't be stored.
-    fn archive(&self, file: &Path) -> io::Result<()>;
+    fn archive(&self, file: &Path, sha256: &str) -> io::Result<()>;
     /// Digest of an action and the text it was taken of.
     ///
     /// # Errors

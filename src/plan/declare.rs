@@ -129,8 +129,9 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
             continue;
         }
         let Some(table) = entry.node.table(&tables::SECRET) else { continue };
+        let random = table.get("random").and_then(Node::bool).unwrap_or(false);
         let source = match (table.text("env"), table.text("file")) {
-            (Some(env), None) => SecretSource::Env(env.to_owned()),
+            (Some(env), None) => SecretSource::Env { name: env.to_owned(), random },
             (None, Some(file)) => SecretSource::File(file.to_owned()),
             (None, None) if table.has("env") || table.has("file") => continue,
             _ => {
@@ -173,7 +174,8 @@ pub(super) fn check_secret(
             .help("so short a value cannot be masked without damage to other text; use a longer one")
     };
     match &secret.source {
-        SecretSource::Env(name) => match (options.env)(name) {
+        SecretSource::Env { name, random } => match (options.env)(name) {
+            None if *random => {}
             None => {
                 let fault = Diagnostic::error(
                     "secret-missing",

@@ -15,6 +15,7 @@ mod keys;
 mod links;
 mod names;
 mod norm;
+pub mod ratchet;
 mod resolve;
 pub mod schema;
 mod shape;
@@ -195,7 +196,12 @@ pub struct Secret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable of the engine.
-    Env(String),
+    Env {
+        /// Its name.
+        name: String,
+        /// Where it is not set, a run makes 256 random bits (in hex) for itself.
+        random: bool,
+    },
     /// A file (relative to the workspace), without a final newline.
     File(String),
 }

@@ -114,7 +114,7 @@ fn step_of(plan: &Plan, step: &Step, env: &dyn Fn(&[(String, Text)]) -> Json) ->
 
 fn secret_of(name: &str, source: &SecretSource) -> Json {
     match source {
-        SecretSource::Env(env) => json!({ "name": name, "env": env }),
+        SecretSource::Env { name: env, random } => json!({ "name": name, "env": env, "random": random }),
         SecretSource::File(file) => json!({ "name": name, "file": file }),
     }
 }

@@ -12,7 +12,8 @@ use toml::de::{DeTable, DeValue};
 use super::Plan;
 use crate::facts::{Num, Unit, Value};
 
-const HEAD: &str = "# Written by runplan: the best value that each ratchet has reached, exactly. A threshold rises with it and never
+const HEAD: &str =
+    "# Written by runplan: the best value that each ratchet has reached, exactly. A threshold rises with it and never
 # falls. Commit this file; to start again, delete a line.
 format = 1
 
@@ -79,7 +80,10 @@ pub fn values(plan: &Plan) -> Result<BTreeMap<String, Value>, String> {
     let best = read(&file_of(plan))?;
     for (step, ratchet) in with() {
         let reached = best.get(&step.name).filter(|(subject, _)| *subject == ratchet.subject).map(|(_, num)| *num);
-        values.insert(step.name.clone(), threshold(&ratchet.floor, ratchet.goal.as_ref(), ratchet.slack.as_ref(), reached));
+        values.insert(
+            step.name.clone(),
+            threshold(&ratchet.floor, ratchet.goal.as_ref(), ratchet.slack.as_ref(), reached),
+        );
     }
     Ok(values)
 }

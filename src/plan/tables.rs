@@ -122,6 +122,7 @@ pub(super) static SECRET: Kind = Kind {
     keys: &[
         with("env", Text, "Environment variable of the engine that holds it.", "", "\"SLACK_WEBHOOK_URL\""),
         key("file", Text, "File that holds it, relative to the workspace."),
+        with("random", Bool, "Where `env` is not set, each run makes a random value of its own.", "false", "true"),
     ],
 };
 
