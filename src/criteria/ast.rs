@@ -24,7 +24,16 @@ pub(super) struct Form {
 pub(super) enum Test {
     Exists,
     Is(Type),
-    Compare { op: Op, op_at: Range<usize>, operand: Operand, operand_at: Range<usize>, compiled: Compiled },
+    Compare(Box<Compare>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Compare {
+    pub(super) op: Op,
+    pub(super) op_at: Range<usize>,
+    pub(super) operand: Operand,
+    pub(super) operand_at: Range<usize>,
+    pub(super) compiled: Compiled,
 }
 
 /// What `check` made of a text operand.

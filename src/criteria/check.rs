@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex::Regex;
 use semver::VersionReq;
 
-use super::ast::{Adjust, Agg, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
+use super::ast::{Adjust, Agg, Compare, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
 use super::scope::{Item, Kind, Scope};
 use super::{Criterion, Fault, parse};
 use crate::facts::{Num, Unit};
@@ -27,7 +27,8 @@ pub fn check(criterion: &mut Criterion, scope: &Scope<'_>) -> Vec<Fault> {
         ),
         Test::Exists => {}
         Test::Is(ty) => faults.extend(left.is_type(*ty)),
-        Test::Compare { op, op_at, operand, operand_at, compiled } => {
+        Test::Compare(compare) => {
+            let Compare { op, op_at, operand, operand_at, compiled } = compare.as_mut();
             let right = right_kind(operand, scope, operand_at, &left, &mut faults);
             if let (Some(kind), Some(right)) = (kind, right) {
                 faults.extend(left.compare(kind, *op, op_at, &right, operand_at));

@@ -7,7 +7,7 @@ use globset::GlobBuilder;
 use serde_json_path::JsonPath;
 
 use super::Fault;
-use super::ast::{Agg, Path, Seg};
+use super::ast::{Agg, Path, Quant, Seg};
 use super::suggest::{listed, nearest};
 use super::table::{FactSpec, STEP, facts_of, fits, glob_of, spelled};
 use crate::action::{Action, ActionKind, Probe};
@@ -147,10 +147,11 @@ impl Shape {
         Self { kind: action.kind(), report: false, json, many, sampled: false, probe, values: BTreeMap::new() }
     }
 
-    fn specs(&self) -> impl Iterator<Item = &'static FactSpec> {
+    fn specs(&self) -> impl Iterator<Item = &'static FactSpec> + '_ {
         let report = if self.report { facts_of(ActionKind::Report) } else { &[] };
         let probe = self.probe.map_or(&[] as &[FactSpec], facts_of);
-        facts_of(self.kind).iter().chain(probe).chain(report)
+        let read = |spec: &&FactSpec| self.json || spec.path.split('.').next() != Some("json");
+        facts_of(self.kind).iter().chain(probe).chain(report).filter(read)
     }
 
     /// Kind of a path and whether it may be absent.
@@ -310,17 +311,14 @@ fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
     if head == "json" && shape.kind == ActionKind::Run && !shape.json && segs.len() <= 2 {
         return fault.help("say how stdout is read: `parse = \"json\"`");
     }
-    if head == "json" || head == "header" || head == "artifact" || head == "test" || head == "file" {
-        if let Some(spec) = names.iter().find(|name| name.split('.').next() == Some(head) && name.contains('"')) {
-            return fault.help(format!("it is written `{spec}`, in quotes"));
-        }
+    if let Some(spec) = names.iter().find(|name| name.split('.').next() == Some(head) && name.contains('"')) {
+        return fault.help(format!("it is written `{spec}`, in quotes"));
     }
     if let Some(param) = segs.first().and_then(|seg| seg.param.as_ref())
-        && Agg::named(head).is_none()
-        && let Some(agg) = nearest(head, Agg::WORDS.iter().map(|(word, _)| *word).chain(["every", "some", "none"]))
         && nearest(&written, names.iter().copied()).is_none()
+        && let Some(function) = meant_function(head)
     {
-        return fault.help(format!("did you mean `{agg}({param})`?"));
+        return fault.help(format!("did you mean `{function}({param})`?"));
     }
     if let Some(name) = nearest(&written, names.iter().copied()) {
         return fault.help(format!("did you mean `{name}`?"));
@@ -328,6 +326,20 @@ fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
     let foreign = ActionKind::ALL.into_iter().find(|kind| facts_of(*kind).iter().any(|spec| fits(spec.path, segs)));
     let of = foreign.map_or_else(String::new, |kind| format!("that is a fact of `{}`; ", kind.word()));
     fault.help(format!("{of}its facts: {}", listed(names, 14)))
+}
+
+/// The aggregate or quantifier that somebody probably meant.
+fn meant_function(word: &str) -> Option<&'static str> {
+    match word {
+        "average" | "mean" => Some("avg"),
+        "median" => Some("med"),
+        "maximum" => Some("max"),
+        "minimum" => Some("min"),
+        "all" => Some("every"),
+        "any" => Some("some"),
+        "len" | "length" => Some("count"),
+        _ => nearest(word, Agg::WORDS.iter().map(|(name, _)| *name).chain(Quant::WORDS.iter().map(|(name, _)| *name))),
+    }
 }
 
 /// Compiles the JSONPath or glob of a path; returns its final kind.
