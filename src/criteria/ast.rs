@@ -66,6 +66,8 @@ pub(super) struct Path {
     pub(super) at: Range<usize>,
     /// Absence is an answer (a header, a JSON path), not a failure to look.
     pub(super) optional: bool,
+    /// The top-level fact holds one value a file: the path is walked in each.
+    pub(super) each: bool,
     pub(super) json: Option<JsonPath>,
     pub(super) glob: Option<GlobMatcher>,
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 use semver::VersionReq;
 
 use super::ast::{Adjust, Agg, Compare, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
-use super::scope::{Item, Kind, Scope};
+use super::scope::{self, Item, Kind, Scope};
 use super::{Criterion, Fault, parse};
 use crate::facts::{Num, Unit};
 
@@ -64,8 +64,9 @@ fn subject_kind(subject: &mut Subject, scope: &Scope<'_>, at: &Range<usize>) -> 
         && let Some(name) = word_of(*agg)
     {
         let family = Seg { name: name.to_owned(), quoted: false, param: Some(only.name.clone()), at: at.clone() };
-        if scope.is_fact(&family) {
-            let path = Path { segs: vec![family], at: at.clone(), optional: false, json: None, glob: None };
+        if scope.is_fact(&family) || (scope::is_of_report(&family) && !scope.is_fact(only)) {
+            let path =
+                Path { segs: vec![family], at: at.clone(), optional: false, each: false, json: None, glob: None };
             *subject = Subject::Path(path);
         }
     }

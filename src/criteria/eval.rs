@@ -128,6 +128,8 @@ fn subject_value<'a>(subject: &Subject, ev: &Evidence<'a>) -> Got<'a> {
         Subject::Quant { quant, path, samples } => match items(path, *samples) {
             Ok(items) if items.is_empty() => Got::Lack(Lack::NoData(format!("`{path}` is empty"))),
             Ok(items) => Got::Items(*quant, items),
+            // Of what is not there, nothing can be said of every one; nor, by `not`, the opposite.
+            Err(Lack::Absent) => Lack::NoData(format!("`{path}` is absent")).into(),
             Err(lack) => lack.into(),
         },
     }

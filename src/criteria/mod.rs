@@ -24,7 +24,7 @@
 //! | `header."X"` | `values["header"]` = Map, **lower-case** name → Text (repeated: joined by `, `) |
 //! | `json`, `json."$.a"` | `values["json"]` = Json; **no key** if it was no JSON (then the criterion is an error) |
 //! | `artifact."P".size` | `values["artifact"]` = Map, path as declared → Map {`exists`, `size`, `sha256`} |
-//! | `data.a.b` | `values["data"]` = Json, or Map (dotenv: name → Text; ini: section → Map); several files: List of these |
+//! | `data.a.b` | `values["data"]` = Json, or Map (dotenv: name → Text; ini: section → Map); several files: Map, path → one of these |
 //! | `template.keys` | `values["template"]` = Map {`keys`: List} |
 //! | `tests.total`, `tests.names(failed)` | `values["tests"]` = Map {`total` …, `names(failed)`: List …} |
 //! | `test."N".state` | `values["test"]` = Map, name → Map {`state`: Text}; several of one name: the worst |

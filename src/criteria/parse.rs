@@ -148,7 +148,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        Ok(Path { segs, at: start..self.at, optional: false, json: None, glob: None })
+        Ok(Path { segs, at: start..self.at, optional: false, each: false, json: None, glob: None })
     }
 
     fn seg(&mut self) -> Result<Seg, Fault> {

@@ -155,17 +155,17 @@ impl Shape {
     }
 
     /// Kind of a path and whether it may be absent.
-    fn find(&self, segs: &[Seg]) -> Option<(Kind, bool)> {
+    fn find(&self, segs: &[Seg]) -> Option<Found> {
         if let [only] = segs
             && let Some(kind) = self.values.get(&only.key())
         {
-            return Some((*kind, false));
+            return Some(Found::sure(*kind));
         }
         let spec = self.specs().find(|spec| fits(spec.path, segs))?;
         let one_each = self.many && spec.path != "count" && facts_of(ActionKind::File).contains(spec);
         Some(match spec.kind {
-            Kind::One(item) if one_each => (Kind::List(item), false),
-            kind => (kind, spec.optional),
+            Kind::One(item) if one_each => Found { each: segs.len() > 1, ..Found::sure(Kind::List(item)) },
+            kind => Found { kind, optional: spec.optional, each: false },
         })
     }
 
@@ -173,6 +173,25 @@ impl Shape {
     fn names(&self) -> Vec<String> {
         let own = self.values.keys().cloned();
         own.chain(self.specs().flat_map(|spec| spelled(spec.path))).collect()
+    }
+}
+
+/// What a path came to.
+struct Found {
+    kind: Kind,
+    /// May be absent.
+    optional: bool,
+    /// One value a file, below a top-level fact.
+    each: bool,
+}
+
+impl Found {
+    fn sure(kind: Kind) -> Self {
+        Self { kind, optional: false, each: false }
+    }
+
+    fn maybe(kind: Kind) -> Self {
+        Self { kind, optional: true, each: false }
     }
 }
 
@@ -208,27 +227,27 @@ pub struct Scope<'a> {
 impl Scope<'_> {
     /// Kind of a path; fills in what the path needs at run time.
     pub(super) fn resolve(&self, path: &mut Path) -> Result<Kind, Fault> {
-        let (kind, optional) = match path.head() {
+        let Found { kind, optional, each } = match path.head() {
             "vars" => self.var(path)?,
             "env" => env(path)?,
             "steps" => self.other(path)?,
             _ => self.own(path)?,
         };
-        path.optional = optional;
+        (path.optional, path.each) = (optional, each);
         compile(path, kind)
     }
 
-    fn var(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn var(&self, path: &Path) -> Result<Found, Fault> {
         let [_, name] = path.segs.as_slice() else {
             return Err(Fault::new(format!("`{path}` names no variable"), path.at.clone()).help("write `vars.NAME`"));
         };
-        self.vars.get(&name.key()).map(|kind| (*kind, false)).ok_or_else(|| {
+        self.vars.get(&name.key()).map(|kind| Found::sure(*kind)).ok_or_else(|| {
             let names: Vec<&str> = self.vars.keys().map(String::as_str).collect();
             unknown(&format!("there is no variable `{}`", name.name), name, &names, "variables")
         })
     }
 
-    fn other(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn other(&self, path: &Path) -> Result<Found, Fault> {
         let (Some(name), Some(_)) = (path.segs.get(1), path.segs.get(2)) else {
             return Err(Fault::new(format!("`{path}` names no fact of a step"), path.at.clone())
                 .help("write `steps.NAME.FACT`, for example `steps.build.exit` or `steps.build.state`"));
@@ -251,9 +270,13 @@ impl Scope<'_> {
                 let message = format!("`{}` has no named output `{}`", name.key(), output.key());
                 return Err(unknown(&message, output, &names, "its outputs"));
             }
-            return Ok((Kind::TEXT, true));
+            return Ok(Found::maybe(Kind::TEXT));
         }
-        let found = STEP.iter().find(|spec| fits(spec.path, segs)).map(|spec| (spec.kind, spec.optional));
+        let found = STEP.iter().find(|spec| fits(spec.path, segs)).map(|spec| Found {
+            kind: spec.kind,
+            optional: spec.optional,
+            each: false,
+        });
         found.or_else(|| step.shape.find(segs)).ok_or_else(|| {
             let names = step.shape.names();
             let names: Vec<&str> = names.iter().map(String::as_str).chain(STEP.iter().map(|spec| spec.path)).collect();
@@ -261,7 +284,7 @@ impl Scope<'_> {
         })
     }
 
-    fn own(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn own(&self, path: &Path) -> Result<Found, Fault> {
         let found = self.shape.find(&path.segs);
         if self.only_globals {
             let message = match found {
@@ -284,9 +307,14 @@ impl Scope<'_> {
     }
 }
 
-fn env(path: &Path) -> Result<(Kind, bool), Fault> {
+/// Whether a `report` would offer this.
+pub(super) fn is_of_report(seg: &Seg) -> bool {
+    facts_of(ActionKind::Report).iter().any(|spec| fits(spec.path, std::slice::from_ref(seg)))
+}
+
+fn env(path: &Path) -> Result<Found, Fault> {
     match path.segs.as_slice() {
-        [_, name] if name.param.is_none() => Ok((Kind::TEXT, true)),
+        [_, name] if name.param.is_none() => Ok(Found::maybe(Kind::TEXT)),
         _ => {
             Err(Fault::new(format!("`{path}` names no environment variable"), path.at.clone()).help("write `env.NAME`"))
         }
@@ -304,7 +332,8 @@ fn unknown(message: &str, seg: &Seg, names: &[&str], what: &str) -> Fault {
 
 /// The fault for a path that the action does not offer.
 fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
-    let written = Path { segs: segs.to_vec(), at: 0..0, optional: false, json: None, glob: None }.to_string();
+    let written =
+        Path { segs: segs.to_vec(), at: 0..0, optional: false, each: false, json: None, glob: None }.to_string();
     let at = segs.first().map_or(0, |seg| seg.at.start)..segs.last().map_or(0, |seg| seg.at.end);
     let fault = Fault::new(format!("{owner} has no fact `{written}`"), at);
     let head = segs.first().map_or("", |seg| seg.name.as_str());

@@ -215,6 +215,8 @@ fn types_quantifiers_and_aggregates() {
         ("json.\"$.zzz\" != 5", State::Fail),
         ("not json.\"$.zzz\" == 5", State::Pass),
         ("json.\"$.zzz\" is number", State::Fail),
+        ("every(json.\"$.zzz\") == 1", State::Error),
+        ("not none(json.\"$.zzz\") == 1", State::Error),
         ("json.\"$.o\" contains \"k\"", State::Pass),
     ] {
         assert_eq!(judge(text, Http).state, state, "{text}");
@@ -339,9 +341,22 @@ fn samples() {
     assert!(fault("p95(latency) < 1s", shape(Http)).contains("let the step look more than once"));
 }
 
+/// Text, action and how the first fault begins.
+fn faults_begin(cases: &[(&str, ActionKind, &str)]) {
+    for (text, kind, wanted) in cases {
+        let said = fault(text, shape(*kind));
+        assert!(said.starts_with(wanted), "{text}\n  said   {said}\n  wanted {wanted}");
+    }
+}
+
 #[test]
-fn faults_read_well() {
-    for (text, kind, wanted) in [
+fn faults_of_units_and_operators_read_well() {
+    faults_begin(&[
+        (
+            "percent(lines) >= 55",
+            Run,
+            "`run` has no fact `percent(lines)` [percent(lines)] that is a fact of `report`; its facts: `exit`,",
+        ),
         ("statsu == 200", Http, "`http` has no fact `statsu` [statsu] did you mean `status`?"),
         ("exit == 0", Http, "`http` has no fact `exit` [exit] that is a fact of `run`; its facts: "),
         (
@@ -395,6 +410,12 @@ fn faults_read_well() {
         ),
         ("sum(keys) == 2", File, "`sum(…)` needs numbers, `keys` gives texts [keys]"),
         ("rate(files) == 2", ActionKind::Report, "`rate(…)` needs values that are true or false, `files` gives texts"),
+    ]);
+}
+
+#[test]
+fn faults_of_names_and_patterns_read_well() {
+    faults_begin(&[
         (
             "average(latency) < 1s",
             Http,
@@ -433,10 +454,7 @@ fn faults_read_well() {
         ("count(keys) exists", File, "`count(keys)` is a figure, not something that exists"),
         ("file.\"a*\".percent(lines) > 1", ActionKind::Report, "`file.\"a*\".percent(lines)` is a list of percentages"),
         ("json.\"$.a[*]\" > 1", Http, "`json.\"$.a[*]\"` is a list [json.\"$.a[*]\"] say which"),
-    ] {
-        let said = fault(text, shape(kind));
-        assert!(said.starts_with(wanted), "{text}\n  said   {said}\n  wanted {wanted}");
-    }
+    ]);
     let no_json = Shape { json: false, ..shape(Run) };
     assert!(fault("json.\"$.a\" == 1", no_json).ends_with("`parse = \"json\"`"));
 }
@@ -496,7 +514,14 @@ fn several_files_are_lists() {
     let many = Shape { many: true, ..shape(File) };
     assert!(checked("every(size) < 1MiB", many.clone()).is_ok());
     assert!(checked("count >= 1", many.clone()).is_ok());
-    assert!(fault("size < 1MiB", many).contains("`size` is a list of sizes"));
+    assert!(fault("size < 1MiB", many.clone()).contains("`size` is a list of sizes"));
+    let mut facts = Facts::about(2, "file");
+    let files =
+        [("a.json", json!({"v": {"n": 1}})), ("b.json", json!({}))].map(|(n, v)| (n.to_owned(), Value::Json(v)));
+    facts.set("data", Value::Map(BTreeMap::from(files)));
+    let judge = |text| judge_in(text, many.clone(), std::slice::from_ref(&facts), None).state;
+    assert_eq!(judge("some(data.v.n) == 1"), State::Pass);
+    assert_eq!(judge("every(data.v.n) == 1"), State::Fail);
 }
 
 #[test]
