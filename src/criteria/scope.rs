@@ -343,6 +343,10 @@ fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
     if let Some(spec) = names.iter().find(|name| name.split('.').next() == Some(head) && name.contains('"')) {
         return fault.help(format!("it is written `{spec}`, in quotes"));
     }
+    let foreign = ActionKind::ALL.into_iter().find(|kind| facts_of(*kind).iter().any(|spec| fits(spec.path, segs)));
+    if let Some(kind) = foreign {
+        return fault.help(format!("that is a fact of `{}`; its own facts: {}", kind.word(), listed(names, 14)));
+    }
     if let Some(param) = segs.first().and_then(|seg| seg.param.as_ref())
         && nearest(&written, names.iter().copied()).is_none()
         && let Some(function) = meant_function(head)
@@ -352,9 +356,7 @@ fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
     if let Some(name) = nearest(&written, names.iter().copied()) {
         return fault.help(format!("did you mean `{name}`?"));
     }
-    let foreign = ActionKind::ALL.into_iter().find(|kind| facts_of(*kind).iter().any(|spec| fits(spec.path, segs)));
-    let of = foreign.map_or_else(String::new, |kind| format!("that is a fact of `{}`; ", kind.word()));
-    fault.help(format!("{of}its facts: {}", listed(names, 14)))
+    fault.help(format!("its facts: {}", listed(names, 14)))
 }
 
 /// The aggregate or quantifier that somebody probably meant.

@@ -355,10 +355,10 @@ fn faults_of_units_and_operators_read_well() {
         (
             "percent(lines) >= 55",
             Run,
-            "`run` has no fact `percent(lines)` [percent(lines)] that is a fact of `report`; its facts: `exit`,",
+            "`run` has no fact `percent(lines)` [percent(lines)] that is a fact of `report`; its own facts: `exit`,",
         ),
         ("statsu == 200", Http, "`http` has no fact `statsu` [statsu] did you mean `status`?"),
-        ("exit == 0", Http, "`http` has no fact `exit` [exit] that is a fact of `run`; its facts: "),
+        ("exit == 0", Http, "`http` has no fact `exit` [exit] that is a fact of `run`; its own facts: "),
         (
             "latency < 500",
             Http,
@@ -435,7 +435,11 @@ fn faults_of_names_and_patterns_read_well() {
         ),
         ("steps.biuld.exit == 0", Http, "there is no step `biuld` [biuld] did you mean `build`?"),
         ("steps.late.exit == 0", Http, "`late` does not come before this step [late] add it to `needs` or `after`"),
-        ("steps.build.status == 0", Http, "step `build` has no fact `status` [status] did you mean `state`?"),
+        (
+            "steps.build.status == 0",
+            Http,
+            "step `build` has no fact `status` [status] that is a fact of `http`; its own facts: `exit`,",
+        ),
         ("steps.build == 0", Http, "`steps.build` names no fact of a step [steps.build] write `steps.NAME.FACT`"),
         (
             "steps.build.outputs.vresion exists",
