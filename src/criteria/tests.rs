@@ -552,6 +552,25 @@ fn values_and_kinds_of_subjects() {
 
 proptest! {
     #[test]
+    fn whatever_checks_can_be_judged(
+        subject in "(every|max|p9|count|age|percent)?[(]?(exit|json[.]\"[$.a*\\[\\]]{0,6}\"|lines|keys|percent[(]lines[)]|header[.]\"x-v\")[)]?",
+        op in "(==|!=|<|in|contains|matches|semver|superset_of|exists|is number)",
+        operand in "(|1|0[.]5|5ms|3KiB|2pp|\"a[.]*\"|\\[1, 2\\]|\\[\"A\"\\]|true|baseline [+] 3%|ratchet|keys|vars.floor)",
+    ) {
+        for kind in ActionKind::ALL {
+            let shape = Shape { report: true, sampled: true, ..shape(kind) };
+            match checked(&format!("{subject} {op} {operand}"), shape.clone()) {
+                Ok(criterion) => {
+                    let result = judge_in(&criterion.text, shape, &[facts(), facts()], Some(&Value::int(3)));
+                    assert!(!result.expected.is_empty() && !result.actual.is_empty());
+                    assert!(result.state != State::Error || result.note.is_some(), "{result:?}");
+                }
+                Err(faults) => assert!(faults.iter().all(|fault| !fault.message.is_empty())),
+            }
+        }
+    }
+
+    #[test]
     fn ratios_compare_exactly(covered in 0u64..=u64::from(u32::MAX), extra in 0u64..=u64::from(u32::MAX), tenths in 0i128..=1000) {
         let total = covered + extra + 1;
         let mut facts = Facts::about(1, "line");
