@@ -16,24 +16,40 @@ use crate::action::{
 use crate::place::Place;
 
 /// The main action of a step, and the report that follows it. `None` if there is no single main action.
-pub(super) fn read(step: Table<'_>, name: &str, place: Place, texts: &mut Texts<'_>) -> Option<(Action, Option<ReportSpec>)> {
+pub(super) fn read(
+    step: Table<'_>,
+    name: &str,
+    place: Place,
+    texts: &mut Texts<'_>,
+) -> Option<(Action, Option<ReportSpec>)> {
     let given: Vec<&str> = tables::ACTIONS.into_iter().filter(|key| step.has(key)).collect();
     let mains: Vec<&str> = given.iter().copied().filter(|key| *key != "report").collect();
     let report = step.get("report").map(|node| report(node, texts));
     if let [first, second, ..] = mains[..] {
-        let fault = Diagnostic::error("two-actions", step.key_place(second), format!("step `{name}` has two actions, `{first}` and `{second}`"));
-        texts.diags.push(fault.related(step.key_place(first), "the first").help("make it two steps, one after the other by `needs`"));
+        let fault = Diagnostic::error(
+            "two-actions",
+            step.key_place(second),
+            format!("step `{name}` has two actions, `{first}` and `{second}`"),
+        );
+        texts.diags.push(
+            fault.related(step.key_place(first), "the first").help("make it two steps, one after the other by `needs`"),
+        );
         return None;
     }
     if let (&[main], Some(_)) = (&mains[..], &report)
         && main != "run"
     {
-        let fault = Diagnostic::error("two-actions", step.key_place("report"), format!("`report` cannot follow `{main}`"));
+        let fault =
+            Diagnostic::error("two-actions", step.key_place("report"), format!("`report` cannot follow `{main}`"));
         texts.diags.push(fault.help("`report` stands alone or follows a `run`; make it a step of its own"));
     }
     let parse = step.get("parse");
     if let Some(node) = parse.filter(|_| mains.first() != Some(&"run")) {
-        let fault = Diagnostic::error("unused-key", node.place, "`parse` reads the stdout of a `run`, and there is none".to_owned());
+        let fault = Diagnostic::error(
+            "unused-key",
+            node.place,
+            "`parse` reads the stdout of a `run`, and there is none".to_owned(),
+        );
         texts.diags.push(fault.help("for files write `file = { path = \"…\", parse = \"…\" }`"));
     }
     let Some(main) = mains.first() else {
@@ -41,7 +57,11 @@ pub(super) fn read(step: Table<'_>, name: &str, place: Place, texts: &mut Texts<
             Some(report) => Some((Action::Report(report?), None)),
             None => {
                 let fault = Diagnostic::error("no-action", place, format!("step `{name}` does nothing"));
-                texts.diags.push(fault.label("no action").help("give it one of `run`, `http`, `render`, `file`, `service`, `value` or `report`"));
+                texts.diags.push(
+                    fault
+                        .label("no action")
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value` or `report`"),
+                );
                 None
             }
         };
@@ -80,7 +100,7 @@ fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> 
     }
     let items: Vec<Node<'_>> = node.items().collect();
     if items.is_empty() || items[0].text().is_some_and(str::is_empty) {
-        if node.value.is_array() {
+        if node.value.is_list() {
             let fault = Diagnostic::error("empty-command", node.place, format!("`{key}` names no program"));
             texts.diags.push(fault.help("the first element is the program: `[\"make\", \"test\"]`"));
         }
@@ -109,7 +129,8 @@ fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
             spec.redirects = table.count("redirects").unwrap_or(0);
             spec.max_body = table.text("max_body").and_then(|text| units::size(text).ok()).unwrap_or(spec.max_body);
             for entry in table.get("headers").and_then(Node::map).into_iter().flat_map(Table::entries) {
-                let good = !entry.key.is_empty() && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+                let good = !entry.key.is_empty()
+                    && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
                 if !good {
                     let message = format!("`{}` is not the name of a header", entry.key);
                     texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message));
@@ -199,7 +220,13 @@ fn file(node: Node<'_>, texts: &mut Texts<'_>) -> Option<FileSpec> {
     some_paths(paths, table.place, parse, template, texts)
 }
 
-fn some_paths(paths: Vec<Text>, place: Place, parse: Option<Format>, template: Option<Text>, texts: &mut Texts<'_>) -> Option<FileSpec> {
+fn some_paths(
+    paths: Vec<Text>,
+    place: Place,
+    parse: Option<Format>,
+    template: Option<Text>,
+    texts: &mut Texts<'_>,
+) -> Option<FileSpec> {
     if paths.is_empty() {
         texts.diags.push(Diagnostic::error("missing-key", place, "`file` names no path".to_owned()));
         return None;
@@ -226,7 +253,8 @@ fn ready_of(table: Table<'_>, texts: &mut Texts<'_>) -> Ready {
     let looks = ["http", "run", "log", "tcp"];
     let given: Vec<&str> = looks.into_iter().filter(|key| table.has(key)).collect();
     if let [first, second, ..] = given[..] {
-        let fault = Diagnostic::error("two-keys", table.key_place(second), format!("`ready` has `{first}` and `{second}`"));
+        let fault =
+            Diagnostic::error("two-keys", table.key_place(second), format!("`ready` has `{first}` and `{second}`"));
         texts.diags.push(fault.help("readiness looks at one thing; make the other a step"));
     }
     if given.is_empty() {
@@ -261,7 +289,10 @@ fn regex(node: Node<'_>, texts: &mut Texts<'_>) -> Option<String> {
 
 fn tcp(node: Node<'_>, texts: &mut Texts<'_>) -> Text {
     let text = texts.text(node, Sink::Seen("an address"));
-    let good = text.src.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    let good = text
+        .src
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
     if !text.late && !good {
         let fault = Diagnostic::error("bad-address", node.place, format!("`{}` is not `host:port`", text.src));
         texts.diags.push(fault.help("write such as `127.0.0.1:5432`"));
@@ -278,7 +309,11 @@ fn value(node: Node<'_>) -> Option<ValueSpec> {
 fn report(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ReportSpec> {
     let seen = Sink::Seen("a path");
     let Some(table) = node.table(&tables::REPORT) else {
-        return node.value.is_str().then(|| ReportSpec { path: texts.text(node, seen), format: None, files: Vec::new() });
+        return node.value.is_text().then(|| ReportSpec {
+            path: texts.text(node, seen),
+            format: None,
+            files: Vec::new(),
+        });
     };
     let format = table.text("format").and_then(|word| match word {
         "cobertura" => Some(ReportFormat::Cobertura),

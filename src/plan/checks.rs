@@ -94,7 +94,10 @@ pub(super) fn warnings(plan: &mut Plan, diags: &mut Diags) {
         }
         if matches!(step.action, Action::Service(_)) && !needed.contains(&StepId::at(at)) {
             let message = format!("nothing depends on the service `{}`", step.base);
-            diags.push(Diagnostic::warning("unused-service", step.place, message).help("it would be ended as soon as it is ready; add it to the `needs` of a step"));
+            diags.push(
+                Diagnostic::warning("unused-service", step.place, message)
+                    .help("it would be ended as soon as it is ready; add it to the `needs` of a step"),
+            );
         }
     }
     volatile(plan, diags);
@@ -117,7 +120,8 @@ fn volatile(plan: &mut Plan, diags: &mut Diags) {
         let reads = step.inputs.iter().chain(stdin);
         let source = reads.filter_map(|path| Some((path, maker(&made, &path.src)?))).find(|(_, id)| id.index() != at);
         if let Some((path, id)) = source {
-            let message = format!("`{}` reads `{}`, a volatile output of `{}`", step.base, path.src, plan.step(id).base);
+            let message =
+                format!("`{}` reads `{}`, a volatile output of `{}`", step.base, path.src, plan.step(id).base);
             let warning = Diagnostic::warning("reads-volatile", step.place, message);
             found.push((at, warning.help("its record may differ from run to run; declare the output stable if it is")));
         }

@@ -134,7 +134,11 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
             (None, Some(file)) => SecretSource::File(file.to_owned()),
             (None, None) if table.has("env") || table.has("file") => continue,
             _ => {
-                let fault = Diagnostic::error("secret-source", entry.key_place, format!("secret `{}` needs one source", entry.key));
+                let fault = Diagnostic::error(
+                    "secret-source",
+                    entry.key_place,
+                    format!("secret `{}` needs one source", entry.key),
+                );
                 diags.push(fault.help("write `{ env = \"NAME\" }` or `{ file = \"path\" }`"));
                 continue;
             }
@@ -147,14 +151,21 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
 fn identifier(what: &str, entry: Entry<'_>, diags: &mut Diags) -> bool {
     let good = is_identifier(entry.key);
     if !good {
-        let fault = Diagnostic::error("bad-name", entry.key_place, format!("`{}` cannot be the name of a {what}", entry.key));
+        let fault =
+            Diagnostic::error("bad-name", entry.key_place, format!("`{}` cannot be the name of a {what}", entry.key));
         diags.push(fault.help("names are letters, digits and `_`"));
     }
     good
 }
 
 /// Checks that a secret some step uses is there and long enough to be masked.
-pub(super) fn check_secret(secret: &Secret, user: Place, workspace: &Utf8Path, options: &LoadOptions<'_>, diags: &mut Diags) {
+pub(super) fn check_secret(
+    secret: &Secret,
+    user: Place,
+    workspace: &Utf8Path,
+    options: &LoadOptions<'_>,
+    diags: &mut Diags,
+) {
     let short = |place: Place, whence: &str| {
         let message = format!("secret `{}` is shorter than {SHORTEST_SECRET} bytes", secret.name);
         Diagnostic::error("secret-short", place, message)
@@ -164,7 +175,11 @@ pub(super) fn check_secret(secret: &Secret, user: Place, workspace: &Utf8Path, o
     match &secret.source {
         SecretSource::Env(name) => match (options.env)(name) {
             None => {
-                let fault = Diagnostic::error("secret-missing", secret.place, format!("secret `{}` has no value: `{name}` is not set", secret.name));
+                let fault = Diagnostic::error(
+                    "secret-missing",
+                    secret.place,
+                    format!("secret `{}` has no value: `{name}` is not set", secret.name),
+                );
                 diags.push(fault.related(user, "used here").help(format!("set it before the run: `export {name}=…`")));
             }
             Some(value) if value.len() < SHORTEST_SECRET => diags.push(short(secret.place, &format!("`{name}`"))),
@@ -222,7 +237,10 @@ pub(super) fn decision(root: Table<'_>, diags: &mut Diags) -> DecisionPolicy {
     if policy.go > policy.no_go {
         let message = format!("`go` ({}) is above `no_go` ({})", policy.go, policy.no_go);
         let place = if bounds.has("go") { bounds.key_place("go") } else { bounds.key_place("no_go") };
-        diags.push(Diagnostic::error("risk-bounds", place, message).help("GO is for the lower risks: `risk = { go = 40, no_go = 70 }`"));
+        diags.push(
+            Diagnostic::error("risk-bounds", place, message)
+                .help("GO is for the lower risks: `risk = { go = 40, no_go = 70 }`"),
+        );
     }
     policy
 }
@@ -244,7 +262,12 @@ pub(super) fn risks<'t>(
         let severity = severity(table.get("severity")).unwrap_or_default();
         if once.first(name.clone(), id.place, texts.diags) {
             let when = when(table, texts);
-            list.push(Risk { id: name, weight_permille: weight.unwrap_or_else(|| severity.permille()), when, place: id.place });
+            list.push(Risk {
+                id: name,
+                weight_permille: weight.unwrap_or_else(|| severity.permille()),
+                when,
+                place: id.place,
+            });
         }
     }
     list
@@ -259,7 +282,11 @@ pub(super) fn workspace(plan: Option<Table<'_>>, main: &Utf8Path, diags: &mut Di
     match wanted.canonicalize_utf8() {
         Ok(path) if path.is_dir() => path,
         _ => {
-            let fault = Diagnostic::error("bad-workspace", node.place, format!("no such folder: `{}`", node.text().unwrap_or("")));
+            let fault = Diagnostic::error(
+                "bad-workspace",
+                node.place,
+                format!("no such folder: `{}`", node.text().unwrap_or("")),
+            );
             diags.push(fault.help("`workspace` is relative to the plan file's folder"));
             folder
         }

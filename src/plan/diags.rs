@@ -31,6 +31,12 @@ impl Diags {
         self.suggestions <= MOST_SUGGESTIONS
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether anything forbids running the plan.
     pub(super) fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.severity == Level::Error)
     }

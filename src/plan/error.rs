@@ -411,7 +411,8 @@ mod tests {
     #[test]
     fn places_in_two_files_are_drawn_apart() {
         let sources = sources(&[("a.toml", "x\ny\nhere\n"), ("b.toml", "there\n")]);
-        let fault = Diagnostic::error("c", place(&sources, 0, "here"), "m").related(place(&sources, 1, "there"), "first");
+        let fault =
+            Diagnostic::error("c", place(&sources, 0, "here"), "m").related(place(&sources, 1, "there"), "first");
         let text = render_human(&[fault], &sources, false, 80);
         assert!(text.contains("[a.toml:3:1]") && text.contains("[b.toml:1:1]"), "{text}");
     }

@@ -56,7 +56,11 @@ impl Expander<'_> {
         let matrix = table.get("matrix").and_then(|node| node.table(&tables::MATRIX));
         let foreach = table.get("foreach");
         if let (Some(_), Some(node)) = (&matrix, foreach) {
-            let fault = Diagnostic::error("matrix-and-foreach", node.place, format!("`{}` has `matrix` and `foreach`", entry.key));
+            let fault = Diagnostic::error(
+                "matrix-and-foreach",
+                node.place,
+                format!("`{}` has `matrix` and `foreach`", entry.key),
+            );
             diags.push(fault.help("make the list an axis of the matrix"));
         }
         if let Some(matrix) = matrix {
@@ -77,9 +81,12 @@ impl Expander<'_> {
     fn matrix(&self, step: &str, table: Table<'_>, diags: &mut Diags) -> Vec<Vec<(String, String)>> {
         let mut axes: Vec<(String, Vec<String>)> = Vec::new();
         let mut product: usize = 1;
-        for entry in table.entries().filter(|entry| tables::MATRIX.key(entry.key).is_none() && !entry.key.starts_with("x-")) {
+        for entry in
+            table.entries().filter(|entry| tables::MATRIX.key(entry.key).is_none() && !entry.key.starts_with("x-"))
+        {
             if !is_identifier(entry.key) {
-                let fault = Diagnostic::error("bad-name", entry.key_place, format!("`{}` is not an axis name", entry.key));
+                let fault =
+                    Diagnostic::error("bad-name", entry.key_place, format!("`{}` is not an axis name", entry.key));
                 diags.push(fault.help("names are letters, digits and `_`, so that `{{ matrix.NAME }}` can say them"));
                 continue;
             }
@@ -96,12 +103,17 @@ impl Expander<'_> {
         for (axis, values) in &axes {
             let extend = |cell: &Vec<(String, String)>| {
                 let cell = cell.clone();
-                values.iter().map(move |value| [&cell[..], &[(axis.clone(), value.clone())]].concat()).collect::<Vec<_>>()
+                values
+                    .iter()
+                    .map(move |value| [&cell[..], &[(axis.clone(), value.clone())]].concat())
+                    .collect::<Vec<_>>()
             };
             cells = cells.iter().flat_map(extend).collect();
         }
         let excluded = self.combinations(table, "exclude", &axes, diags);
-        cells.retain(|cell| !excluded.iter().any(|part| !part.is_empty() && part.iter().all(|pair| cell.contains(pair))));
+        cells.retain(|cell| {
+            !excluded.iter().any(|part| !part.is_empty() && part.iter().all(|pair| cell.contains(pair)))
+        });
         for part in self.combinations(table, "include", &axes, diags) {
             if axes.is_empty() || part.len() == axes.len() {
                 let order = |pair: &(String, String)| axes.iter().position(|(axis, _)| *axis == pair.0);
@@ -156,7 +168,8 @@ impl Expander<'_> {
                 let known = axes.iter().any(|(axis, _)| axis == entry.key);
                 if !known && !axes.is_empty() {
                     let names: Vec<&str> = axes.iter().map(|(axis, _)| axis.as_str()).collect();
-                    let fault = Diagnostic::error("unknown-axis", entry.key_place, format!("unknown axis `{}`", entry.key));
+                    let fault =
+                        Diagnostic::error("unknown-axis", entry.key_place, format!("unknown axis `{}`", entry.key));
                     diags.push(fault.help(format!("the matrix has {}", template::words(&names))));
                 }
                 if let Some(value) = self.value(entry.node, diags) {
@@ -164,7 +177,11 @@ impl Expander<'_> {
                 }
             }
             if key == "include" && !axes.is_empty() && part.len() < axes.len() {
-                let fault = Diagnostic::error("matrix-include", map.place, "a combination under `include` lacks an axis".to_owned());
+                let fault = Diagnostic::error(
+                    "matrix-include",
+                    map.place,
+                    "a combination under `include` lacks an axis".to_owned(),
+                );
                 diags.push(fault.help("name a value for every axis"));
             }
             all.push(part);
@@ -216,10 +233,15 @@ impl Expander<'_> {
     fn computed(&self, text: &str, node: Node<'_>, diags: &mut Diags) -> Vec<Json> {
         match template::evaluate(text, self.known) {
             Some(Ok(Json::Array(items))) => return items,
-            Some(Err(errors)) => errors.iter().for_each(|error| diags.push(template_fault(self.sources, text, node.place, error))),
+            Some(Err(errors)) => {
+                errors.iter().for_each(|error| diags.push(template_fault(self.sources, text, node.place, error)))
+            }
             _ => {
                 let message = "`foreach` needs a list, or one `{{ name }}` that is a list".to_owned();
-                diags.push(Diagnostic::error("wrong-type", node.place, message).help("such as `foreach = \"{{ vars.hosts }}\"`"));
+                diags.push(
+                    Diagnostic::error("wrong-type", node.place, message)
+                        .help("such as `foreach = \"{{ vars.hosts }}\"`"),
+                );
             }
         }
         Vec::new()
@@ -249,7 +271,9 @@ pub(super) fn fill(known: &Known, sources: &Sources, text: &str, place: Place, d
             Some(name) => {
                 let at = inner(sources, place, text, name.range.clone());
                 let message = format!("`{}` is known only while the plan runs", name.dotted());
-                diags.push(Diagnostic::error("late-name", at, message).help("this text has to be known before anything runs"));
+                diags.push(
+                    Diagnostic::error("late-name", at, message).help("this text has to be known before anything runs"),
+                );
                 None
             }
         },
@@ -261,18 +285,29 @@ pub(super) fn fill(known: &Known, sources: &Sources, text: &str, place: Place, d
 }
 
 /// A template error at its place in the plan.
-pub(super) fn template_fault(sources: &Sources, text: &str, place: Place, error: &template::TemplateError) -> Diagnostic {
+pub(super) fn template_fault(
+    sources: &Sources,
+    text: &str,
+    place: Place,
+    error: &template::TemplateError,
+) -> Diagnostic {
     let at = inner(sources, place, text, error.range.clone());
     Diagnostic::error("template", at, error.message.clone()).hint(error.help.clone())
 }
 
 /// Whether a value can stand in a step's name.
 fn fit(value: &str, place: Place, diags: &mut Diags) -> bool {
-    let bad = value.is_empty() || value.len() > 200 || value.contains(|c: char| matches!(c, '[' | ']' | ',' | '=') || c.is_control());
+    let bad = value.is_empty()
+        || value.len() > 200
+        || value.contains(|c: char| matches!(c, '[' | ']' | ',' | '=') || c.is_control());
     if bad {
         let message = format!("`{value}` cannot be part of a step's name");
         let fault = Diagnostic::error("bad-cell", place, message);
-        diags.push(fault.help("values are 1 to 200 characters without `[`, `]`, `,` and `=`; for others use a table with a `key`"));
+        diags.push(
+            fault.help(
+                "values are 1 to 200 characters without `[`, `]`, `,` and `=`; for others use a table with a `key`",
+            ),
+        );
     }
     !bad
 }

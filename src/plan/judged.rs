@@ -135,11 +135,17 @@ impl<'a> Judge<'a> {
                 (Some(user), None) => user.subject_text().clone_into(&mut ratchet.subject),
                 (Some(_), Some(second)) => {
                     let message = "two criteria compare with `ratchet`".to_owned();
-                    diags.push(Diagnostic::error("ratchet", second.place, message).help("a step has one ratchet: split it in two steps"));
+                    diags.push(
+                        Diagnostic::error("ratchet", second.place, message)
+                            .help("a step has one ratchet: split it in two steps"),
+                    );
                 }
                 _ => {
                     let message = format!("no criterion of `{}` compares with `ratchet`", step.base);
-                    diags.push(Diagnostic::error("ratchet", step.place, message).help("write such as `pass = [\"percent(lines) >= ratchet\"]`"));
+                    diags.push(
+                        Diagnostic::error("ratchet", step.place, message)
+                            .help("write such as `pass = [\"percent(lines) >= ratchet\"]`"),
+                    );
                 }
             }
         }

@@ -1,16 +1,37 @@
 //! The plan: text in, a checked [`Plan`] out, with every diagnostic at once. Runs nothing.
 //!
-//! `source` reads files (the only reader of plan files) → `raw` walks the TOML tree with spans → `resolve` fills
-//! defaults, expands `include`, `matrix` and `foreach`, renders load-time templates → [`Plan`].
+//! `source` reads files (the only reader of plan files) into TOML trees with spans → `shape` checks each tree against the
+//! key tables (`keys`, `tables`) → `resolve` declares, expands `matrix` and `foreach`, reads every step with its defaults
+//! and load-time templates, and checks what steps mean together → [`Plan`].
 
+mod action;
+mod checks;
+mod declare;
+mod diags;
 pub mod error;
+mod expand;
+mod judged;
+mod keys;
+mod links;
+mod names;
+mod norm;
+mod resolve;
+pub mod schema;
+mod shape;
+mod source;
+mod step;
+mod tables;
 pub mod template;
+mod text;
+mod tree;
+mod units;
+mod vars;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::action::{Action, OutputSpec, ReportSpec, Text};
 use crate::criteria::Criterion;
@@ -20,6 +41,48 @@ use crate::outcome::Severity;
 use crate::place::{Place, Sources};
 
 pub use crate::action::Sampling;
+pub use norm::norm;
+
+/// What the caller knows and a plan file does not.
+pub struct LoadOptions<'a> {
+    /// `--var name=value`, in the order given.
+    pub vars: Vec<(String, String)>,
+    /// `--var-file`, in the order given; later ones win.
+    pub var_files: Vec<Utf8PathBuf>,
+    /// Looks up the engine's environment: `RUNPLAN_VAR_*`, and whether secrets are there and long enough.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Warnings are errors.
+    pub strict: bool,
+}
+
+/// Reads and checks a plan file and everything it includes. Opens files for reading only and runs nothing.
+#[must_use]
+pub fn load(path: &Utf8Path, options: &LoadOptions<'_>) -> Loaded {
+    let mut diags = diags::Diags::default();
+    let files = source::read(path, &mut diags);
+    resolve::resolve(path, &files, diags, options)
+}
+
+/// As [`load`], for a main file whose text is already there; `name` says where it would lie.
+#[must_use]
+pub fn load_text(name: &Utf8Path, text: &str, options: &LoadOptions<'_>) -> Loaded {
+    let mut diags = diags::Diags::default();
+    let files = source::from_text(name, text, &mut diags);
+    resolve::resolve(name, &files, diags, options)
+}
+
+/// The template roots `vars` and `plan` (`name`, `title`, `workspace`), to which the engine adds `steps`, `ports` and
+/// `secrets` before it completes late texts.
+#[must_use]
+pub fn context(plan: &Plan) -> serde_json::Value {
+    resolve::context(plan)
+}
+
+/// Canonical text of a variable's value, as it stands in records.
+#[must_use]
+pub fn shown(value: &Value) -> String {
+    vars::shown(value)
+}
 
 /// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
 #[derive(Debug)]
@@ -357,3 +420,6 @@ impl Step {
         self.weight_permille.unwrap_or_else(|| self.severity.permille())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Names of steps: their form, their lookup and what a person may have meant. Knows no action and no criterion.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diags::Diags;
 use super::error::Diagnostic;
@@ -43,11 +43,19 @@ pub(super) struct Index {
     axes: HashMap<StepId, Vec<(String, String)>>,
     /// In declaration order, for suggestions.
     bases: Vec<String>,
+    finally: HashSet<StepId>,
 }
 
 impl Index {
     /// Adds a step; gives the one that already has this name.
-    pub(super) fn add(&mut self, id: StepId, name: &str, base: &str, axes: &[(String, String)]) -> Option<StepId> {
+    pub(super) fn add(
+        &mut self,
+        id: StepId,
+        name: &str,
+        base: &str,
+        axes: &[(String, String)],
+        finally: bool,
+    ) -> Option<StepId> {
         if let Some(first) = self.exact.get(name) {
             return Some(*first);
         }
@@ -57,6 +65,9 @@ impl Index {
             Vec::new()
         });
         cells.push(id);
+        if finally {
+            self.finally.insert(id);
+        }
         if !axes.is_empty() {
             self.axes.insert(id, axes.to_vec());
         }
@@ -71,7 +82,9 @@ impl Index {
         if let Some(ids) = self.cells.get(text) {
             return ids.clone();
         }
-        let Some((base, part)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else { return Vec::new() };
+        let Some((base, part)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
+            return Vec::new();
+        };
         let wanted: Option<Vec<(&str, &str)>> = part.split(',').map(|pair| pair.split_once('=')).collect();
         let (Some(wanted), Some(cells)) = (wanted, self.cells.get(base)) else { return Vec::new() };
         let fits = |id: &StepId| {
@@ -86,6 +99,11 @@ impl Index {
         self.exact.get(name).copied()
     }
 
+    /// Whether a step is in `[finally]`.
+    pub(super) fn is_finally(&self, id: StepId) -> bool {
+        self.finally.contains(&id)
+    }
+
     /// Whether a text is a base name with cells.
     pub(super) fn has_cells(&self, text: &str) -> bool {
         !self.exact.contains_key(text) && self.cells.contains_key(text)
@@ -98,7 +116,12 @@ impl Index {
         }
         let base = text.split('[').next().unwrap_or(text);
         if let Some(cells) = self.cells.get(base).filter(|_| text.contains('[')) {
-            let shown: Vec<String> = cells.iter().take(6).filter_map(|id| self.axes.get(id)).map(|axes| format!("`{base}[{}]`", cell(axes))).collect();
+            let shown: Vec<String> = cells
+                .iter()
+                .take(6)
+                .filter_map(|id| self.axes.get(id))
+                .map(|axes| format!("`{base}[{}]`", cell(axes)))
+                .collect();
             return Some(match shown.as_slice() {
                 [] => format!("`{base}` has no matrix: write `{base}`"),
                 _ => format!("`{base}` has {}", shown.join(", ")),
@@ -136,7 +159,9 @@ mod tests {
 
     #[test]
     fn names_and_near_names() {
-        assert!(is_name("a-1_b") && is_name("0x") && !is_name("") && !is_name("-a") && !is_name("A") && !is_name("a.b"));
+        assert!(
+            is_name("a-1_b") && is_name("0x") && !is_name("") && !is_name("-a") && !is_name("A") && !is_name("a.b")
+        );
         assert_eq!(as_name("Build Lib!").as_deref(), Some("build-lib"));
         assert_eq!(as_name("¿?"), None);
         assert!(is_identifier("base_url") && !is_identifier("base-url") && !is_identifier("1a"));
@@ -147,12 +172,14 @@ mod tests {
         let mut index = Index::default();
         for (at, (os, py)) in [("linux", "3.11"), ("linux", "3.12"), ("mac", "3.12")].iter().enumerate() {
             let axes = [("os".to_owned(), (*os).to_owned()), ("py".to_owned(), (*py).to_owned())];
-            assert_eq!(index.add(StepId::at(at), &format!("test[{}]", cell(&axes)), "test", &axes), None);
+            assert_eq!(index.add(StepId::at(at), &format!("test[{}]", cell(&axes)), "test", &axes, false), None);
         }
         assert_eq!(index.find("test").len(), 3);
         assert_eq!(index.find("test[os=linux]"), [StepId(0), StepId(1)]);
         assert_eq!(index.find("test[os=mac,py=3.12]"), [StepId(2)]);
-        assert!(index.find("test[os=win]").is_empty() && index.find("tset").is_empty() && index.find("test[").is_empty());
+        assert!(
+            index.find("test[os=win]").is_empty() && index.find("tset").is_empty() && index.find("test[").is_empty()
+        );
         assert_eq!(index.suggestion("tset", &mut Diags::default()).as_deref(), Some("did you mean `test`?"));
     }
 }

@@ -17,7 +17,7 @@ use super::step::Reader;
 use super::tables;
 use super::template::Known;
 use super::text::{Declared, Texts};
-use super::tree::{Node, Table};
+use super::tree::Table;
 use super::{LoadOptions, Loaded, Plan, checks, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;
@@ -51,15 +51,21 @@ fn formats(files: &Files, diags: &mut Diags) -> bool {
         match (root.get("format"), doc.file == FileId(0)) {
             (None, false) => {}
             (None, true) => {
-                let fault = Diagnostic::error("missing-format", Place::new(doc.file, 0..0), "the plan does not say its language version");
+                let fault = Diagnostic::error(
+                    "missing-format",
+                    Place::new(doc.file, 0..0),
+                    "the plan does not say its language version",
+                );
                 diags.push(fault.help("begin it with `format = 1`"));
             }
             (Some(node), _) => match node.int() {
                 Some(1) | None => {}
                 Some(version) => {
                     good = false;
-                    let message = format!("this plan is written in language version {version}; this runplan reads version 1");
-                    let help = if version > 1 { "use a newer runplan, or write `format = 1`" } else { "write `format = 1`" };
+                    let message =
+                        format!("this plan is written in language version {version}; this runplan reads version 1");
+                    let help =
+                        if version > 1 { "use a newer runplan, or write `format = 1`" } else { "write `format = 1`" };
                     diags.push(Diagnostic::error("unknown-format", node.place, message).help(help));
                 }
             },
@@ -75,15 +81,27 @@ fn misplaced(files: &Files, diags: &mut Diags) {
             if ["signoffs", "waivers"].contains(&entry.key) {
                 let message = format!("`{}` is not supported yet by this version", entry.key);
                 diags.push(Diagnostic::error("not-supported", entry.key_place, message).help("remove it for now"));
-            } else if doc.file != FileId(0) && tables::DOCUMENT.key(entry.key).is_some() && !tables::INCLUDED.contains(&entry.key) {
+            } else if doc.file != FileId(0)
+                && tables::DOCUMENT.key(entry.key).is_some()
+                && !tables::INCLUDED.contains(&entry.key)
+            {
                 let message = format!("`{}` has no place in an included file", entry.key);
-                diags.push(Diagnostic::error("misplaced-key", entry.key_place, message).help("move it to the main plan file"));
+                diags.push(
+                    Diagnostic::error("misplaced-key", entry.key_place, message).help("move it to the main plan file"),
+                );
             }
         }
     }
 }
 
-fn document(path: &Utf8Path, main: Table<'_>, files: &Files, plan: &mut Plan, diags: &mut Diags, options: &LoadOptions<'_>) {
+fn document(
+    path: &Utf8Path,
+    main: Table<'_>,
+    files: &Files,
+    plan: &mut Plan,
+    diags: &mut Diags,
+    options: &LoadOptions<'_>,
+) {
     misplaced(files, diags);
     let _ = (main.get("signoffs"), main.get("waivers"));
     let roots: Vec<Table<'_>> = files.docs.iter().map(Doc::root).collect();
@@ -112,7 +130,11 @@ fn document(path: &Utf8Path, main: Table<'_>, files: &Files, plan: &mut Plan, di
         };
         plan.env = declare::env(&roots, &mut texts);
         for reference in std::mem::take(&mut texts.refs) {
-            let fault = Diagnostic::error("late-name", reference.place, format!("`{}` cannot stand in `[env]`", reference.name.dotted()));
+            let fault = Diagnostic::error(
+                "late-name",
+                reference.place,
+                format!("`{}` cannot stand in `[env]`", reference.name.dotted()),
+            );
             texts.diags.push(fault.help("every step gets these, also the earliest: set it in the `env` of a step"));
         }
         let when = &mut |table: Table<'_>, texts: &mut Texts<'_>| judged::read(table, &[Tier::When], texts);
@@ -184,7 +206,10 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     }
     if !cells.iter().any(|cell| !cell.finally) && !diags.has_errors() {
         let place = roots.last().map_or(Place::default(), |root| root.place);
-        diags.push(Diagnostic::error("no-steps", place, "the plan has no steps").help("add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"));
+        diags.push(
+            Diagnostic::error("no-steps", place, "the plan has no steps")
+                .help("add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"),
+        );
     }
     cells
 }
@@ -194,7 +219,8 @@ fn index(cells: &[Cell<'_>], diags: &mut Diags) -> Index {
     for (at, cell) in cells.iter().enumerate() {
         let id = StepId::at(at);
         if let Some(first) = index.add(id, &cell.name, &cell.base, &cell.axes, cell.finally) {
-            let fault = Diagnostic::error("duplicate-step", cell.place, format!("step `{}` is declared twice", cell.name));
+            let fault =
+                Diagnostic::error("duplicate-step", cell.place, format!("step `{}` is declared twice", cell.name));
             diags.push(fault.related(cells[first.index()].place, "first declared here").help("rename one of the two"));
         }
     }
@@ -213,10 +239,4 @@ pub(super) fn context(plan: &Plan) -> serde_json::Value {
             "workspace": plan.workspace.as_str(),
         },
     })
-}
-
-/// Unused by itself: a node's list of strings.
-#[cfg(test)]
-pub(super) fn strings(node: Node<'_>) -> Vec<String> {
-    node.items().filter_map(Node::text).map(str::to_owned).collect()
 }

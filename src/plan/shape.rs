@@ -1,14 +1,12 @@
 //! Checks the TOML tree against the key tables: unknown keys, wrong types, words, units and bounds. Says everything that
 //! can be said of a value alone; what values mean together is `resolve`'s. Knows no plan.
 
-use toml::de::DeValue;
-
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::keys::{Kind, Shape};
 use super::tables;
 use super::template::{nearest, words};
-use super::tree::{Node, Table};
+use super::tree::{Node, Table, Value};
 use super::units;
 use crate::place::Place;
 
@@ -31,9 +29,11 @@ fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, dia
     let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
     if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
         let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
-        diags.push(fault.label("a dot in a header makes a table within a table").help(
-            "step names have no dots: write `[steps.a-b]` instead of `[steps.a.b]`",
-        ));
+        diags.push(
+            fault
+                .label("a dot in a header makes a table within a table")
+                .help("step names have no dots: write `[steps.a-b]` instead of `[steps.a.b]`"),
+        );
         return;
     }
     let help = near.map_or_else(
@@ -64,7 +64,7 @@ fn check_value(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
             None => wrong_type(node, key, shape, diags),
         },
         Shape::List(of) => {
-            if node.value.is_array() {
+            if node.value.is_list() {
                 node.items().for_each(|item| check_item(item, key, of, diags));
             } else {
                 wrong_type(node, key, shape, diags);
@@ -101,11 +101,11 @@ fn fits(node: Node<'_>, shape: &Shape) -> bool {
     match (shape, node.value) {
         (Shape::Any, _) => true,
         (Shape::OneOf(shapes), _) => shapes.iter().any(|shape| fits(node, shape)),
-        (Shape::Scalar, value) => !matches!(value, DeValue::Array(_) | DeValue::Table(_) | DeValue::Datetime(_)),
-        (Shape::Int(..), DeValue::Integer(_)) | (Shape::Bool, DeValue::Boolean(_)) => true,
-        (Shape::Number, DeValue::Integer(_) | DeValue::Float(_)) => true,
-        (Shape::List(_), DeValue::Array(_)) | (Shape::Table(_) | Shape::Map(_), DeValue::Table(_)) => true,
-        (shape, DeValue::String(_)) => matches!(
+        (Shape::Scalar, value) => !matches!(value, Value::List(_) | Value::Table(_) | Value::Date),
+        (Shape::Int(..), Value::Integer(..)) | (Shape::Bool, Value::Bool(_)) => true,
+        (Shape::Number, Value::Integer(..) | Value::Float(_)) => true,
+        (Shape::List(_), Value::List(_)) | (Shape::Table(_) | Shape::Map(_), Value::Table(_)) => true,
+        (shape, Value::Text(_)) => matches!(
             shape,
             Shape::Text
                 | Shape::Template
@@ -122,16 +122,14 @@ fn fits(node: Node<'_>, shape: &Shape) -> bool {
 fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
     let message = format!("`{key}` needs {}, got {}", shape.want(), node.type_name());
     let help = match (shape, node.value) {
-        (Shape::Duration, DeValue::Integer(number)) => {
-            Some(format!("write `{key} = \"{}\"`", units::seconds(number.as_str())))
-        }
-        (Shape::Size, DeValue::Integer(number)) => Some(format!("write `{key} = \"{}B\"`", number.as_str())),
-        (Shape::Mode, DeValue::Integer(_)) => Some(format!("write `{key} = \"0600\"`, in quotes")),
-        (Shape::Bool, DeValue::String(_)) => Some("write it without quotes".to_owned()),
-        (Shape::Int(..) | Shape::Number, DeValue::String(text)) if text.parse::<f64>().is_ok() => {
+        (Shape::Duration, Value::Integer(number, _)) => Some(format!("write `{key} = \"{}\"`", units::seconds(number))),
+        (Shape::Size, Value::Integer(number, _)) => Some(format!("write `{key} = \"{number}B\"`")),
+        (Shape::Mode, Value::Integer(..)) => Some(format!("write `{key} = \"0600\"`, in quotes")),
+        (Shape::Bool, Value::Text(_)) => Some("write it without quotes".to_owned()),
+        (Shape::Int(..) | Shape::Number, Value::Text(text)) if text.parse::<f64>().is_ok() => {
             Some("write it without quotes".to_owned())
         }
-        (Shape::List(Shape::Text | Shape::Template), DeValue::String(_)) => Some(format!("write `{key} = [\"…\"]`")),
+        (Shape::List(Shape::Text | Shape::Template), Value::Text(_)) => Some(format!("write `{key} = [\"…\"]`")),
         (Shape::Text | Shape::Template | Shape::Word(_), _) => quoted(node),
         _ => None,
     };
@@ -139,7 +137,7 @@ fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
 }
 
 fn quoted(node: Node<'_>) -> Option<String> {
-    node.scalar().filter(|_| !node.value.is_str()).map(|text| format!("write it in quotes: \"{text}\""))
+    node.scalar().filter(|_| !node.value.is_text()).map(|text| format!("write it in quotes: \"{text}\""))
 }
 
 fn word(node: Node<'_>, key: &str, known: &'static [&'static str], diags: &mut Diags) {
@@ -150,7 +148,11 @@ fn word(node: Node<'_>, key: &str, known: &'static [&'static str], diags: &mut D
     let fault = Diagnostic::error("unknown-word", node.place, format!("`{key}` cannot be `{text}`"));
     let fault = fault.label(format!("needs {}", Shape::Word(known).want()));
     let near = nearest(text, known.iter().copied());
-    diags.push(fault.help(near.map_or_else(|| format!("use one of {}", words(known)), |near| format!("did you mean `{near}`?"))));
+    diags.push(
+        fault.help(
+            near.map_or_else(|| format!("use one of {}", words(known)), |near| format!("did you mean `{near}`?")),
+        ),
+    );
 }
 
 fn integer(node: Node<'_>, key: &str, low: i64, high: i64, diags: &mut Diags) {
@@ -172,7 +174,8 @@ fn unit(node: Node<'_>, key: &str, fault: Option<String>, diags: &mut Diags) {
     if let Some(reason) = fault {
         let text = node.text().unwrap_or("");
         let message = format!("`{key}` cannot be `{text}`");
-        let help = if text.contains("{{") { Some("templates have no place here: write the value".to_owned()) } else { None };
+        let help =
+            if text.contains("{{") { Some("templates have no place here: write the value".to_owned()) } else { None };
         diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason).hint(help));
     }
 }

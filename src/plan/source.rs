@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::tables;
-use super::tree::{Node, Table};
+use super::tree::{Members, Node, Table};
 use crate::ids::FileId;
 use crate::place::{Place, Source, Sources};
 
@@ -32,7 +32,7 @@ pub(super) struct Doc {
     /// It has syntax errors: its tree is only a part.
     pub(super) broken: bool,
     /// Its tree, as far as it could be read.
-    tree: DeTable<'static>,
+    tree: Members,
 }
 
 impl Doc {
@@ -82,16 +82,20 @@ pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files
 
 /// The text of a plan-like file (`--var-file`), with the same checks.
 pub(super) fn text_of(path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
-    let fault = |message: String, help: &str| {
-        Box::new(Diagnostic::global("unreadable-file", message).help(help.to_owned()))
-    };
+    let fault =
+        |message: String, help: &str| Box::new(Diagnostic::global("unreadable-file", message).help(help.to_owned()));
     let name = super::error::clean(path.as_str());
     let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => fault(format!("no such file: `{name}`"), "check the path; it is relative to where you stand"),
+        std::io::ErrorKind::NotFound => {
+            fault(format!("no such file: `{name}`"), "check the path; it is relative to where you stand")
+        }
         _ => fault(format!("cannot read `{name}`: {error}"), "check its permissions"),
     })?;
     if meta.is_dir() {
-        return Err(fault(format!("`{name}` is a directory"), &format!("name the plan file: `{}`", path.join("blueprint.toml"))));
+        return Err(fault(
+            format!("`{name}` is a directory"),
+            &format!("name the plan file: `{}`", path.join("blueprint.toml")),
+        ));
     }
     if !meta.is_file() {
         return Err(fault(format!("`{name}` is not a regular file"), "a plan is read from a file"));
@@ -106,7 +110,11 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
     let name = super::error::clean(path.as_str());
     let fault = |code, message: String, help: &str| Box::new(Diagnostic::global(code, message).help(help.to_owned()));
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(fault("file-too-large", format!("`{name}` is larger than 1 MiB"), "split it with `include`, or generate fewer steps by `matrix` and `foreach`"));
+        return Err(fault(
+            "file-too-large",
+            format!("`{name}` is larger than 1 MiB"),
+            "split it with `include`, or generate fewer steps by `matrix` and `foreach`",
+        ));
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(fault("not-utf8", format!("`{name}` is UTF-16"), "save it as UTF-8"));
@@ -117,11 +125,13 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
     };
     if let Some((at, code, what)) = bad {
         let before = String::from_utf8_lossy(&bytes[..at]);
-        let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
         let message = format!("`{name}` {what}: byte 0x{:02x} at line {line}, column {column}", bytes[at]);
         return Err(fault(code, message, "plan files are UTF-8 text"));
     }
-    String::from_utf8(bytes).map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
+    String::from_utf8(bytes)
+        .map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
 }
 
 #[derive(Default)]
@@ -161,8 +171,13 @@ impl Reader {
         self.sources.files.push(Source::new(path.to_string(), text));
         let doc = Doc { file, broken, tree };
         self.open.push(identity);
-        let includes: Vec<(String, Place)> =
-            doc.root().get("include").into_iter().flat_map(Node::items).filter_map(|node| Some((node.text()?.to_owned(), node.place))).collect();
+        let includes: Vec<(String, Place)> = doc
+            .root()
+            .get("include")
+            .into_iter()
+            .flat_map(Node::items)
+            .filter_map(|node| Some((node.text()?.to_owned(), node.place)))
+            .collect();
         for (target, place) in includes {
             self.include(&path, &target, place, diags);
         }
@@ -175,8 +190,10 @@ impl Reader {
         let path = folder.join(target);
         let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.clone());
         if self.open.contains(&identity) {
-            let chain: Vec<&str> = self.open.iter().skip_while(|open| **open != identity).filter_map(|open| open.file_name()).collect();
-            let message = format!("`{target}` includes itself: {} → {}", chain.join(" → "), chain.first().unwrap_or(&target));
+            let chain: Vec<&str> =
+                self.open.iter().skip_while(|open| **open != identity).filter_map(|open| open.file_name()).collect();
+            let message =
+                format!("`{target}` includes itself: {} → {}", chain.join(" → "), chain.first().unwrap_or(&target));
             diags.push(Diagnostic::error("include-cycle", place, message).help("remove one of these includes"));
             return;
         }
@@ -198,7 +215,10 @@ impl Reader {
             Ok(text) => self.file(path, identity, text, diags),
             Err(fault) => {
                 self.partial = true;
-                let help = format!("`include` paths are relative to the including file's folder (`{}`)", if folder.as_str().is_empty() { "." } else { folder.as_str() });
+                let help = format!(
+                    "`include` paths are relative to the including file's folder (`{}`)",
+                    if folder.as_str().is_empty() { "." } else { folder.as_str() }
+                );
                 let code = if fault.code == "unreadable-file" { "bad-include" } else { fault.code };
                 diags.push(Diagnostic::error(code, place, fault.message).help(help));
             }
@@ -207,26 +227,25 @@ impl Reader {
 }
 
 /// Parses a text; says whether it had syntax errors.
-fn parse(text: &str, file: FileId, diags: &mut Diags) -> (DeTable<'static>, bool) {
-        let (tree, errors) = DeTable::parse_recoverable(text);
-        let mut tree = tree.into_inner();
-        tree.make_owned();
-        let mut said = 0;
-        let mut end_of_last: Option<usize> = None;
-        for error in &errors {
-            let span = error.span().unwrap_or(0..0);
-            // One region, one error: what follows on the next lines mostly comes of the first.
-            let near = end_of_last.is_some_and(|end| text.get(end..span.start.max(end)).is_none_or(|gap| gap.matches('\n').count() <= 3));
-            end_of_last = Some(span.end.max(end_of_last.unwrap_or(0)));
-            if near || said == MOST_SYNTAX {
-                continue;
-            }
-            said += 1;
-            let (message, help) = friendly(error.message());
-            let place = Place::new(file, span.start.min(text.len())..span.end.min(text.len()));
-            diags.push(Diagnostic::error("syntax", place, message).label("here").hint(help));
+fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut said = 0;
+    let mut end_of_last: Option<usize> = None;
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        // One region, one error: what follows on the next lines mostly comes of the first.
+        let near = end_of_last
+            .is_some_and(|end| text.get(end..span.start.max(end)).is_none_or(|gap| gap.matches('\n').count() <= 3));
+        end_of_last = Some(span.end.max(end_of_last.unwrap_or(0)));
+        if near || said == MOST_SYNTAX {
+            continue;
         }
-        (tree, !errors.is_empty())
+        said += 1;
+        let (message, help) = friendly(error.message());
+        let place = Place::new(file, span.start.min(text.len())..span.end.min(text.len()));
+        diags.push(Diagnostic::error("syntax", place, message).label("here").hint(help));
+    }
+    (Members::new(tree.into_inner(), file), !errors.is_empty())
 }
 
 /// The parser's words, made a sentence a stranger can act on.
@@ -253,7 +272,7 @@ fn friendly(message: &str) -> (String, Option<String>) {
 }
 
 /// The values of a `--var-file`: TOML, `name = value`.
-pub(super) fn values_of(path: &Utf8Path) -> Result<DeTable<'static>, Box<Diagnostic>> {
+pub(super) fn values_of(path: &Utf8Path) -> Result<Members, Box<Diagnostic>> {
     let text = text_of(path)?;
     let (tree, errors) = DeTable::parse_recoverable(&text);
     if let Some(error) = errors.first() {
@@ -263,7 +282,5 @@ pub(super) fn values_of(path: &Utf8Path) -> Result<DeTable<'static>, Box<Diagnos
         let fault = Diagnostic::global("syntax", format!("`{path}` line {line}, column {column}: {message}"));
         return Err(Box::new(fault.hint(help)));
     }
-    let mut tree = tree.into_inner();
-    tree.make_owned();
-    Ok(tree)
+    Ok(Members::new(tree.into_inner(), FileId(0)))
 }

@@ -1,8 +1,6 @@
 //! One step, read from its table with the values of its cell. What it says about other steps is resolved by name here;
 //! whether that makes sense together is `checks`'.
 
-use std::time::Duration;
-
 use super::action;
 use super::declare::{on_failure, required, run_when, severity, weight};
 use super::diags::Diags;
@@ -15,8 +13,8 @@ use super::template::{Known, nearest, words};
 use super::text::{Declared, Ref, Sink, Texts};
 use super::tree::{Node, Table};
 use super::units;
-use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Step, Stdin};
-use crate::action::{Action, OutputSpec, Text, ValueSpec};
+use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Stdin, Step};
+use crate::action::{Action, OutputSpec, SampleKeys, Text, ValueSpec};
 use crate::facts::{Num, Unit, Value};
 use crate::ids::{PoolId, StepId};
 use crate::outcome::{Class, Tier};
@@ -98,7 +96,7 @@ impl Reader<'_> {
             report,
             criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
             allow_empty: allow_empty(table, texts),
-            sample: sampling(table, both.get("timeout").is_some(), texts.diags),
+            sample: sampling(table, texts.diags),
             retry: retry(both, texts.diags),
             timeout: both.get("timeout").and_then(Node::duration),
             required: both.get("required").and_then(Node::bool).unwrap_or(true),
@@ -127,7 +125,7 @@ impl Reader<'_> {
         used.sort();
         let refs = std::mem::take(&mut texts.refs);
         let subjects = table.get("value").and_then(Node::map).into_iter().flat_map(Table::entries);
-        let values = subjects.filter(|entry| entry.node.value.is_str()).map(|entry| entry.node.place).collect();
+        let values = subjects.filter(|entry| entry.node.value.is_text()).map(|entry| entry.node.place).collect();
         ReadStep { step, broken, refs, secrets: used, values }
     }
 
@@ -136,13 +134,17 @@ impl Reader<'_> {
         let mut list: Vec<Need> = Vec::new();
         let mut own: std::collections::HashMap<StepId, Place> = std::collections::HashMap::new();
         for node in table.list(key) {
-            if !node.value.is_str() {
+            if !node.value.is_text() {
                 continue;
             }
             let name = texts.plain(node);
             let found = self.index.find(&name);
             if found.is_empty() && !self.partial {
-                let fault = Diagnostic::error("unknown-step", node.place, format!("`{key}` names `{name}`, and there is no such step"));
+                let fault = Diagnostic::error(
+                    "unknown-step",
+                    node.place,
+                    format!("`{key}` names `{name}`, and there is no such step"),
+                );
                 let help = self.index.suggestion(&name, texts.diags);
                 texts.diags.push(fault.label("no such step").hint(help));
             }
@@ -151,10 +153,15 @@ impl Reader<'_> {
                     let fault = Diagnostic::error("self-need", node.place, format!("step `{name}` needs itself"));
                     texts.diags.push(fault.help(format!("remove it from `{key}`")));
                 } else if let Some(first) = own.get(&step) {
-                    let fault = Diagnostic::error("duplicate-need", node.place, format!("`{name}` stands twice in `{key}`"));
+                    let fault =
+                        Diagnostic::error("duplicate-need", node.place, format!("`{name}` stands twice in `{key}`"));
                     texts.diags.push(fault.related(*first, "the first").help("remove one of the two"));
                 } else if !finally && self.index.is_finally(step) {
-                    let fault = Diagnostic::error("needs-finally", node.place, format!("`{name}` is a `finally` step: it runs after everything else"));
+                    let fault = Diagnostic::error(
+                        "needs-finally",
+                        node.place,
+                        format!("`{name}` is a `finally` step: it runs after everything else"),
+                    );
                     texts.diags.push(fault.help("only other `finally` steps can come after it"));
                 } else {
                     own.insert(step, node.place);
@@ -175,7 +182,11 @@ impl Reader<'_> {
             let at = self.pools.iter().position(|pool| pool.name == name).and_then(|at| u32::try_from(at).ok());
             match at.map(PoolId) {
                 Some(id) if list.contains(&id) => {
-                    diags.push(Diagnostic::error("duplicate-pool", node.place, format!("pool `{name}` is named twice")));
+                    diags.push(Diagnostic::error(
+                        "duplicate-pool",
+                        node.place,
+                        format!("pool `{name}` is named twice"),
+                    ));
                 }
                 Some(id) => list.push(id),
                 None if self.partial => {}
@@ -206,7 +217,9 @@ impl Reader<'_> {
                 let fault = Diagnostic::error("unknown-secret", node.place, format!("there is no secret `{name}`"));
                 texts.diags.push(fault.help(match nearest(name, all.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None if all.is_empty() => format!("declare it: `[secrets]` with `{name} = {{ env = \"{}\" }}`", name.to_uppercase()),
+                    None if all.is_empty() => {
+                        format!("declare it: `[secrets]` with `{name} = {{ env = \"{}\" }}`", name.to_uppercase())
+                    }
                     None => format!("`[secrets]` has {}", words(&all)),
                 }));
             }
@@ -238,7 +251,12 @@ fn allow_empty(table: Table<'_>, texts: &mut Texts<'_>) -> Option<String> {
 
 /// Variables of the step, over those of `[defaults]`.
 fn env(both: Both<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
-    let mut pairs = both.defaults.and_then(|table| table.get("env")).and_then(Node::map).map(|table| texts.env(table)).unwrap_or_default();
+    let mut pairs = both
+        .defaults
+        .and_then(|table| table.get("env"))
+        .and_then(Node::map)
+        .map(|table| texts.env(table))
+        .unwrap_or_default();
     let own = both.step.get("env").and_then(Node::map).map(|table| texts.env(table)).unwrap_or_default();
     pairs.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
     pairs.extend(own);
@@ -249,7 +267,9 @@ fn stdin(table: Table<'_>, action: &Action, texts: &mut Texts<'_>) -> Stdin {
     let Some(node) = table.get("stdin") else { return Stdin::Null };
     if !matches!(action, Action::Run(_) | Action::Service(_)) {
         let message = format!("`stdin` is read by a process, and `{}` starts none", action.kind().word());
-        texts.diags.push(Diagnostic::error("unused-key", node.place, message).help("remove it, or make the step a `run`"));
+        texts
+            .diags
+            .push(Diagnostic::error("unused-key", node.place, message).help("remove it, or make the step a `run`"));
     }
     match node.table(&tables::STDIN) {
         None => Stdin::Text(texts.text(node, Sink::Hidden)),
@@ -338,53 +358,58 @@ fn retry(both: Both<'_>, diags: &mut Diags) -> Retry {
         let percent = factor.times(Num::int(100)).map_or(0, |scaled| scaled.num / scaled.den);
         match u32::try_from(percent) {
             Ok(percent @ 100..=10_000) => retry.factor_percent = percent,
-            _ => diags.push(Diagnostic::error("out-of-range", node.place, "`factor` needs a number from 1 to 100".to_owned())),
+            _ => diags.push(Diagnostic::error(
+                "out-of-range",
+                node.place,
+                "`factor` needs a number from 1 to 100".to_owned(),
+            )),
         }
     }
     let codes = table.list("exit").into_iter().filter_map(Node::int);
     retry.exit = codes.filter_map(|code| i32::try_from(code).ok()).collect();
     if retry.exit.contains(&0) {
-        let fault = Diagnostic::error("retry-exit", table.key_place("exit"), "exit code 0 is no failure to retry".to_owned());
+        let fault =
+            Diagnostic::error("retry-exit", table.key_place("exit"), "exit code 0 is no failure to retry".to_owned());
         diags.push(fault.help("name the codes of failures that may pass, such as 75"));
     }
     retry
 }
 
-fn sampling(step: Table<'_>, bounded: bool, diags: &mut Diags) -> Option<Sampling> {
+fn sampling(step: Table<'_>, diags: &mut Diags) -> Option<Sampling> {
     let table = step.get("sample")?.table(&tables::SAMPLE)?;
-    let (max, within) = (table.count("max"), table.duration("within"));
-    let failures = table.count("failures");
-    let sampling = Sampling {
-        delay: table.duration("delay").unwrap_or(Duration::ZERO),
-        every: table.duration("every").unwrap_or(Duration::from_secs(1)),
-        max,
-        within,
-        consecutive: table.count("consecutive").unwrap_or(1).max(1),
-        failures,
+    let sampling = SampleKeys {
+        delay: table.duration("delay"),
+        every: table.duration("every"),
+        max: table.count("max"),
+        within: table.duration("within"),
+        consecutive: table.count("consecutive"),
+        failures: table.count("failures"),
         inconclusive: table.count("inconclusive"),
-        errors: table.count("errors").unwrap_or(if failures.is_some() { 4 } else { u32::MAX }),
-    };
+        errors: table.count("errors"),
+    }
+    .filled();
     let mut impossible = |key: &str, message: String, help: &str| {
         diags.push(Diagnostic::error("sample-impossible", table.key_place(key), message).help(help.to_owned()));
     };
+    let Sampling { max, within, every, consecutive, failures, .. } = sampling;
     if let Some(max) = max {
-        if sampling.consecutive > max {
-            let message = format!("{} looks in a row can never pass out of at most {max}", sampling.consecutive);
+        if consecutive > max {
+            let message = format!("{consecutive} looks in a row can never pass out of at most {max}");
             impossible("consecutive", message, "raise `max` or lower `consecutive`");
         }
         if failures.is_some_and(|failures| failures >= max) {
-            let message = format!("all {max} looks may fail, so this proves nothing");
-            impossible("failures", message, "`failures` must be below `max`");
+            impossible(
+                "failures",
+                format!("all {max} looks may fail, so this proves nothing"),
+                "`failures` must be below `max`",
+            );
         }
     }
     if let Some(within) = within
-        && sampling.every.checked_mul(sampling.consecutive - 1).is_none_or(|needed| needed > within)
+        && every.checked_mul(consecutive.saturating_sub(1)).is_none_or(|needed| needed > within)
     {
-        let message = format!("{} looks, {:?} apart, do not fit into {within:?}", sampling.consecutive, sampling.every);
+        let message = format!("{consecutive} looks, {every:?} apart, do not fit into {within:?}");
         impossible("within", message, "raise `within`, or lower `every` or `consecutive`");
-    }
-    if max.is_none() && within.is_none() && !bounded && !table.has("max") && !table.has("within") {
-        impossible("sample", "`sample` never ends".to_owned(), "bound it by `max` or `within`");
     }
     Some(sampling)
 }
@@ -396,7 +421,9 @@ fn ratchet(node: Node<'_>, diags: &mut Diags) -> Option<Ratchet> {
         let value = amount(node);
         if value.is_none() {
             let message = format!("`{key}` needs a number, with a unit if the fact has one");
-            diags.push(Diagnostic::error("wrong-unit", node.place, message).help("such as `55`, `\"500ms\"` or `\"2MiB\"`"));
+            diags.push(
+                Diagnostic::error("wrong-unit", node.place, message).help("such as `55`, `\"500ms\"` or `\"2MiB\"`"),
+            );
         }
         value
     };

@@ -2,13 +2,21 @@
 //! schema all read it. Data only.
 
 use super::keys::{Key, Kind, Shape};
-use Shape::{Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word};
+use Shape::{
+    Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word,
+};
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, doc, default: "", example: "" }
 }
 
-const fn with(name: &'static str, shape: Shape, doc: &'static str, default: &'static str, example: &'static str) -> Key {
+const fn with(
+    name: &'static str,
+    shape: Shape,
+    doc: &'static str,
+    default: &'static str,
+    example: &'static str,
+) -> Key {
     Key { name, shape, doc, default, example }
 }
 
@@ -30,9 +38,19 @@ pub(super) static DOCUMENT: Kind = Kind {
     open: None,
     keys: &[
         with("format", Int(0, i64::MAX), "Version of the plan language. Required in the main file.", "", "1"),
-        with("include", TEXTS, "Other plan files whose steps belong to this plan; relative to this file.", "", "[\"checks.toml\"]"),
+        with(
+            "include",
+            TEXTS,
+            "Other plan files whose steps belong to this plan; relative to this file.",
+            "",
+            "[\"checks.toml\"]",
+        ),
         key("plan", Table(&PLAN), "What the plan is called and how it behaves as a whole."),
-        key("vars", Map(&OneOf(&[Scalar, List(&Scalar), Table(&VAR)])), "Typed parameters: a default value, or a table."),
+        key(
+            "vars",
+            Map(&OneOf(&[Scalar, List(&Scalar), Table(&VAR)])),
+            "Typed parameters: a default value, or a table.",
+        ),
         key("env", Table(&ENV), "What child processes inherit and get; nothing else reaches them."),
         key("secrets", Map(&Table(&SECRET)), "Secrets by name; values never stand in a plan."),
         with("pools", Map(&Int(1, MANY)), "Named capacities; a pool of 1 is a lock.", "", "{ docker = 1 }"),
@@ -59,7 +77,13 @@ pub(super) static PLAN: Kind = Kind {
         with("name", Text, "Short name of the plan.", "the file's name without `.toml`", "\"staging-readiness\""),
         key("title", Text, "Title for people."),
         key("docs", Text, "Longer text or a link."),
-        with("workspace", Text, "Folder that every path is relative to; itself relative to the plan file's folder.", ".", "\"../..\""),
+        with(
+            "workspace",
+            Text,
+            "Folder that every path is relative to; itself relative to the plan file's folder.",
+            ".",
+            "\"../..\"",
+        ),
         with("on_failure", FAILURES, "What a failure of a required step does to the rest.", "independent", ""),
         with("timeout_finally", Duration, "Time budget of all `finally` steps together.", "", "\"2m\""),
     ],
@@ -137,22 +161,50 @@ pub(super) static STEP: Kind = Kind {
         key("tags", TEXTS, "For selection and grouping."),
         with("needs", TEXTS, "Steps that must have succeeded.", "[]", "[\"build\"]"),
         with("after", TEXTS, "Steps that must have ended, whatever came out.", "[]", "[\"lint\"]"),
-        with("when", CRITERIA, "Runs only if all of these hold; else it is skipped and says why.", "", "\"vars.stack == 'local'\""),
+        with(
+            "when",
+            CRITERIA,
+            "Runs only if all of these hold; else it is skipped and says why.",
+            "",
+            "\"vars.stack == 'local'\"",
+        ),
         with("run_when", OUTCOMES, "On which outcome of its needs it runs.", "success", ""),
         with("matrix", Table(&MATRIX), "One step for each combination of values.", "", "{ os = [\"linux\", \"mac\"] }"),
-        key("foreach", OneOf(&[Template, List(&OneOf(&[Template, Map(&Any)]))]), "One step for each item: `{{ item }}`, `{{ item.x }}`."),
+        key(
+            "foreach",
+            OneOf(&[Template, List(&OneOf(&[Template, Map(&Any)]))]),
+            "One step for each item: `{{ item }}`, `{{ item.x }}`.",
+        ),
         key("pool", Text, "Pool it holds while it runs."),
         key("pools", TEXTS, "Pools it holds while it runs."),
         with("timeout", Duration, "Longest time of one attempt.", "", "\"3m\""),
-        with("retry", OneOf(&[Int(0, 1000), Table(&RETRY)]), "Extra attempts when it fails.", "0", "{ limit = 2, backoff = \"2s\" }"),
+        with(
+            "retry",
+            OneOf(&[Int(0, 1000), Table(&RETRY)]),
+            "Extra attempts when it fails.",
+            "0",
+            "{ limit = 2, backoff = \"2s\" }",
+        ),
         key("sample", Table(&SAMPLE), "Look several times."),
         with("required", Bool, "Whether a failure blocks GO.", "true", ""),
         with("severity", SEVERITIES, "Weight in the risk.", "medium", ""),
         with("weight", Number, "Weight in the risk, 0 to 1, instead of the severity's.", "", "0.2"),
         with("on_failure", FAILURES, "What its failure does to the rest.", "as in `[plan]`", ""),
         with("inputs", TEMPLATES, "Files it reads: paths or globs.", "[]", "[\"src/**\"]"),
-        with("outputs", OneOf(&[List(&OneOf(&[Template, Table(&OUTPUT)])), Table(&OUTPUTS)]), "Files and named values it makes.", "[]", "[\"dist/\"]"),
-        with("artifacts", List(&OneOf(&[Template, Table(&OUTPUT)])), "Files it makes that are archived.", "[]", "[\"htmlcov/\"]"),
+        with(
+            "outputs",
+            OneOf(&[List(&OneOf(&[Template, Table(&OUTPUT)])), Table(&OUTPUTS)]),
+            "Files and named values it makes.",
+            "[]",
+            "[\"dist/\"]",
+        ),
+        with(
+            "artifacts",
+            List(&OneOf(&[Template, Table(&OUTPUT)])),
+            "Files it makes that are archived.",
+            "[]",
+            "[\"htmlcov/\"]",
+        ),
         with("cwd", Template, "Folder it runs in, relative to the workspace.", ".", ""),
         key("env", ENV_VALUES, "Variables of this step."),
         key("stdin", OneOf(&[Template, Table(&STDIN)]), "Standard input: a text, or a file."),
@@ -163,14 +215,32 @@ pub(super) static STEP: Kind = Kind {
         key("reject", CRITERIA, "Any holds: fails at once, without more attempts."),
         key("any", CRITERIA, "At least one must hold."),
         with("ratchet", Table(&RATCHET), "A threshold that rises with what was reached.", "", "{ floor = \"55\" }"),
-        with("run", OneOf(&[Text, List(&Template)]), "A command: a list of arguments, or shell text.", "", "[\"make\", \"test\"]"),
+        with(
+            "run",
+            OneOf(&[Text, List(&Template)]),
+            "A command: a list of arguments, or shell text.",
+            "",
+            "[\"make\", \"test\"]",
+        ),
         with("parse", Word(&["json", "jsonl"]), "Read stdout as data.", "", ""),
-        with("http", OneOf(&[Template, Table(&HTTP)]), "An HTTP request.", "", "{ url = \"http://127.0.0.1:8080/health\" }"),
+        with(
+            "http",
+            OneOf(&[Template, Table(&HTTP)]),
+            "An HTTP request.",
+            "",
+            "{ url = \"http://127.0.0.1:8080/health\" }",
+        ),
         key("render", Table(&RENDER), "Render a template file to a file."),
         with("file", OneOf(&[Template, TEMPLATES, Table(&FILE)]), "Look at files.", "", "\"dist/app.tar.gz\""),
         key("service", Table(&SERVICE), "A process that lives until its last dependant has ended."),
         with("value", Map(&Text), "Facts of earlier steps, by name.", "", "{ p95 = \"steps.load.duration\" }"),
-        with("report", OneOf(&[Template, Table(&REPORT)]), "Read a result file: coverage or tests.", "", "\"coverage.xml\""),
+        with(
+            "report",
+            OneOf(&[Template, Table(&REPORT)]),
+            "Read a result file: coverage or tests.",
+            "",
+            "\"coverage.xml\"",
+        ),
     ],
 };
 
@@ -207,12 +277,18 @@ pub(super) static SAMPLE: Kind = Kind {
     keys: &[
         with("delay", Duration, "Pause before the first look.", "0s", ""),
         with("every", Duration, "Pause between two looks.", "1s", ""),
-        with("max", Int(1, MANY), "Most looks.", "until `within` ends", ""),
-        with("within", Duration, "Longest time from the first look.", "", "\"60s\""),
-        with("consecutive", Int(1, MANY), "Looks in a row that must pass.", "1", "3"),
-        key("failures", Int(0, MANY), "Failed looks tolerated."),
-        key("inconclusive", Int(0, MANY), "Undecided looks tolerated."),
-        with("errors", Int(0, MANY), "Looks in a row that may go wrong.", "4 if `failures` is given, else any number", ""),
+        with("max", Int(1, MANY), "Most looks.", "", "10"),
+        with("within", Duration, "Longest time from the first look.", "60s if the step polls without `max`", "\"60s\""),
+        with("consecutive", Int(1, MANY), "Looks in a row that must pass: the step polls until then.", "", "3"),
+        with("failures", Int(0, MANY), "Failed looks tolerated.", "any number while it polls, else 0", ""),
+        with("inconclusive", Int(0, MANY), "Undecided looks tolerated.", "as `failures`", ""),
+        with(
+            "errors",
+            Int(0, MANY),
+            "Looks in a row that may go wrong.",
+            "any number while it polls with a deadline, else 4",
+            "",
+        ),
     ],
 };
 
@@ -287,7 +363,13 @@ pub(super) static FILE: Kind = Kind {
     keys: &[
         key("path", Template, "A path or glob."),
         key("paths", TEMPLATE_OR_TEMPLATES, "Paths or globs."),
-        with("parse", Word(&["dotenv", "json", "toml", "yaml", "ini"]), "How it is read as data.", "by its extension", ""),
+        with(
+            "parse",
+            Word(&["dotenv", "json", "toml", "yaml", "ini"]),
+            "How it is read as data.",
+            "by its extension",
+            "",
+        ),
         key("template", Template, "A template to compare keys with."),
     ],
 };
@@ -323,7 +405,13 @@ pub(super) static STOP: Kind = Kind {
     what: "`stop`",
     open: None,
     keys: &[
-        with("signal", Word(&["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]), "Signal sent first.", "SIGTERM", ""),
+        with(
+            "signal",
+            Word(&["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"]),
+            "Signal sent first.",
+            "SIGTERM",
+            "",
+        ),
         with("grace", Duration, "Time until it is killed.", "5s", ""),
     ],
 };

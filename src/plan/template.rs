@@ -107,7 +107,9 @@ impl Known {
             let error = TemplateError::new(text, name.range.clone(), format!("unknown name `{}`", name.dotted()));
             return Err(match (root, nearest(root, all.iter().copied())) {
                 ("env", _) => error.help("environment variables reach a process through `env`, not through templates"),
-                ("item" | "matrix", _) => error.help(format!("`{root}` exists only in a step with its own list of values")),
+                ("item" | "matrix", _) => {
+                    error.help(format!("`{root}` exists only in a step with its own list of values"))
+                }
                 (_, Some(near)) => error.help(format!("did you mean `{near}`?")),
                 _ => error.help(format!("names begin with {}", words(&all))),
             });
@@ -126,10 +128,8 @@ impl Known {
                 return Err(match nearest(part, members.keys().map(String::as_str)) {
                     Some(near) => error.help(format!("did you mean `{of}.{near}`?")),
                     None if members.is_empty() => error.help(format!("no `{of}` are declared")),
-                    None => error.help(format!(
-                        "`{of}` has {}",
-                        words(&members.keys().map(String::as_str).collect::<Vec<_>>())
-                    )),
+                    None => error
+                        .help(format!("`{of}` has {}", words(&members.keys().map(String::as_str).collect::<Vec<_>>()))),
                 });
             };
             value = member;
@@ -194,9 +194,8 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
         if open > at {
             list.push(Piece::Plain(&text[at..open]));
         }
-        let close = end_of_expression(text, open + 2).ok_or_else(|| {
-            TemplateError::new(text, open..open + 2, "`{{` is not closed").help("write `{{ name }}`")
-        })?;
+        let close = end_of_expression(text, open + 2)
+            .ok_or_else(|| TemplateError::new(text, open..open + 2, "`{{` is not closed").help("write `{{ name }}`"))?;
         list.push(Piece::Expr(&text[open..close + 2], open + 2..close));
         at = close + 2;
     }
@@ -258,7 +257,8 @@ fn names_in(text: &str, expr: Range<usize>) -> Vec<Name> {
         let plain = byte.is_ascii_digit() || WORDS.contains(&root);
         let called = next == Some(b'(') && name.parts.len() == 1;
         let test = last_word == "is" || (last_word == "not" && before == b's');
-        let named_argument = next == Some(b'=') && before != b'=' && !text[name.range.end..expr.end].trim_start().starts_with("==");
+        let named_argument =
+            next == Some(b'=') && before != b'=' && !text[name.range.end..expr.end].trim_start().starts_with("==");
         at = name.range.end;
         if !(plain || called || test || named_argument || before == b'|' || before == b'.') {
             found.push(name);
@@ -394,7 +394,8 @@ fn fill_expression(
         return Err(errors);
     }
     let source = for_minijinja(text, range.clone());
-    let compiled = ENV.compile_expression_owned(source).map_err(|error| vec![of_minijinja(text, range.clone(), &error)])?;
+    let compiled =
+        ENV.compile_expression_owned(source).map_err(|error| vec![of_minijinja(text, range.clone(), &error)])?;
     if !later.is_empty() {
         late.extend(later);
         return Ok(whole.to_owned());
@@ -441,7 +442,9 @@ pub fn evaluate(text: &str, known: &Known) -> Option<Result<Json, Vec<TemplateEr
     if !errors.is_empty() {
         return Some(Err(errors));
     }
-    let value = ENV.compile_expression_owned(text[range.clone()].to_owned()).and_then(|compiled| compiled.eval(known.context()));
+    let value = ENV
+        .compile_expression_owned(text[range.clone()].to_owned())
+        .and_then(|compiled| compiled.eval(known.context()));
     Some(match value {
         Ok(value) => Ok(serde_json::to_value(value).unwrap_or(Json::Null)),
         Err(error) => Err(vec![of_minijinja(text, range.clone(), &error)]),

@@ -91,7 +91,9 @@ impl Texts<'_> {
         let at = inner(self.sources, place, text, name.range.clone());
         if matches!(sink, Sink::AtLoad) {
             let message = format!("`{}` is known only while the plan runs", name.dotted());
-            self.diags.push(Diagnostic::error("late-name", at, message).help("this text has to be known before anything runs"));
+            self.diags.push(
+                Diagnostic::error("late-name", at, message).help("this text has to be known before anything runs"),
+            );
             return;
         }
         let second = name.parts.get(1).map_or("", String::as_str);
@@ -133,7 +135,8 @@ impl Texts<'_> {
         if let Some(name) = named.into_iter().find(|name| roots.contains(&name.parts[0].as_str())) {
             let at = inner(self.sources, node.place, text, name.range.clone());
             let dotted = name.dotted();
-            let variable = name.parts.last().map_or("VALUE".to_owned(), |part| part.replace(['-', '['], "_").to_uppercase());
+            let variable =
+                name.parts.last().map_or("VALUE".to_owned(), |part| part.replace(['-', '['], "_").to_uppercase());
             let fault = Diagnostic::error("template-in-shell", at, format!("`{dotted}` in shell text"));
             self.diags.push(fault.label("shell text is not a template: no quoting would be safe").help(format!(
                 "pass it as a variable, `env = {{ {variable} = \"{{{{ {dotted} }}}}\" }}`, and write `\"${variable}\"`; or give `run` as a list"
@@ -157,7 +160,8 @@ impl Texts<'_> {
 /// Whether a text is the name of an environment variable that a plan may set.
 pub(super) fn env_name(name: &str, place: Place, diags: &mut Diags) -> bool {
     if !super::names::is_identifier(name) {
-        let fault = Diagnostic::error("bad-name", place, format!("`{name}` is not the name of an environment variable"));
+        let fault =
+            Diagnostic::error("bad-name", place, format!("`{name}` is not the name of an environment variable"));
         diags.push(fault.help("names are letters, digits and `_`"));
         return false;
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::Kind;
@@ -11,23 +12,95 @@ use crate::facts::Num;
 use crate::ids::FileId;
 use crate::place::Place;
 
+/// A value, free of the text that it was read from.
+pub(super) enum Value {
+    Text(String),
+    /// As written; `None` if it does not fit.
+    Integer(String, Option<i64>),
+    Float(String),
+    Bool(bool),
+    Date,
+    List(Vec<(Value, Place)>),
+    Table(Members),
+}
+
+/// A table's keys and values in the order written.
+pub(super) struct Members(Vec<Member>);
+
+struct Member {
+    key: String,
+    key_place: Place,
+    value: Value,
+    place: Place,
+}
+
+impl Members {
+    /// Takes over a parsed table. The parser bounds how deep it is.
+    pub(super) fn new(table: DeTable<'_>, file: FileId) -> Self {
+        let member = |(key, value): (Spanned<toml::de::DeString<'_>>, Spanned<DeValue<'_>>)| {
+            let (key_place, place) = (Place::new(file, key.span()), Place::new(file, value.span()));
+            let value = Value::new(value.into_inner(), file);
+            Member { key: key.into_inner().into_owned(), key_place, value, place }
+        };
+        Self(table.into_iter().map(member).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&Member> {
+        self.0.iter().find(|member| member.key == name)
+    }
+}
+
+impl Value {
+    fn new(value: DeValue<'_>, file: FileId) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.into_owned()),
+            DeValue::Integer(number) => {
+                let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                Self::Integer(number.to_string(), value)
+            }
+            DeValue::Float(float) => Self::Float(float.as_str().to_owned()),
+            DeValue::Boolean(on) => Self::Bool(on),
+            DeValue::Datetime(_) => Self::Date,
+            DeValue::Array(array) => {
+                let item = |item: Spanned<DeValue<'_>>| {
+                    let place = Place::new(file, item.span());
+                    (Self::new(item.into_inner(), file), place)
+                };
+                Self::List(array.into_iter().map(item).collect())
+            }
+            DeValue::Table(table) => Self::Table(Members::new(table, file)),
+        }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self, Self::Table(_))
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'t> {
     /// The value.
-    pub(super) value: &'t DeValue<'static>,
+    pub(super) value: &'t Value,
     /// Its bytes; for `[a.b]` tables only the header.
     pub(super) place: Place,
 }
 
 impl<'t> Node<'t> {
     pub(super) fn text(self) -> Option<&'t str> {
-        self.value.as_str()
+        if let Value::Text(text) = self.value { Some(text) } else { None }
     }
 
     pub(super) fn int(self) -> Option<i64> {
-        let number = self.value.as_integer()?;
-        i64::from_str_radix(number.as_str(), number.radix()).ok()
+        if let Value::Integer(_, number) = self.value { *number } else { None }
     }
 
     pub(super) fn count(self) -> Option<u32> {
@@ -37,7 +110,7 @@ impl<'t> Node<'t> {
     /// An exact number, from an integer or a float.
     pub(super) fn number(self) -> Option<Num> {
         match self.value {
-            DeValue::Float(float) => Num::decimal(float.as_str()),
+            Value::Float(float) => Num::decimal(float),
             _ => self.int().map(|number| Num::int(i128::from(number))),
         }
     }
@@ -45,11 +118,11 @@ impl<'t> Node<'t> {
     /// A share of 0 to 1 in thousandths.
     pub(super) fn permille(self) -> Option<u32> {
         let scaled = self.number()?.times(Num::int(1000))?;
-        u32::try_from(scaled.num / scaled.den).ok().filter(|weight| *weight <= 1000)
+        u32::try_from(scaled.num / scaled.den).ok().filter(|weight| *weight <= 1000 && scaled.num >= 0)
     }
 
     pub(super) fn bool(self) -> Option<bool> {
-        self.value.as_bool()
+        if let Value::Bool(on) = self.value { Some(*on) } else { None }
     }
 
     pub(super) fn duration(self) -> Option<Duration> {
@@ -59,48 +132,47 @@ impl<'t> Node<'t> {
     /// A string, number or boolean as text, numbers as written.
     pub(super) fn scalar(self) -> Option<String> {
         match self.value {
-            DeValue::String(text) => Some(text.to_string()),
-            DeValue::Integer(number) => Some(self.int().map_or_else(|| number.to_string(), |int| int.to_string())),
-            DeValue::Float(float) => Some(float.as_str().to_owned()),
-            DeValue::Boolean(on) => Some(on.to_string()),
+            Value::Text(text) => Some(text.clone()),
+            Value::Integer(raw, number) => Some(number.map_or_else(|| raw.clone(), |int| int.to_string())),
+            Value::Float(float) => Some(float.clone()),
+            Value::Bool(on) => Some(on.to_string()),
             _ => None,
         }
     }
 
     /// The elements of a list; nothing for anything else.
     pub(super) fn items(self) -> impl Iterator<Item = Node<'t>> + use<'t> {
-        let file = self.place.file;
-        let array = self.value.as_array();
-        array.into_iter().flat_map(|array| array.iter()).map(move |item| Node {
-            value: item.get_ref(),
-            place: Place::new(file, item.span()),
-        })
+        let list = if let Value::List(list) = self.value { list.as_slice() } else { &[] };
+        list.iter().map(|(value, place)| Node { value, place: *place })
     }
 
     /// The elements of a list, or the value itself if it is a string.
     pub(super) fn one_or_many(self) -> Vec<Node<'t>> {
-        if self.value.is_str() { vec![self] } else { self.items().collect() }
+        if self.value.is_text() { vec![self] } else { self.items().collect() }
     }
 
     pub(super) fn table(self, kind: &'static Kind) -> Option<Table<'t>> {
-        Some(Table { map: self.value.as_table()?, place: self.place, kind: Some(kind) })
+        self.map().map(|table| Table { kind: Some(kind), ..table })
     }
 
     /// A table of free names.
     pub(super) fn map(self) -> Option<Table<'t>> {
-        Some(Table { map: self.value.as_table()?, place: self.place, kind: None })
+        if let Value::Table(members) = self.value {
+            return Some(Table { members, place: self.place, kind: None });
+        }
+        None
     }
 
     /// With an article, for messages.
     pub(super) fn type_name(self) -> &'static str {
         match self.value {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "an integer",
-            DeValue::Float(_) => "a float",
-            DeValue::Boolean(_) => "a boolean",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
+            Value::Text(_) => "a string",
+            Value::Integer(..) => "an integer",
+            Value::Float(_) => "a float",
+            Value::Bool(_) => "a boolean",
+            Value::Date => "a date",
+            Value::List(_) => "a list",
+            Value::Table(_) => "a table",
         }
     }
 }
@@ -116,15 +188,15 @@ pub(super) struct Entry<'t> {
 /// A table and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'t> {
-    map: &'t DeTable<'static>,
+    members: &'t Members,
     pub(super) place: Place,
     kind: Option<&'static Kind>,
 }
 
 impl<'t> Table<'t> {
     /// The root of a file.
-    pub(super) fn root(map: &'t DeTable<'static>, file: FileId, kind: &'static Kind) -> Self {
-        Self { map, place: Place::new(file, 0..0), kind: Some(kind) }
+    pub(super) fn root(members: &'t Members, file: FileId, kind: &'static Kind) -> Self {
+        Self { members, place: Place::new(file, 0..0), kind: Some(kind) }
     }
 
     /// The value of a key that the table's kind has.
@@ -134,8 +206,8 @@ impl<'t> Table<'t> {
             seen::note(kind.name, name);
             debug_assert!(kind.key(name).is_some(), "`{name}` is not in the key table of {}", kind.name);
         }
-        let value = self.map.get(name)?;
-        Some(Node { value: value.get_ref(), place: Place::new(self.place.file, value.span()) })
+        let member = self.members.get(name)?;
+        Some(Node { value: &member.value, place: member.place })
     }
 
     pub(super) fn has(self, name: &str) -> bool {
@@ -144,17 +216,15 @@ impl<'t> Table<'t> {
 
     /// Where a key stands; the table if it has no such key.
     pub(super) fn key_place(self, name: &str) -> Place {
-        let found = self.map.get_key_value(name);
-        found.map_or(self.place, |(key, _)| Place::new(self.place.file, key.span()))
+        self.members.get(name).map_or(self.place, |member| member.key_place)
     }
 
     /// In the order written.
     pub(super) fn entries(self) -> impl Iterator<Item = Entry<'t>> + use<'t> {
-        let file = self.place.file;
-        self.map.iter().map(move |(key, value)| Entry {
-            key: key.get_ref().as_ref(),
-            key_place: Place::new(file, key.span()),
-            node: Node { value: value.get_ref(), place: Place::new(file, value.span()) },
+        self.members.0.iter().map(|member| Entry {
+            key: member.key.as_str(),
+            key_place: member.key_place,
+            node: Node { value: &member.value, place: member.place },
         })
     }
 

@@ -86,7 +86,7 @@ enum Given {
 
 /// The value of a node.
 pub(super) fn value_of(node: Node<'_>) -> Option<Value> {
-    if node.value.is_array() {
+    if node.value.is_list() {
         return Some(Value::List(node.items().filter_map(value_of).collect()));
     }
     match (node.text(), node.bool(), node.number()) {
@@ -126,13 +126,18 @@ pub(super) fn resolve(tables: &[Table<'_>], options: &LoadOptions<'_>, diags: &m
     let mut given = outside(options, diags);
     for entry in tables.iter().flat_map(|table| table.entries()) {
         if let Some(first) = declared.get(entry.key) {
-            let fault = Diagnostic::error("duplicate-name", entry.key_place, format!("variable `{}` is declared twice", entry.key));
+            let fault = Diagnostic::error(
+                "duplicate-name",
+                entry.key_place,
+                format!("variable `{}` is declared twice", entry.key),
+            );
             diags.push(fault.related(*first, "first declared here"));
             continue;
         }
         declared.insert(entry.key, entry.key_place);
         if !is_identifier(entry.key) {
-            let fault = Diagnostic::error("bad-name", entry.key_place, format!("`{}` is not a variable name", entry.key));
+            let fault =
+                Diagnostic::error("bad-name", entry.key_place, format!("`{}` is not a variable name", entry.key));
             diags.push(fault.help("names are letters, digits and `_`, so that `{{ vars.NAME }}` can say them"));
             continue;
         }
@@ -143,7 +148,8 @@ pub(super) fn resolve(tables: &[Table<'_>], options: &LoadOptions<'_>, diags: &m
     let mut unknown: Vec<_> = given.into_iter().collect();
     unknown.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, (_, origin)) in unknown {
-        let fault = Diagnostic::global("unknown-var", format!("{origin} names `{name}`, which the plan does not declare"));
+        let fault =
+            Diagnostic::global("unknown-var", format!("{origin} names `{name}`, which the plan does not declare"));
         let names: Vec<&str> = vars.keys().map(String::as_str).collect();
         diags.push(match nearest(&name, names.iter().copied()) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
@@ -166,7 +172,13 @@ fn outside(options: &LoadOptions<'_>, diags: &mut Diags) -> HashMap<String, (Giv
                         Some(value) => {
                             given.insert(entry.key.to_owned(), (Given::Value(value), format!("--var-file {path}")));
                         }
-                        None => diags.push(Diagnostic::global("wrong-type", format!("`{}` in `{path}` is {}", entry.key, entry.node.type_name())).help("values are strings, numbers, booleans or lists of them")),
+                        None => diags.push(
+                            Diagnostic::global(
+                                "wrong-type",
+                                format!("`{}` in `{path}` is {}", entry.key, entry.node.type_name()),
+                            )
+                            .help("values are strings, numbers, booleans or lists of them"),
+                        ),
                     }
                 }
             }
@@ -199,7 +211,8 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
                 diags.push(Diagnostic::error("var-out-of-range", node.place, format!("default of `{name}` {reason}")));
             }
         } else {
-            let message = format!("default of `{name}` is {}, its type is {}", Type::of_value(value).want(), kind.want());
+            let message =
+                format!("default of `{name}` is {}, its type is {}", Type::of_value(value).want(), kind.want());
             diags.push(Diagnostic::error("wrong-type", node.place, message));
         }
     }
