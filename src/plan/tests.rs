@@ -236,7 +236,6 @@ fn keys_types_words_and_units() {
     says(
         "[steps.a.b]\nrun = 'x'\n[steps.c]\nrun='x'\n",
         &[
-            "2:8 no-action: step `a` does nothing | give it one of `run`, `http`, `render`, `file`, `service`, `value` or `report`",
             "2:10 step-name-dots: `b` is a table inside a step, not a step | step names have no dots: write `[steps.a-b]` instead of `[steps.a.b]`",
         ],
     );
@@ -347,7 +346,7 @@ fn actions() {
 fn templates() {
     says(
         "[vars]\nbase_url='x'\n[steps.a]\nrun=['x', 'a {{ vars.bas_url }}']\n",
-        &["5:16 template: unknown name `vars.bas_url` | did you mean `vars.base_url`?"],
+        &["5:17 template: unknown name `vars.bas_url` | did you mean `vars.base_url`?"],
     );
     says(
         "[steps.a]\nrun='x'\ntitle = \"\"\"\n\nok {{ vars.x }}\"\"\"\n",
@@ -602,6 +601,69 @@ fn ten_thousand_steps_and_as_many_unknown_names_are_quick() {
 fn the_picture_of_a_fault_in_a_plan() {
     let loaded = loaded("format = 1\n[steps.a]\nrun = [\"x\", \"{{ vars.q }}\"]\n");
     let text = error::render_human(&loaded.diagnostics, &loaded.plan.sources, false, 80);
-    assert!(text.contains("error: unknown name `vars.q` [template]") && text.contains("p.toml:3:16"), "{text}");
+    assert!(text.contains("error: unknown name `vars.q` [template]") && text.contains("p.toml:3:17"), "{text}");
     assert!(text.ends_with("1 error in p.toml; nothing was run\n"));
+}
+
+#[test]
+fn a_byte_order_mark_moves_no_place() {
+    let loaded = loaded("\u{feff}formatt = 1\n[steps.a]\nrum = 'x'\n");
+    let sources = &loaded.plan.sources;
+    let texts: Vec<&str> = loaded.diagnostics.iter().filter_map(|fault| Some(sources.text(fault.place?))).collect();
+    assert!(texts.contains(&"formatt") && texts.contains(&"rum"), "{texts:?}");
+}
+
+/// A plan damaged at one place: cut out, doubled, or overwritten.
+fn damaged() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::{Strategy as _, any, prop};
+    let junk = prop::sample::select(vec![
+        "",
+        "{{",
+        "}}",
+        "{{ steps.",
+        "[",
+        "]",
+        "\"",
+        "'''",
+        "=",
+        "\n",
+        "é",
+        "\u{1b}",
+        "-1",
+        "1e400",
+        "true",
+        "{}",
+        "[]",
+        "99999999999999999999",
+        "'x'",
+        "{{ vars.url }}",
+        "{{ matrix.os }}",
+        "{{ 'a' * 3 }}",
+        "[steps.build]\n",
+        "needs = ['test', 'end', 'each']\n",
+        "\u{202e}",
+    ]);
+    (0..FULL.len(), 0..40_usize, junk, any::<bool>()).prop_map(|(from, len, junk, double)| {
+        let to = (from + len).min(FULL.len());
+        let kept = if double { &FULL[from..to] } else { "" };
+        [&FULL[..from], kept, junk, kept, &FULL[to..]].concat()
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, ..Default::default() })]
+
+    #[test]
+    fn no_damage_makes_the_loader_panic(text in damaged()) {
+        let loaded = loaded(&text);
+        for fault in &loaded.diagnostics {
+            for place in fault.place.iter().chain(fault.related.iter().map(|(place, _)| place)) {
+                proptest::prop_assert!(loaded.plan.sources.files[0].text.get(place.range()).is_some(), "{fault:?}");
+            }
+        }
+        let human = error::render_human(&loaded.diagnostics, &loaded.plan.sources, false, 80);
+        proptest::prop_assert!(human.chars().all(|c| c == '\n' || !c.is_control()), "{human:?}");
+        proptest::prop_assert!(!human.contains("Failed to read"), "{human}");
+        let _ = (error::render_json(&loaded.diagnostics, &loaded.plan.sources), norm(&loaded.plan));
+    }
 }
