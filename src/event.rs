@@ -106,6 +106,7 @@ pub struct Settings {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large variant comes once a run")]
 pub enum EventKind {
     /// The run begins; every step is announced.
     Open {

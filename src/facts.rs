@@ -22,12 +22,20 @@ pub enum Unit {
 }
 
 /// An exact rational. Not reduced, so that `157/500` can still be shown as it was counted.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub struct Num {
     /// Numerator.
     pub num: i128,
     /// Denominator, always above zero.
     pub den: i128,
+}
+
+/// Equal numbers hash alike: `1/2` as `2/4`.
+impl std::hash::Hash for Num {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let lowest = self.reduced();
+        (lowest.num, lowest.den).hash(state);
+    }
 }
 
 impl Num {

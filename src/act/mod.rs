@@ -16,6 +16,9 @@ use crate::facts::{Facts, Value};
 use crate::mask::Mask;
 use crate::outcome::{Cause, Exit, Note};
 
+/// Completes a template file's text.
+pub type Render = Arc<dyn Fn(&str) -> Result<String, String>>;
+
 /// Everything an action needs to look once. Every [`crate::action::Text`] in it is complete.
 #[derive(Clone)]
 pub struct Request {
@@ -89,7 +92,7 @@ pub struct Lent {
     /// Replaces secrets in every byte before it is stored; `None` if the plan declares none.
     pub mask: Option<Arc<Mask>>,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
-    pub render: Arc<dyn Fn(&str) -> Result<String, String>>,
+    pub render: Render,
     /// Wall clock, milliseconds since 1970.
     pub now: Arc<dyn Fn() -> i64>,
 }

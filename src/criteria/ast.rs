@@ -24,7 +24,16 @@ pub(super) struct Form {
 pub(super) enum Test {
     Exists,
     Is(Type),
-    Compare { op: Op, op_at: Range<usize>, operand: Operand, operand_at: Range<usize>, compiled: Compiled },
+    Compare(Box<Compare>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Compare {
+    pub(super) op: Op,
+    pub(super) op_at: Range<usize>,
+    pub(super) operand: Operand,
+    pub(super) operand_at: Range<usize>,
+    pub(super) compiled: Compiled,
 }
 
 /// What `check` made of a text operand.
@@ -57,6 +66,8 @@ pub(super) struct Path {
     pub(super) at: Range<usize>,
     /// Absence is an answer (a header, a JSON path), not a failure to look.
     pub(super) optional: bool,
+    /// The top-level fact holds one value a file: the path is walked in each.
+    pub(super) each: bool,
     pub(super) json: Option<JsonPath>,
     pub(super) glob: Option<GlobMatcher>,
 }

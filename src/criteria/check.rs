@@ -5,8 +5,8 @@ use std::ops::Range;
 use regex::Regex;
 use semver::VersionReq;
 
-use super::ast::{Adjust, Agg, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
-use super::scope::{Item, Kind, Scope};
+use super::ast::{Adjust, Agg, Compare, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
+use super::scope::{self, Item, Kind, Scope};
 use super::{Criterion, Fault, parse};
 use crate::facts::{Num, Unit};
 
@@ -27,7 +27,8 @@ pub fn check(criterion: &mut Criterion, scope: &Scope<'_>) -> Vec<Fault> {
         ),
         Test::Exists => {}
         Test::Is(ty) => faults.extend(left.is_type(*ty)),
-        Test::Compare { op, op_at, operand, operand_at, compiled } => {
+        Test::Compare(compare) => {
+            let Compare { op, op_at, operand, operand_at, compiled } = compare.as_mut();
             let right = right_kind(operand, scope, operand_at, &left, &mut faults);
             if let (Some(kind), Some(right)) = (kind, right) {
                 faults.extend(left.compare(kind, *op, op_at, &right, operand_at));
@@ -63,8 +64,9 @@ fn subject_kind(subject: &mut Subject, scope: &Scope<'_>, at: &Range<usize>) -> 
         && let Some(name) = word_of(*agg)
     {
         let family = Seg { name: name.to_owned(), quoted: false, param: Some(only.name.clone()), at: at.clone() };
-        if scope.is_fact(&family) {
-            let path = Path { segs: vec![family], at: at.clone(), optional: false, json: None, glob: None };
+        if scope.is_fact(&family) || (scope::is_of_report(&family) && !scope.is_fact(only)) {
+            let path =
+                Path { segs: vec![family], at: at.clone(), optional: false, each: false, json: None, glob: None };
             *subject = Subject::Path(path);
         }
     }

@@ -21,7 +21,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
     let outcome = match &form.test {
         Test::Exists => exists(form, evidence),
         Test::Is(ty) => is_type(form, *ty, evidence),
-        Test::Compare { op, operand, compiled, .. } => compare(form, (*op, compiled), operand, evidence),
+        Test::Compare(test) => compare(form, (test.op, &test.compiled), &test.operand, evidence),
     };
     let state = match outcome.state {
         State::Pass if form.negated => State::Fail,
@@ -49,8 +49,8 @@ pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, St
     let subject = parse::subject(subject_text).map_err(|fault| fault.message)?;
     match subject_value(&subject, evidence) {
         Got::One(datum) => datum.to_value(),
-        Got::Absent => Err(format!("`{subject_text}` is absent")),
-        Got::NoData(note) => Err(note),
+        Got::Lack(Lack::Absent) => Err(format!("`{subject_text}` is absent")),
+        Got::Lack(Lack::NoData(note)) => Err(note),
         Got::Items(..) => Err(format!("`{subject_text}` is no value")),
     }
 }
@@ -59,8 +59,21 @@ pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, St
 enum Got<'a> {
     One(Datum<'a>),
     Items(Quant, Vec<Datum<'a>>),
+    Lack(Lack),
+}
+
+/// Why there is no value.
+enum Lack {
+    /// Proven not to be there.
     Absent,
+    /// Never produced, with the reason.
     NoData(String),
+}
+
+impl From<Lack> for Got<'_> {
+    fn from(lack: Lack) -> Self {
+        Self::Lack(lack)
+    }
 }
 
 struct Outcome {
@@ -83,37 +96,41 @@ impl Outcome {
 }
 
 fn subject_value<'a>(subject: &Subject, ev: &Evidence<'a>) -> Got<'a> {
-    let items = |path: &Path, samples: bool| -> Result<Vec<Datum<'a>>, Got<'a>> {
+    let items = |path: &Path, samples: bool| -> Result<Vec<Datum<'a>>, Lack> {
         if samples {
-            return read::samples(path, ev).map_err(Got::NoData);
+            return read::samples(path, ev).map_err(Lack::NoData);
         }
         match read::path(path, ev) {
             Read::Found(Datum::List(items)) => Ok(items),
-            Read::Found(other) => Err(Got::NoData(format!("`{path}` is {}, not a list", other.noun()))),
-            Read::Absent => Err(Got::Absent),
-            Read::NoData(note) => Err(Got::NoData(note)),
+            Read::Found(other) => Err(Lack::NoData(format!("`{path}` is {}, not a list", other.noun()))),
+            Read::Absent => Err(Lack::Absent),
+            Read::NoData(note) => Err(Lack::NoData(note)),
         }
     };
     match subject {
         Subject::Path(path) => match read::path(path, ev) {
             Read::Found(datum) => Got::One(datum),
-            Read::Absent => Got::Absent,
-            Read::NoData(note) => Got::NoData(note),
+            Read::Absent => Lack::Absent.into(),
+            Read::NoData(note) => Lack::NoData(note).into(),
         },
         Subject::Agg { agg: Agg::Age, path, .. } => match read::path(path, ev) {
-            Read::Found(datum) => age(&datum, ev.now).map_or_else(Got::NoData, Got::One),
-            Read::Absent => Got::Absent,
-            Read::NoData(note) => Got::NoData(note),
+            Read::Found(datum) => age(&datum, ev.now).map_or_else(|note| Lack::NoData(note).into(), Got::One),
+            Read::Absent => Lack::Absent.into(),
+            Read::NoData(note) => Lack::NoData(note).into(),
         },
         Subject::Agg { agg, path, samples } => match items(path, *samples) {
-            Ok(items) if items.is_empty() && *agg != Agg::Count => Got::NoData(format!("`{path}` is empty")),
-            Ok(items) => aggregate(*agg, &items).map_or_else(Got::NoData, Got::One),
-            Err(got) => got,
+            Ok(items) if items.is_empty() && *agg != Agg::Count => {
+                Got::Lack(Lack::NoData(format!("`{path}` is empty")))
+            }
+            Ok(items) => aggregate(*agg, &items).map_or_else(|note| Lack::NoData(note).into(), Got::One),
+            Err(lack) => lack.into(),
         },
         Subject::Quant { quant, path, samples } => match items(path, *samples) {
-            Ok(items) if items.is_empty() => Got::NoData(format!("`{path}` is empty")),
+            Ok(items) if items.is_empty() => Got::Lack(Lack::NoData(format!("`{path}` is empty"))),
             Ok(items) => Got::Items(*quant, items),
-            Err(got) => got,
+            // Of what is not there, nothing can be said of every one; nor, by `not`, the opposite.
+            Err(Lack::Absent) => Lack::NoData(format!("`{path}` is absent")).into(),
+            Err(lack) => lack.into(),
         },
     }
 }
@@ -126,9 +143,9 @@ fn exists(form: &Form, ev: &Evidence<'_>) -> Outcome {
     let expected = "exists".to_owned();
     match subject_value(&form.subject, ev) {
         Got::One(datum) => Outcome::new(State::Pass, expected, show::datum(&datum, None)),
-        Got::Absent => Outcome::new(State::Fail, expected, "absent"),
-        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, expected, |item| Ok(!matches!(item, Datum::Null))),
+        Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent"),
+        Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(!matches!(item, Datum::Null))),
     }
 }
 
@@ -153,9 +170,9 @@ fn is_type(form: &Form, ty: Type, ev: &Evidence<'_>) -> Outcome {
             let state = if fits(&datum) { State::Pass } else { State::Fail };
             Outcome::new(state, expected, format!("{}: {}", datum.noun(), show::datum(&datum, None)))
         }
-        Got::Absent => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
-        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, expected, |item| Ok(fits(item))),
+        Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
+        Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(fits(item))),
     }
 }
 
@@ -168,19 +185,19 @@ fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<
             let actual = match subject_value(&form.subject, ev) {
                 Got::One(datum) => show::datum(&datum, None),
                 Got::Items(_, items) => show::list(&items, 10),
-                Got::Absent => "absent".to_owned(),
-                Got::NoData(_) => "no data".to_owned(),
+                Got::Lack(Lack::Absent) => "absent".to_owned(),
+                Got::Lack(Lack::NoData(_)) => "no data".to_owned(),
             };
             return Outcome::new(state, expected, actual).note(note);
         }
     };
     let expected = format!("{} {}", op.word(), right.text);
     match subject_value(&form.subject, ev) {
-        Got::Absent => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
-        Got::NoData(note) => Outcome::new(State::Error, expected, "no data").note(note),
+        Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
+        Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
         Got::One(left) => one(form, test, &left, &right.datum, expected),
         Got::Items(quant, items) => {
-            let mut outcome = quantified(quant, &items, expected, |item| holds(test, item, &right.datum));
+            let mut outcome = quantified(quant, &items, &expected, |item| holds(test, item, &right.datum));
             let wanted = if (quant == Quant::None) == form.negated { op } else { op.denied() };
             let any_is_enough = (quant == Quant::Some) != form.negated;
             outcome.margin = worst(wanted, any_is_enough, &items, &right.datum);
@@ -262,7 +279,7 @@ fn worst(op: Op, any_is_enough: bool, items: &[Datum<'_>], right: &Datum<'_>) ->
 fn quantified(
     quant: Quant,
     items: &[Datum<'_>],
-    expected: String,
+    expected: &str,
     holds: impl Fn(&Datum<'_>) -> Result<bool, String>,
 ) -> Outcome {
     let results: Vec<Result<bool, String>> = items.iter().map(holds).collect();

@@ -24,7 +24,7 @@
 //! | `header."X"` | `values["header"]` = Map, **lower-case** name → Text (repeated: joined by `, `) |
 //! | `json`, `json."$.a"` | `values["json"]` = Json; **no key** if it was no JSON (then the criterion is an error) |
 //! | `artifact."P".size` | `values["artifact"]` = Map, path as declared → Map {`exists`, `size`, `sha256`} |
-//! | `data.a.b` | `values["data"]` = Json, or Map (dotenv: name → Text; ini: section → Map); several files: List of these |
+//! | `data.a.b` | `values["data"]` = Json, or Map (dotenv: name → Text; ini: section → Map); several files: Map, path → one of these |
 //! | `template.keys` | `values["template"]` = Map {`keys`: List} |
 //! | `tests.total`, `tests.names(failed)` | `values["tests"]` = Map {`total` …, `names(failed)`: List …} |
 //! | `test."N".state` | `values["test"]` = Map, name → Map {`state`: Text}; several of one name: the worst |
@@ -63,6 +63,8 @@ mod scope;
 mod show;
 mod suggest;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -144,22 +146,29 @@ impl Criterion {
     #[must_use]
     pub fn roots(&self) -> Vec<Root> {
         let mut roots = vec![root(self.form.subject.path())];
-        if let ast::Test::Compare { operand: ast::Operand::Path(path), .. } = &self.form.test {
+        if let Some(ast::Operand::Path(path)) = self.operand() {
             roots.push(root(path));
         }
         roots
     }
 
+    fn operand(&self) -> Option<&ast::Operand> {
+        match &self.form.test {
+            ast::Test::Compare(compare) => Some(&compare.operand),
+            ast::Test::Exists | ast::Test::Is(_) => None,
+        }
+    }
+
     /// Whether it compares with `ratchet`.
     #[must_use]
     pub fn uses_ratchet(&self) -> bool {
-        matches!(&self.form.test, ast::Test::Compare { operand: ast::Operand::Ratchet, .. })
+        matches!(self.operand(), Some(ast::Operand::Ratchet))
     }
 
     /// Whether it compares with `baseline`.
     #[must_use]
     pub fn uses_baseline(&self) -> bool {
-        matches!(&self.form.test, ast::Test::Compare { operand: ast::Operand::Baseline(_), .. })
+        matches!(self.operand(), Some(ast::Operand::Baseline(_)))
     }
 
     /// The subject as written (`p95(latency)`).

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::Fault;
-use super::ast::{Adjust, Agg, Compiled, Form, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
+use super::ast::{
+    Adjust, Agg, Compare, Compiled, Form, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type,
+};
 use super::literal;
 use super::suggest::{listed, nearest};
 
@@ -146,7 +148,7 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        Ok(Path { segs, at: start..self.at, optional: false, json: None, glob: None })
+        Ok(Path { segs, at: start..self.at, optional: false, each: false, json: None, glob: None })
     }
 
     fn seg(&mut self) -> Result<Seg, Fault> {
@@ -209,7 +211,7 @@ impl<'t> Parser<'t> {
             return Err(Fault::new(format!("`{}` needs a value behind it", op.word()), op_at));
         }
         let operand = self.operand(op)?;
-        Ok(Test::Compare { op, op_at, operand, operand_at: start..self.at, compiled: Compiled::No })
+        Ok(Test::Compare(Box::new(Compare { op, op_at, operand, operand_at: start..self.at, compiled: Compiled::No })))
     }
 
     fn type_name(&mut self) -> Result<Type, Fault> {
@@ -436,7 +438,7 @@ mod tests {
 
     fn op_of(text: &str) -> Op {
         match criterion(text).unwrap().test {
-            Test::Compare { op, .. } => op,
+            Test::Compare(compare) => compare.op,
             other => panic!("{other:?}"),
         }
     }
@@ -482,7 +484,7 @@ mod tests {
     #[test]
     fn operands() {
         let operand = |text: &str| match criterion(&format!("a == {text}")).unwrap().test {
-            Test::Compare { operand, .. } => format!("{operand:?}"),
+            Test::Compare(compare) => format!("{:?}", compare.operand),
             other => panic!("{other:?}"),
         };
         assert!(operand("[200, 'x', true,]").starts_with("List([Num"));

@@ -66,7 +66,14 @@ fn walk<'a>(path: &Path, segs: &[Seg], facts: &'a Facts) -> Read<'a> {
     if json_query(path).is_some() {
         return query(path, value);
     }
-    match descend(path, value, rest) {
+    let found = match value {
+        Value::Map(files) if path.each => {
+            let items = files.values().map(|file| descend(path, file, rest).unwrap_or(Datum::Null));
+            Some(Datum::List(items.collect()))
+        }
+        value => descend(path, value, rest),
+    };
+    match found {
         Some(Datum::Null) if !path.optional => Read::NoData(format!("there is nothing to measure for `{path}`")),
         Some(datum) => Read::Found(datum),
         None if path.optional && glob_of(path).is_none() => Read::Absent,

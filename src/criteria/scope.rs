@@ -7,7 +7,7 @@ use globset::GlobBuilder;
 use serde_json_path::JsonPath;
 
 use super::Fault;
-use super::ast::{Agg, Path, Seg};
+use super::ast::{Agg, Path, Quant, Seg};
 use super::suggest::{listed, nearest};
 use super::table::{FactSpec, STEP, facts_of, fits, glob_of, spelled};
 use crate::action::{Action, ActionKind, Probe};
@@ -147,24 +147,25 @@ impl Shape {
         Self { kind: action.kind(), report: false, json, many, sampled: false, probe, values: BTreeMap::new() }
     }
 
-    fn specs(&self) -> impl Iterator<Item = &'static FactSpec> {
+    fn specs(&self) -> impl Iterator<Item = &'static FactSpec> + '_ {
         let report = if self.report { facts_of(ActionKind::Report) } else { &[] };
         let probe = self.probe.map_or(&[] as &[FactSpec], facts_of);
-        facts_of(self.kind).iter().chain(probe).chain(report)
+        let read = |spec: &&FactSpec| self.json || spec.path.split('.').next() != Some("json");
+        facts_of(self.kind).iter().chain(probe).chain(report).filter(read)
     }
 
     /// Kind of a path and whether it may be absent.
-    fn find(&self, segs: &[Seg]) -> Option<(Kind, bool)> {
+    fn find(&self, segs: &[Seg]) -> Option<Found> {
         if let [only] = segs
             && let Some(kind) = self.values.get(&only.key())
         {
-            return Some((*kind, false));
+            return Some(Found::sure(*kind));
         }
         let spec = self.specs().find(|spec| fits(spec.path, segs))?;
         let one_each = self.many && spec.path != "count" && facts_of(ActionKind::File).contains(spec);
         Some(match spec.kind {
-            Kind::One(item) if one_each => (Kind::List(item), false),
-            kind => (kind, spec.optional),
+            Kind::One(item) if one_each => Found { each: segs.len() > 1, ..Found::sure(Kind::List(item)) },
+            kind => Found { kind, optional: spec.optional, each: false },
         })
     }
 
@@ -172,6 +173,25 @@ impl Shape {
     fn names(&self) -> Vec<String> {
         let own = self.values.keys().cloned();
         own.chain(self.specs().flat_map(|spec| spelled(spec.path))).collect()
+    }
+}
+
+/// What a path came to.
+struct Found {
+    kind: Kind,
+    /// May be absent.
+    optional: bool,
+    /// One value a file, below a top-level fact.
+    each: bool,
+}
+
+impl Found {
+    fn sure(kind: Kind) -> Self {
+        Self { kind, optional: false, each: false }
+    }
+
+    fn maybe(kind: Kind) -> Self {
+        Self { kind, optional: true, each: false }
     }
 }
 
@@ -207,27 +227,27 @@ pub struct Scope<'a> {
 impl Scope<'_> {
     /// Kind of a path; fills in what the path needs at run time.
     pub(super) fn resolve(&self, path: &mut Path) -> Result<Kind, Fault> {
-        let (kind, optional) = match path.head() {
+        let Found { kind, optional, each } = match path.head() {
             "vars" => self.var(path)?,
             "env" => env(path)?,
             "steps" => self.other(path)?,
             _ => self.own(path)?,
         };
-        path.optional = optional;
+        (path.optional, path.each) = (optional, each);
         compile(path, kind)
     }
 
-    fn var(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn var(&self, path: &Path) -> Result<Found, Fault> {
         let [_, name] = path.segs.as_slice() else {
             return Err(Fault::new(format!("`{path}` names no variable"), path.at.clone()).help("write `vars.NAME`"));
         };
-        self.vars.get(&name.key()).map(|kind| (*kind, false)).ok_or_else(|| {
+        self.vars.get(&name.key()).map(|kind| Found::sure(*kind)).ok_or_else(|| {
             let names: Vec<&str> = self.vars.keys().map(String::as_str).collect();
             unknown(&format!("there is no variable `{}`", name.name), name, &names, "variables")
         })
     }
 
-    fn other(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn other(&self, path: &Path) -> Result<Found, Fault> {
         let (Some(name), Some(_)) = (path.segs.get(1), path.segs.get(2)) else {
             return Err(Fault::new(format!("`{path}` names no fact of a step"), path.at.clone())
                 .help("write `steps.NAME.FACT`, for example `steps.build.exit` or `steps.build.state`"));
@@ -250,9 +270,13 @@ impl Scope<'_> {
                 let message = format!("`{}` has no named output `{}`", name.key(), output.key());
                 return Err(unknown(&message, output, &names, "its outputs"));
             }
-            return Ok((Kind::TEXT, true));
+            return Ok(Found::maybe(Kind::TEXT));
         }
-        let found = STEP.iter().find(|spec| fits(spec.path, segs)).map(|spec| (spec.kind, spec.optional));
+        let found = STEP.iter().find(|spec| fits(spec.path, segs)).map(|spec| Found {
+            kind: spec.kind,
+            optional: spec.optional,
+            each: false,
+        });
         found.or_else(|| step.shape.find(segs)).ok_or_else(|| {
             let names = step.shape.names();
             let names: Vec<&str> = names.iter().map(String::as_str).chain(STEP.iter().map(|spec| spec.path)).collect();
@@ -260,7 +284,7 @@ impl Scope<'_> {
         })
     }
 
-    fn own(&self, path: &Path) -> Result<(Kind, bool), Fault> {
+    fn own(&self, path: &Path) -> Result<Found, Fault> {
         let found = self.shape.find(&path.segs);
         if self.only_globals {
             let message = match found {
@@ -283,9 +307,14 @@ impl Scope<'_> {
     }
 }
 
-fn env(path: &Path) -> Result<(Kind, bool), Fault> {
+/// Whether a `report` would offer this.
+pub(super) fn is_of_report(seg: &Seg) -> bool {
+    facts_of(ActionKind::Report).iter().any(|spec| fits(spec.path, std::slice::from_ref(seg)))
+}
+
+fn env(path: &Path) -> Result<Found, Fault> {
     match path.segs.as_slice() {
-        [_, name] if name.param.is_none() => Ok((Kind::TEXT, true)),
+        [_, name] if name.param.is_none() => Ok(Found::maybe(Kind::TEXT)),
         _ => {
             Err(Fault::new(format!("`{path}` names no environment variable"), path.at.clone()).help("write `env.NAME`"))
         }
@@ -303,31 +332,45 @@ fn unknown(message: &str, seg: &Seg, names: &[&str], what: &str) -> Fault {
 
 /// The fault for a path that the action does not offer.
 fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
-    let written = Path { segs: segs.to_vec(), at: 0..0, optional: false, json: None, glob: None }.to_string();
+    let written =
+        Path { segs: segs.to_vec(), at: 0..0, optional: false, each: false, json: None, glob: None }.to_string();
     let at = segs.first().map_or(0, |seg| seg.at.start)..segs.last().map_or(0, |seg| seg.at.end);
     let fault = Fault::new(format!("{owner} has no fact `{written}`"), at);
     let head = segs.first().map_or("", |seg| seg.name.as_str());
     if head == "json" && shape.kind == ActionKind::Run && !shape.json && segs.len() <= 2 {
         return fault.help("say how stdout is read: `parse = \"json\"`");
     }
-    if head == "json" || head == "header" || head == "artifact" || head == "test" || head == "file" {
-        if let Some(spec) = names.iter().find(|name| name.split('.').next() == Some(head) && name.contains('"')) {
-            return fault.help(format!("it is written `{spec}`, in quotes"));
-        }
+    if let Some(spec) = names.iter().find(|name| name.split('.').next() == Some(head) && name.contains('"')) {
+        return fault.help(format!("it is written `{spec}`, in quotes"));
+    }
+    let foreign = ActionKind::ALL.into_iter().find(|kind| facts_of(*kind).iter().any(|spec| fits(spec.path, segs)));
+    if let Some(kind) = foreign {
+        return fault.help(format!("that is a fact of `{}`; its own facts: {}", kind.word(), listed(names, 14)));
     }
     if let Some(param) = segs.first().and_then(|seg| seg.param.as_ref())
-        && Agg::named(head).is_none()
-        && let Some(agg) = nearest(head, Agg::WORDS.iter().map(|(word, _)| *word).chain(["every", "some", "none"]))
         && nearest(&written, names.iter().copied()).is_none()
+        && let Some(function) = meant_function(head)
     {
-        return fault.help(format!("did you mean `{agg}({param})`?"));
+        return fault.help(format!("did you mean `{function}({param})`?"));
     }
     if let Some(name) = nearest(&written, names.iter().copied()) {
         return fault.help(format!("did you mean `{name}`?"));
     }
-    let foreign = ActionKind::ALL.into_iter().find(|kind| facts_of(*kind).iter().any(|spec| fits(spec.path, segs)));
-    let of = foreign.map_or_else(String::new, |kind| format!("that is a fact of `{}`; ", kind.word()));
-    fault.help(format!("{of}its facts: {}", listed(names, 14)))
+    fault.help(format!("its facts: {}", listed(names, 14)))
+}
+
+/// The aggregate or quantifier that somebody probably meant.
+fn meant_function(word: &str) -> Option<&'static str> {
+    match word {
+        "average" | "mean" => Some("avg"),
+        "median" => Some("med"),
+        "maximum" => Some("max"),
+        "minimum" => Some("min"),
+        "all" => Some("every"),
+        "any" => Some("some"),
+        "len" | "length" => Some("count"),
+        _ => nearest(word, Agg::WORDS.iter().map(|(name, _)| *name).chain(Quant::WORDS.iter().map(|(name, _)| *name))),
+    }
 }
 
 /// Compiles the JSONPath or glob of a path; returns its final kind.

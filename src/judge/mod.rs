@@ -81,8 +81,8 @@ pub fn look(
                 format!("nothing was inspected: not one {what} (say `allow_empty = \"reason\"` if that is fine)");
             return decided(State::Error, Cause::NoData, detail, results);
         };
-        for result in results.iter_mut().filter(|r| r.state == State::Error && r.tier != Tier::Reject) {
-            result.state = State::Pass;
+        for result in results.iter_mut().filter(|r| r.state == State::Error) {
+            result.state = if result.tier == Tier::Reject { State::Fail } else { State::Pass };
             result.note = Some(format!("nothing to look at, allowed: {reason}"));
         }
     }
@@ -268,6 +268,7 @@ mod tests {
         assert!(none.detail.unwrap().contains("not one test"));
         assert_eq!(judge(&[], 1, None, 0).state, State::Error);
         assert_eq!(judge(&[(Tier::Pass, "every(gone) == 1")], 1, Some("new project"), 0).state, State::Pass);
+        assert_eq!(judge(&[(Tier::Reject, "some(gone) == 1")], 1, Some("new project"), 0).state, State::Pass);
         assert_eq!(judge(&[(Tier::Pass, "n == 2")], 1, Some("new project"), 0).state, State::Fail);
     }
 
