@@ -55,6 +55,8 @@ pub(super) fn read(
     let Some(main) = mains.first() else {
         return match report {
             Some(report) => Some((Action::Report(report?), None)),
+            // `[steps.a.b]`: already said that `b` is no step; `a` was not meant to be one.
+            None if dotted(step) => None,
             None => {
                 let fault = Diagnostic::error("no-action", place, format!("step `{name}` does nothing"));
                 texts.diags.push(
@@ -70,6 +72,11 @@ pub(super) fn read(
     Some((action, report.flatten()))
 }
 
+/// Whether a step holds a table that is none of its keys.
+fn dotted(step: Table<'_>) -> bool {
+    step.entries().any(|entry| entry.node.value.is_table() && tables::STEP.key(entry.key).is_none())
+}
+
 fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut Texts<'_>) -> Option<Action> {
     Some(match key {
         "run" => Action::Run(RunSpec { command: command(node, "run", texts)?, parse: parse.and_then(stdout_format) }),
@@ -77,7 +84,7 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "render" => Action::Render(render(node, texts)?),
         "file" => Action::File(file(node, texts)?),
         "service" => Action::Service(service(node, texts)?),
-        "value" => Action::Value(value(node)?),
+        "value" => Action::Value(value(node, texts)?),
         _ => return None,
     })
 }
@@ -300,8 +307,12 @@ fn tcp(node: Node<'_>, texts: &mut Texts<'_>) -> Text {
     text
 }
 
-fn value(node: Node<'_>) -> Option<ValueSpec> {
+fn value(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ValueSpec> {
     let table = node.map()?;
+    if table.entries().next().is_none() {
+        let fault = Diagnostic::error("missing-key", node.place, "`value` names no fact".to_owned());
+        texts.diags.push(fault.help("write such as `value = { code = \"steps.build.exit\" }`"));
+    }
     let values = table.entries().filter_map(|entry| Some((entry.key.to_owned(), entry.node.text()?.to_owned())));
     Some(ValueSpec { values: values.collect() })
 }

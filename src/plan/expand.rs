@@ -234,7 +234,7 @@ impl Expander<'_> {
         match template::evaluate(text, self.known) {
             Some(Ok(Json::Array(items))) => return items,
             Some(Err(errors)) => {
-                errors.iter().for_each(|error| diags.push(template_fault(self.sources, text, node.place, error)))
+                errors.iter().for_each(|error| diags.push(template_fault(self.sources, text, node.place, error)));
             }
             _ => {
                 let message = "`foreach` needs a list, or one `{{ name }}` that is a list".to_owned();

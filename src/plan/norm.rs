@@ -13,11 +13,6 @@ use crate::facts::Value;
 /// The normalised plan as JSON. Two plans that mean the same give the same JSON.
 #[must_use]
 pub fn norm(plan: &Plan) -> Json {
-    let env = |pairs: &[(String, Text)]| {
-        let mut pairs: Vec<_> = pairs.iter().map(|(name, text)| (name.clone(), text_of(text))).collect();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        Json::Object(pairs.into_iter().collect())
-    };
     let mut pass = plan.env.pass.clone();
     pass.sort();
     let mut secrets: Vec<Json> = plan.secrets.iter().map(|secret| secret_of(&secret.name, &secret.source)).collect();
@@ -44,11 +39,11 @@ pub fn norm(plan: &Plan) -> Json {
         "risk": risks.collect::<Vec<_>>(),
         "on_failure": plan.on_failure.word(),
         "timeout_finally": duration(plan.finally_timeout),
-        "steps": plan.steps.iter().map(|step| step_of(plan, step, &env)).collect::<Vec<_>>(),
+        "steps": plan.steps.iter().map(|step| step_of(plan, step)).collect::<Vec<_>>(),
     })
 }
 
-fn step_of(plan: &Plan, step: &Step, env: &dyn Fn(&[(String, Text)]) -> Json) -> Json {
+fn step_of(plan: &Plan, step: &Step) -> Json {
     let names = |needs: &[super::Need]| {
         let mut names: Vec<&str> = needs.iter().map(|need| plan.step(need.step).name.as_str()).collect();
         names.sort_unstable();
@@ -110,6 +105,13 @@ fn step_of(plan: &Plan, step: &Step, env: &dyn Fn(&[(String, Text)]) -> Json) ->
         },
         "ratchet": ratchet,
     })
+}
+
+/// Variables by name.
+fn env(pairs: &[(String, Text)]) -> Json {
+    let mut pairs: Vec<_> = pairs.iter().map(|(name, text)| (name.clone(), text_of(text))).collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    Json::Object(pairs.into_iter().collect())
 }
 
 fn secret_of(name: &str, source: &SecretSource) -> Json {

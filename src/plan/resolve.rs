@@ -143,7 +143,7 @@ fn document(
         used.sort();
         secrets.push((used, roots.first().map_or(Place::default(), |root| root.place)));
     }
-    let cells = cells(&roots, &known, files, diags);
+    let (cells, complete) = cells(&roots, &known, files, diags);
     let index = index(&cells, diags);
     let reader = Reader {
         sources: &files.sources,
@@ -153,7 +153,7 @@ fn document(
         index: &index,
         pools: &plan.pools,
         on_failure: plan.on_failure,
-        partial: files.partial,
+        partial: files.partial || !complete,
     };
     let read = cells.iter().enumerate().map(|(at, cell)| reader.read(StepId::at(at), cell, diags)).collect();
     let mut rest = checks::split(read, plan);
@@ -189,18 +189,20 @@ fn known(plan: &Plan) -> Known {
     Known::default().with("vars", serde_json::Value::Object(vars)).with("plan", about)
 }
 
-/// All steps after expansion, `finally` steps last.
-fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diags) -> Vec<Cell<'t>> {
+/// All steps after expansion, `finally` steps last; and whether every step that is written gave at least one.
+fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diags) -> (Vec<Cell<'t>>, bool) {
     let expander = Expander { known, sources: &files.sources };
-    let mut cells = Vec::new();
+    let (mut cells, mut complete) = (Vec::new(), true);
     for (key, finally) in [("steps", false), ("finally", true)] {
         for entry in entries(roots, key) {
+            let before = cells.len();
             cells.extend(expander.expand(entry, finally, diags));
+            complete &= cells.len() > before;
             if cells.len() > MOST_STEPS {
                 let message = format!("more than {MOST_STEPS} steps after expansion");
                 diags.push(Diagnostic::error("too-many-steps", entry.key_place, message).help("split the plan"));
                 cells.truncate(MOST_STEPS);
-                return cells;
+                return (cells, false);
             }
         }
     }
@@ -211,7 +213,7 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
                 .help("add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"),
         );
     }
-    cells
+    (cells, complete)
 }
 
 fn index(cells: &[Cell<'_>], diags: &mut Diags) -> Index {

@@ -56,7 +56,7 @@ pub(super) struct Files {
 pub(super) fn read(path: &Utf8Path, diags: &mut Diags) -> Files {
     let mut reader = Reader::default();
     match text_of(path) {
-        Ok(text) => reader.main(path.to_owned(), text, diags),
+        Ok(text) => reader.main(path, text, diags),
         Err(fault) => {
             reader.sources.files.push(Source::new(path.to_string(), String::new()));
             reader.partial = true;
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Utf8Path, diags: &mut Diags) -> Files {
 pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files {
     let mut reader = Reader::default();
     match checked(name, text.as_bytes().to_vec()) {
-        Ok(text) => reader.main(name.to_owned(), text, diags),
+        Ok(text) => reader.main(name, text, diags),
         Err(fault) => {
             reader.sources.files.push(Source::new(name.to_string(), String::new()));
             reader.partial = true;
@@ -150,8 +150,8 @@ impl Reader {
         Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial }
     }
 
-    fn main(&mut self, path: Utf8PathBuf, text: String, diags: &mut Diags) {
-        let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.clone());
+    fn main(&mut self, path: &Utf8Path, text: String, diags: &mut Diags) {
+        let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
         self.known.insert(identity.clone(), None);
         if text.trim_start_matches('\u{feff}').trim().is_empty() {
             self.sources.files.push(Source::new(path.to_string(), text));
@@ -164,7 +164,7 @@ impl Reader {
     }
 
     /// Parses one file and reads what it includes; the file itself comes after.
-    fn file(&mut self, path: Utf8PathBuf, identity: Utf8PathBuf, text: String, diags: &mut Diags) {
+    fn file(&mut self, path: &Utf8Path, identity: Utf8PathBuf, text: String, diags: &mut Diags) {
         let Ok(id) = u16::try_from(self.sources.files.len()) else { return };
         let file = FileId(id);
         let (tree, broken) = parse(&text, file, diags);
@@ -179,7 +179,7 @@ impl Reader {
             .filter_map(|node| Some((node.text()?.to_owned(), node.place)))
             .collect();
         for (target, place) in includes {
-            self.include(&path, &target, place, diags);
+            self.include(path, &target, place, diags);
         }
         self.open.pop();
         self.docs.push(doc);
@@ -212,7 +212,7 @@ impl Reader {
             return;
         }
         match text_of(&path) {
-            Ok(text) => self.file(path, identity, text, diags),
+            Ok(text) => self.file(&path, identity, text, diags),
             Err(fault) => {
                 self.partial = true;
                 let help = format!(
@@ -257,7 +257,7 @@ fn friendly(message: &str) -> (String, Option<String>) {
         "a name may stand only once in its table; rename or merge the two"
     } else if has("missing value") || has("string values must be quoted") || has("unquoted") {
         "text values stand in quotes: `name = \"value\"`"
-    } else if has("unclosed array") || has("expected `]`") {
+    } else if has("unclosed array") || has("array elements") {
         "close the list with `]` and put a comma between its elements"
     } else if has("unclosed table") || has("unclosed inline table") {
         "close it on the same level: `[steps.name]` or `{ key = value }`"

@@ -236,7 +236,6 @@ fn keys_types_words_and_units() {
     says(
         "[steps.a.b]\nrun = 'x'\n[steps.c]\nrun='x'\n",
         &[
-            "2:8 no-action: step `a` does nothing | give it one of `run`, `http`, `render`, `file`, `service`, `value` or `report`",
             "2:10 step-name-dots: `b` is a table inside a step, not a step | step names have no dots: write `[steps.a-b]` instead of `[steps.a.b]`",
         ],
     );
@@ -604,4 +603,149 @@ fn the_picture_of_a_fault_in_a_plan() {
     let text = error::render_human(&loaded.diagnostics, &loaded.plan.sources, false, 80);
     assert!(text.contains("error: unknown name `vars.q` [template]") && text.contains("p.toml:3:17"), "{text}");
     assert!(text.ends_with("1 error in p.toml; nothing was run\n"));
+}
+
+#[test]
+fn a_byte_order_mark_moves_no_place() {
+    let loaded = loaded("\u{feff}formatt = 1\n[steps.a]\nrum = 'x'\n");
+    let sources = &loaded.plan.sources;
+    let texts: Vec<&str> = loaded.diagnostics.iter().filter_map(|fault| Some(sources.text(fault.place?))).collect();
+    assert!(texts.contains(&"formatt") && texts.contains(&"rum"), "{texts:?}");
+}
+
+/// A plan damaged at one place: cut out, doubled, or overwritten.
+fn damaged() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::{Strategy as _, any, prop};
+    let junk = prop::sample::select(vec![
+        "",
+        "{{",
+        "}}",
+        "{{ steps.",
+        "[",
+        "]",
+        "\"",
+        "'''",
+        "=",
+        "\n",
+        "é",
+        "\u{1b}",
+        "-1",
+        "1e400",
+        "true",
+        "{}",
+        "[]",
+        "99999999999999999999",
+        "'x'",
+        "{{ vars.url }}",
+        "{{ matrix.os }}",
+        "{{ 'a' * 3 }}",
+        "[steps.build]\n",
+        "needs = ['test', 'end', 'each']\n",
+        "\u{202e}",
+    ]);
+    (0..FULL.len(), 0..40_usize, junk, any::<bool>()).prop_map(|(from, len, junk, double)| {
+        let to = (from + len).min(FULL.len());
+        let kept = if double { &FULL[from..to] } else { "" };
+        [&FULL[..from], kept, junk, kept, &FULL[to..]].concat()
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, ..Default::default() })]
+
+    #[test]
+    fn no_damage_makes_the_loader_panic(text in damaged()) {
+        let loaded = loaded(&text);
+        for fault in &loaded.diagnostics {
+            for place in fault.place.iter().chain(fault.related.iter().map(|(place, _)| place)) {
+                proptest::prop_assert!(loaded.plan.sources.files[0].text.get(place.range()).is_some(), "{fault:?}");
+            }
+        }
+        let human = error::render_human(&loaded.diagnostics, &loaded.plan.sources, false, 80);
+        proptest::prop_assert!(human.chars().all(|c| c == '\n' || !c.is_control()), "{human:?}");
+        proptest::prop_assert!(!human.contains("Failed to read"), "{human}");
+        let _ = (error::render_json(&loaded.diagnostics, &loaded.plan.sources), norm(&loaded.plan));
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_loads() {
+    let plan = good(
+        r#"[plan]
+name  = "staging-readiness"
+[vars]
+base_url = "http://127.0.0.1:8080"
+stack    = { default = "local", enum = ["local", "compose"], help = "how the app is started" }
+floor    = { default = 32, min = 0, max = 100 }
+[env]
+pass = ["PATH", "HOME"]
+set  = { BASE_URL = "{{ vars.base_url }}" }
+[secrets]
+slack_webhook = { env = "SLACK_WEBHOOK_URL" }
+[pools]
+docker = 1
+[steps.env-file]
+render = { template = ".env.staging.template", to = ".env.staging", mode = "0600" }
+pass   = ['keys superset_of template.keys', 'none(values) matches "change-me"']
+[steps.up]
+needs = ["env-file"]
+run   = ["docker", "compose", "up", "-d"]
+pool  = "docker"
+timeout = "3m"
+retry = { limit = 2, backoff = "2s" }
+[steps.ready]
+title  = "/health/ready answers 200 three times in a row"
+needs  = ["up"]
+http   = { url = "{{ vars.base_url }}/health/ready" }
+sample = { every = "1s", consecutive = 3, within = "60s" }
+pass   = ["status == 200", "latency < 500ms"]
+severity = "critical"
+[steps.coverage]
+run    = "make coverage-report"
+report = { path = "coverage.xml" }
+pass   = ["percent(lines) >= 55"]
+warn   = ["percent(lines) >= {{ vars.floor }}"]
+artifacts = ["htmlcov/", "coverage.xml"]
+[steps.nlp]
+run = ["python", "-c", "import app.nlp"]
+required = false
+[decision]
+risk = { go = 40, no_go = 70 }
+"#,
+    );
+    let coverage = plan.step(plan.find("coverage").unwrap());
+    let texts: Vec<_> =
+        coverage.criteria.iter().map(|criterion| (criterion.text.as_str(), criterion.implied)).collect();
+    assert_eq!(texts, [("exit == 0", true), ("percent(lines) >= 55", false), ("percent(lines) >= 32", false)]);
+}
+
+#[test]
+fn expansion_is_bounded() {
+    let axis = |name: &str| format!("{name}=[{}]", (0..101).map(|at| at.to_string()).collect::<Vec<_>>().join(","));
+    says(
+        &format!("[steps.a]\nrun='x'\nmatrix={{ {}, {} }}\n[steps.b]\nrun='x'\nneeds=['a']\n", axis("a"), axis("b")),
+        &["4:8 matrix-too-large: the matrix of `a` has more than 10000 cells"],
+    );
+    let many: String = (0..11)
+        .map(|at| {
+            format!(
+                "[steps.s{at}]\nrun='x'\nmatrix={{ {}, b=[{}] }}\n",
+                axis("a"),
+                "0,1,2,3,4,5,6,7,8,9".to_owned() + &(10..99).map(|n| format!(",{n}")).collect::<String>()
+            )
+        })
+        .collect();
+    let loaded = loaded(&format!("format = 1\n{many}"));
+    assert_eq!(loaded.plan.steps.len(), 100_000);
+    assert!(said(&loaded)[0].contains("too-many-steps: more than 100000 steps after expansion"), "{:?}", said(&loaded));
+}
+
+#[test]
+fn a_reference_on_a_cycle_ends() {
+    let steps = "[steps.a]\nrun='x'\nneeds=['b']\noutputs={values=['v']}\n[steps.b]\nrun='x'\nneeds=['a']\n[steps.c]\nneeds=['b']\n";
+    good(&format!("{steps}run=['x','{{{{ steps.a.outputs.v }}}}']\n"));
+    says(
+        &format!("{steps}run=['x']\n[steps.d]\nrun=['x','{{{{ steps.a.outputs.v }}}}']\n"),
+        &["13:14 template: `a` does not come before this step | add `needs = [\"a\"]`"],
+    );
 }
