@@ -138,6 +138,8 @@ impl<'a> Shared<'a> {
             Root::Fact(name) => Some(name),
             _ => None,
         }));
+        let families: Vec<String> = wants.iter().filter_map(|key| Some(key.split_once('(')?.0.to_owned())).collect();
+        wants.extend(families);
         wants
     }
 

@@ -44,7 +44,6 @@ impl Stream {
             finally: false,
             volatile: false,
             on_failure: "independent".into(),
-            on_failure: "independent".into(),
             place: "blueprint.toml:12:1".into(),
         };
         let heads: Vec<StepHead> = names.iter().enumerate().map(head).collect();
