@@ -33,7 +33,7 @@ impl<K: Hash + Eq + std::fmt::Display> Once<K> {
     pub(super) fn first(&mut self, name: K, place: Place, diags: &mut Diags) -> bool {
         if let Some(first) = self.seen.get(&name) {
             let fault = Diagnostic::error("duplicate-name", place, format!("{} `{name}` is declared twice", self.what));
-            diags.push(fault.related(*first, "first declared here"));
+            diags.push(fault.related(*first, "first declared here").help("remove or rename one of the two"));
             return false;
         }
         self.seen.insert(name, place);
@@ -44,8 +44,16 @@ impl<K: Hash + Eq + std::fmt::Display> Once<K> {
 /// Says that a table lacks a key it cannot do without.
 pub(super) fn required<'t>(table: Table<'t>, key: &str, what: &str, diags: &mut Diags) -> Option<Node<'t>> {
     let node = table.get(key);
-    if node.is_none() {
-        diags.push(Diagnostic::error("missing-key", table.place, format!("{what} needs `{key}`")));
+    if node.is_none() && !table.misspelt(key) {
+        let fault = Diagnostic::error("missing-key", table.place, format!("{what} needs `{key}`"));
+        let help = table.about(key).map(|known| {
+            let doc = known.doc.trim_end_matches('.');
+            let first = doc.chars().next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+            let doc = if doc.starts_with("URL") { doc.to_owned() } else { first + doc.get(1..).unwrap_or("") };
+            let example = if known.example.is_empty() { known.shape.sketch() } else { known.example };
+            format!("add `{key} = {example}`: {doc}")
+        });
+        diags.push(fault.hint(help));
     }
     node
 }
@@ -93,7 +101,7 @@ pub(super) fn weight(node: Option<Node<'_>>, diags: &mut Diags) -> Option<u32> {
     node.number()?;
     let weight = node.permille();
     if weight.is_none() {
-        let message = "`weight` needs a number from 0 to 1".to_owned();
+        let message = format!("`weight` needs a number from 0 to 1, got {}", node.scalar().unwrap_or_default());
         diags.push(Diagnostic::error("out-of-range", node.place, message).label("out of range"));
     }
     weight
@@ -130,10 +138,12 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
         }
         let Some(table) = entry.node.table(&tables::SECRET) else { continue };
         let random = table.get("random").and_then(Node::bool).unwrap_or(false);
+        // Still declared: who uses it is not wrong too.
+        let unknown = || SecretSource::Env { name: entry.key.to_owned(), random: true };
         let source = match (table.text("env"), table.text("file")) {
             (Some(env), None) => SecretSource::Env { name: env.to_owned(), random },
             (None, Some(file)) => SecretSource::File(file.to_owned()),
-            (None, None) if table.has("env") || table.has("file") => continue,
+            (None, None) if ["env", "file"].iter().any(|key| table.has(key) || table.misspelt(key)) => unknown(),
             _ => {
                 let fault = Diagnostic::error(
                     "secret-source",
@@ -141,7 +151,7 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
                     format!("secret `{}` needs one source", entry.key),
                 );
                 diags.push(fault.help("write `{ env = \"NAME\" }` or `{ file = \"path\" }`"));
-                continue;
+                unknown()
             }
         };
         list.push(Secret { name: entry.key.to_owned(), source, place: entry.key_place });

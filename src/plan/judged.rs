@@ -12,7 +12,8 @@ use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Risk, Step, Var};
 use crate::action::Action;
-use crate::criteria::{self, Criterion, Fault, Kind, Scope, Shape, StepScope};
+use crate::criteria::{self, Criterion, Fault, Item, Kind, Root, Scope, Shape, StepScope};
+use crate::facts::{Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::Tier;
 use crate::place::{Place, Sources};
@@ -132,7 +133,20 @@ impl<'a> Judge<'a> {
         if let Some(ratchet) = &mut step.ratchet {
             let mut users = step.criteria.iter().filter(|criterion| criterion.uses_ratchet());
             match (users.next(), users.next()) {
-                (Some(user), None) => user.subject_text().clone_into(&mut ratchet.subject),
+                (Some(user), None) => {
+                    user.subject_text().clone_into(&mut ratchet.subject);
+                    let kind = self.within(id, false, |scope| criteria::kind_of(&ratchet.subject, scope));
+                    let amounts = [Some(&ratchet.floor), ratchet.goal.as_ref(), ratchet.slack.as_ref()];
+                    if let Ok(kind) = kind
+                        && let Some(fault) = amounts.into_iter().flatten().find_map(|amount| unfit(kind, amount))
+                    {
+                        let message = format!("`{}` is {kind}, its `ratchet` is {fault}", ratchet.subject);
+                        diags.push(
+                            Diagnostic::error("ratchet", user.place, message)
+                                .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
+                        );
+                    }
+                }
                 (Some(_), Some(second)) => {
                     let message = "two criteria compare with `ratchet`".to_owned();
                     diags.push(
@@ -169,6 +183,13 @@ impl<'a> Judge<'a> {
             known_steps: &Vec::new,
         };
         for criterion in &mut risk.when {
+            let other = criterion.roots().into_iter().find(|root| !matches!(root, Root::Var(_) | Root::Env(_)));
+            if let Some(Root::Step { .. } | Root::Fact(_)) = other {
+                let message = format!("`{}` cannot be asked of a risk factor", criterion.text);
+                let fault = Diagnostic::error("criterion", criterion.place, message);
+                diags.push(fault.help("it knows no step: only `vars.NAME` and `env.NAME`; text goes in quotes"));
+                continue;
+            }
             for fault in criteria::check(criterion, &scope) {
                 diags.push(diagnostic(self.sources, criterion.place, &criterion.text, fault));
             }
@@ -190,18 +211,26 @@ impl<'a> Judge<'a> {
             if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
         };
         let shape = self.shapes[id.index()].clone();
-        let ratchet = self.links.has_ratchet(id);
+        // What is asked before a step runs has no threshold of its own.
+        let ratchet = self.links.has_ratchet(id) && !only_globals;
         let scope = Scope {
             shape,
             vars: &self.kinds,
             ratchet,
-            baseline: true,
+            baseline: !only_globals,
             only_globals,
             step: &step,
             known_steps: &known_steps,
         };
         run(&scope)
     }
+}
+
+/// What an amount of a ratchet is, if it cannot be compared with a subject of that kind. A plain number fits a percentage.
+fn unfit(kind: Kind, amount: &Value) -> Option<Item> {
+    let (Item::Number(unit), Value::Num(_, own)) = (kind.item(), amount) else { return None };
+    let fits = *own == unit || (*own == Unit::One && matches!(unit, Unit::Percent | Unit::Octal));
+    (!fits).then_some(Item::Number(*own))
 }
 
 fn shape(step: &Step) -> Shape {
