@@ -377,18 +377,29 @@ mod linux {
         if SUBREAPER.load(Ordering::Relaxed) { children().unwrap_or_else(everybody) } else { everybody() }
     }
 
-    /// Our children, thread by thread; `None` on kernels without that list.
+    /// Our children; `None` on kernels without that list.
     fn children() -> Option<Vec<i32>> {
-        let mut pids = Vec::new();
-        for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
-            match fs::read_to_string(thread.path().join("children")) {
-                Ok(text) => pids.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
-                // A thread that ended meanwhile; its children are on another one's list.
-                Err(_) if !thread.path().exists() => {}
-                Err(_) => return None,
+        // Each thread has a list of its own. When one ends, its children move to another's, which may have been read by then.
+        for _ in 0..100 {
+            let before = threads()?;
+            let mut pids = Vec::new();
+            let mut read = 0;
+            for thread in &before {
+                if let Ok(text) = fs::read_to_string(format!("/proc/self/task/{thread}/children")) {
+                    read += 1;
+                    pids.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+                }
+            }
+            if before.is_subset(&threads()?) {
+                return (read == before.len()).then_some(pids);
             }
         }
-        Some(pids)
+        None
+    }
+
+    fn threads() -> Option<BTreeSet<i32>> {
+        let entries = fs::read_dir("/proc/self/task").ok()?;
+        Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
     fn everybody() -> Vec<i32> {
