@@ -299,6 +299,7 @@ mod linux {
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt as _;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use rustix::fs::MemfdFlags;
     use rustix::process::{Pid, PidfdFlags, WaitOptions};
@@ -365,7 +366,7 @@ mod linux {
         if prey.leader() == Some(stat.group) {
             return true;
         }
-        match mark(pid) {
+        match mark(pid, adopted) {
             Some(mark) => prey.has_mark(&mark),
             // It wiped its environment. Nobody else's if nobody else runs; otherwise it has to wait.
             None => adopted && leaders.iter().all(|&leader| prey.leader() == Some(leader)),
@@ -407,9 +408,18 @@ mod linux {
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// The mark in a process's environment.
-    pub(super) fn mark(pid: i32) -> Option<String> {
-        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    /// The mark in a process's environment. Looks twice at a child of ours that seems to have none.
+    pub(super) fn mark(pid: i32, ours: bool) -> Option<String> {
+        let path = format!("/proc/{pid}/environ");
+        let mut environ = fs::read(&path).ok()?;
+        for _ in 0..4 {
+            if !environ.is_empty() || !ours {
+                break;
+            }
+            // Either it has none, or it is just becoming another program and will have one at once.
+            std::thread::sleep(Duration::from_micros(250));
+            environ = fs::read(&path).ok()?;
+        }
         environ
             .split(|&byte| byte == 0)
             .find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))
@@ -444,7 +454,7 @@ mod linux {
     /// Pids of living processes with this mark.
     #[cfg(test)]
     pub(super) fn marked(prefix: &str) -> Vec<i32> {
-        everybody().into_iter().filter(|&pid| mark(pid).is_some_and(|mark| mark.starts_with(prefix))).collect()
+        everybody().into_iter().filter(|&pid| mark(pid, false).is_some_and(|mark| mark.starts_with(prefix))).collect()
     }
 }
 

@@ -511,7 +511,7 @@ mod tests {
             .output()
             .unwrap();
         let pid: i32 = String::from_utf8_lossy(&child.stdout).trim().parse().unwrap();
-        assert_eq!(bench.alive(), [pid]);
+        block_on(until(|| bench.alive() == [pid]));
         let notes = block_on(contain::sweep_all("no such run"));
         assert_eq!((notes.len(), bench.alive()), (0, vec![pid]));
         let notes = block_on(contain::sweep_all(&bench.shell("").mark));
