@@ -96,6 +96,11 @@ fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnos
     let mut fault = Diagnostic::error("cycle", place, format!("steps wait for each other in a circle: {arrows}"))
         .label(label)
         .help("remove one of them: a step cannot wait for itself, not even through others");
-    fault.related = places.take(MOST_EDGES - 1).collect();
+    let mut rest: Vec<_> = places.collect();
+    if rest.len() >= MOST_EDGES {
+        // The one that closes a long circle is the likeliest to be wrong.
+        rest.drain(MOST_EDGES - 2..rest.len() - 1);
+    }
+    fault.related = rest;
     fault
 }

@@ -20,6 +20,9 @@ const GUTTER: usize = 8;
 /// Lines that one snippet may have before two places get snippets of their own.
 const MOST_LINES: usize = 12;
 
+/// Stands for `-` while lines are broken, which miette would do behind it: codes and names of steps stay whole.
+const JOINED: &str = "\u{f8ff}";
+
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -358,7 +361,8 @@ impl<'a> View<'a> {
         while !text.is_char_boundary(high) {
             high -= 1;
         }
-        low..high
+        // With the line's end, so that it can be pointed at.
+        low..if high == line.end { (high + 1).min(text.len()) } else { high }
     }
 }
 
@@ -368,25 +372,24 @@ fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = Place> + '_ {
     diagnostic.place.into_iter().chain(related)
 }
 
-/// A text with `…` at the ends of what is shown of a line. It takes as many bytes as what it replaces, so it only
-/// replaces plain characters.
+/// Stands where a line is cut.
+const MARK: &str = "…";
+
+/// A text with `…` at the ends of what is shown of a line. With spaces it takes as many bytes as what it replaces, so
+/// that every place still fits.
 fn elided(text: &str, line: &Range<usize>, shown: &Range<usize>) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    let mark = "…".as_bytes();
-    let mut put = |at: usize| {
-        if let Some(part) = bytes.get_mut(at..at + mark.len())
-            && part.is_ascii()
-        {
-            part.copy_from_slice(mark);
-        }
-    };
-    if shown.start > line.start {
-        put(shown.start);
+    let mut out = text.to_owned();
+    let part = &text[shown.start..shown.end.min(line.end)];
+    let enough = |len: &usize| *len >= MARK.len();
+    let first = part.char_indices().map(|(at, c)| at + c.len_utf8()).find(enough);
+    let last = part.char_indices().rev().map(|(at, _)| part.len() - at).find(enough);
+    if let Some(len) = first.filter(|_| shown.start > line.start) {
+        out.replace_range(shown.start..shown.start + len, &format!("{MARK:<0$}", len - 2));
     }
-    if shown.end < line.end {
-        put(shown.end.saturating_sub(mark.len()));
+    if let Some(len) = last.filter(|_| shown.end < line.end) {
+        out.replace_range(shown.end - len..shown.end, &format!("{MARK:>0$}", len - 2));
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    out
 }
 
 impl SourceCode for View<'_> {

@@ -56,7 +56,9 @@ const MEANT: [(&str, &str); 26] = [
 
 fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, diags: &mut Diags) {
     let meant = MEANT.iter().find(|(word, name)| *word == key && kind.key(name).is_some());
-    let near = meant.map(|(_, name)| *name).or_else(|| nearest(key, kind.keys.iter().map(|key| key.name)));
+    let affordable = diags.may_suggest();
+    let near = meant.map(|(_, name)| *name);
+    let near = near.or_else(|| nearest(key, kind.keys.iter().map(|key| key.name).filter(|_| affordable)));
     let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
     if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
         let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
@@ -67,15 +69,15 @@ fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, dia
         );
         return;
     }
-    let help = near.map_or_else(
-        || {
+    let help = match near {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => affordable.then(|| {
             let keys: Vec<&str> = kind.keys.iter().map(|key| key.name).collect();
             format!("{} takes {}", kind.what, all(&keys))
-        },
-        |near| format!("did you mean `{near}`?"),
-    );
+        }),
+    };
     let fault = Diagnostic::error("unknown-key", place, format!("unknown key `{key}` in {}", kind.what));
-    diags.push(fault.label("not a key of this table").help(help));
+    diags.push(fault.label("not a key of this table").hint(help));
 }
 
 /// Every key, comma-separated.
@@ -232,6 +234,7 @@ fn unit(node: Node<'_>, key: &str, fault: Option<String>, diags: &mut Diags) {
 
 fn nul(node: Node<'_>, key: &str, diags: &mut Diags) {
     if node.text().is_some_and(|text| text.contains('\0')) {
-        diags.push(Diagnostic::error("nul", node.place, format!("`{key}` has a NUL character in it")));
+        let fault = Diagnostic::error("nul", node.place, format!("`{key}` has a NUL character in it"));
+        diags.push(fault.help("no argument, variable or file name can hold one: remove it"));
     }
 }

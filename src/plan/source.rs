@@ -122,15 +122,23 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
         return Err(fault("not-utf8", format!("`{name}` is UTF-16"), "save it as UTF-8"));
     }
     let bad = match std::str::from_utf8(&bytes) {
-        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul", "has a NUL byte")),
-        Err(error) => Some((error.valid_up_to(), "not-utf8", "is not UTF-8")),
+        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul")),
+        Err(error) => Some((error.valid_up_to(), "not-utf8")),
     };
-    if let Some((at, code, what)) = bad {
+    if let Some((at, code)) = bad {
         let before = String::from_utf8_lossy(&bytes[..at]);
         let (line, column) =
             (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
-        let message = format!("`{name}` {what}: byte 0x{:02x} at line {line}, column {column}", bytes[at]);
-        return Err(fault(code, message, "plan files are UTF-8 text"));
+        let place = format!("at line {line}, column {column}");
+        return Err(if code == "nul" {
+            fault(
+                code,
+                format!("`{name}` has a NUL byte {place}"),
+                "a plan is text: remove it, if this is a plan at all",
+            )
+        } else {
+            fault(code, format!("`{name}` is not UTF-8: byte 0x{:02x} {place}", bytes[at]), "save it as UTF-8")
+        });
     }
     String::from_utf8(bytes)
         .map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
@@ -283,6 +291,9 @@ fn friendly(message: &str) -> (String, Option<String>) {
     } else if has("string values must be quoted") || has("invalid boolean") {
         let help = "text values stand in quotes: `name = \"value\"`; others are numbers, `true` and `false`";
         return ("not valid TOML: a word without quotes".to_owned(), Some(help.to_owned()));
+    } else if has("visible characters") && !has("expected `") {
+        let help = "write it as an escape, such as `\\u001b`";
+        return ("not valid TOML: a control character in a text".to_owned(), Some(help.to_owned()));
     } else if has("escaped value") {
         let help = "in \"…\" write `\\\\` for a backslash, or use '…', where it stands for itself";
         return ("not valid TOML: unknown escape after `\\`".to_owned(), Some(help.to_owned()));
