@@ -384,7 +384,7 @@ fn faults_of_units_and_operators_read_well() {
         ),
         ("status in 200", Http, "`in` needs a list [200] for example `in [200, 204]`"),
         ("url in \"abc\"", Http, "`in` needs a list [\"abc\"] `in [\"abc\"]`"),
-        ("status in []", Http, "nothing is in an empty list [[]] -"),
+        ("status in []", Http, "nothing is in an empty list [[]] for example `in [200, 204]`"),
         ("status == [200]", Http, "`status` is a plain number, not a list [[200]] did you mean `in`?"),
         ("keys == \"A\"", File, "`keys` is a list of texts [keys] say which: `every(keys)`, `some(keys)`"),
         ("keys starts_with \"A\"", File, "`keys` is a list of texts [keys] say which"),

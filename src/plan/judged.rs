@@ -10,7 +10,7 @@ use super::links::Links;
 use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
-use super::{Plan, Risk, Step, Var};
+use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
 use crate::action::Action;
 use crate::criteria::{self, Criterion, Fault, Item, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
@@ -135,16 +135,10 @@ impl<'a> Judge<'a> {
             match (users.next(), users.next()) {
                 (Some(user), None) => {
                     user.subject_text().clone_into(&mut ratchet.subject);
-                    let kind = self.within(id, false, |scope| criteria::kind_of(&ratchet.subject, scope));
-                    let amounts = [Some(&ratchet.floor), ratchet.goal.as_ref(), ratchet.slack.as_ref()];
-                    if let Ok(kind) = kind
-                        && let Some(fault) = amounts.into_iter().flatten().find_map(|amount| unfit(kind, amount))
+                    if let Ok(kind) = self.within(id, false, |scope| criteria::kind_of(&ratchet.subject, scope))
+                        && let Err(fault) = in_kind(ratchet, kind)
                     {
-                        let message = format!("`{}` is {kind}, its `ratchet` is {fault}", ratchet.subject);
-                        diags.push(
-                            Diagnostic::error("ratchet", user.place, message)
-                                .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
-                        );
+                        diags.push(Diagnostic { place: Some(user.place), ..fault });
                     }
                 }
                 (Some(_), Some(second)) => {
@@ -226,11 +220,20 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// What an amount of a ratchet is, if it cannot be compared with a subject of that kind. A plain number fits a percentage.
-fn unfit(kind: Kind, amount: &Value) -> Option<Item> {
-    let (Item::Number(unit), Value::Num(_, own)) = (kind.item(), amount) else { return None };
-    let fits = *own == unit || (*own == Unit::One && matches!(unit, Unit::Percent | Unit::Octal));
-    (!fits).then_some(Item::Number(*own))
+/// Brings the amounts of a ratchet into the unit of what it watches: beside a percentage, `55` is 55 %.
+fn in_kind(ratchet: &mut Ratchet, kind: Kind) -> Result<(), Diagnostic> {
+    let Item::Number(unit) = kind.item() else { return Ok(()) };
+    for amount in [Some(&mut ratchet.floor), ratchet.goal.as_mut(), ratchet.slack.as_mut()].into_iter().flatten() {
+        let Value::Num(num, own) = amount else { continue };
+        if *own == Unit::One && matches!(unit, Unit::Percent | Unit::Octal) {
+            *amount = ratchet::in_unit(*num, unit);
+        } else if *own != unit {
+            let message = format!("`{}` is {kind}, its `ratchet` is {}", ratchet.subject, Item::Number(*own));
+            return Err(Diagnostic::global("ratchet", message)
+                .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"));
+        }
+    }
+    Ok(())
 }
 
 fn shape(step: &Step) -> Shape {

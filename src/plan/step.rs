@@ -434,17 +434,18 @@ fn ratchet(node: Node<'_>, diags: &mut Diags) -> Option<Ratchet> {
     };
     let (goal, slack, floor) = (read("goal"), read("slack"), read("floor"));
     required(table, "floor", "`ratchet`", diags);
-    if let (Some(Value::Num(low, unit)), Some(Value::Num(high, other))) = (&floor, &goal) {
-        let what = match (unit == other, high < low) {
-            (false, _) => Some(("`goal` and `floor` have different units", "write both in one unit")),
-            (true, true) => {
-                Some(("`goal` is below `floor`", "the threshold rises from `floor` to `goal`: swap the two"))
-            }
-            (true, false) => None,
-        };
-        if let Some((message, help)) = what {
-            diags.push(Diagnostic::error("ratchet", table.key_place("goal"), message).help(help));
-        }
+    // `55` and `55%` are the same beside each other.
+    let points = |value: &Value| match value {
+        Value::Num(num, Unit::Percent) => num.times(Num::int(100)).map(|num| (num, Unit::One)),
+        Value::Num(num, unit) => Some((*num, *unit)),
+        _ => None,
+    };
+    if let (Some((low, unit)), Some((high, other))) = (floor.as_ref().and_then(points), goal.as_ref().and_then(points))
+        && unit == other
+        && high < low
+    {
+        let fault = Diagnostic::error("ratchet", table.key_place("goal"), "`goal` is below `floor`");
+        diags.push(fault.help("the threshold rises from `floor` to `goal`: swap the two"));
     }
     // With a faulty floor there still is a ratchet: who compares with it is not wrong too.
     let floor = floor.or_else(|| goal.clone()).unwrap_or(Value::Null);

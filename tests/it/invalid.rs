@@ -122,7 +122,7 @@ fn made() -> Vec<(&'static str, Vec<u8>)> {
         ("bytes-nul-escaped", format!("{step}title = \"a\\u0000b\"\n").into_bytes()),
         ("bytes-control", [step.as_bytes(), b"title = \"\x1b[31mred\"\ntimout = 1\n"].concat()),
         ("bytes-crlf", format!("# schema: refuses\n{step}timout = \"1m\"\n").replace('\n', "\r\n").into_bytes()),
-        ("bytes-no-program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec()),
+        ("bytes-of-a-program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec()),
         ("large-10-mb", b"all work and no play\n".repeat(500_000)),
         ("large-7-mb-of-words", b"all work and no play\n".repeat(350_000)),
         ("large-7-mb-line", [step.as_bytes(), b"title = \"", "é".repeat(3_500_000).as_bytes(), b"\nx\n"].concat()),
@@ -198,11 +198,12 @@ fn every_broken_plan_is_told_its_faults_and_nothing_runs() {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut wrong: Vec<String> = std::thread::scope(|scope| {
         let parts = cases.chunks(cases.len().div_ceil(workers));
-        let parts: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().filter_map(told).collect())).collect();
+        let parts: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().filter_map(told).collect::<Vec<_>>())).collect();
         parts
             .into_iter()
             .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Vec<String>>()
+            .collect()
     });
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     for entry in fs::read_dir(folder()).expect("the corpus") {
