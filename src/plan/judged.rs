@@ -136,7 +136,7 @@ impl<'a> Judge<'a> {
                 (Some(user), None) => {
                     user.subject_text().clone_into(&mut ratchet.subject);
                     if let Ok(kind) = self.within(id, false, |scope| criteria::kind_of(&ratchet.subject, scope))
-                        && let Err(fault) = in_kind(ratchet, kind)
+                        && let Some(fault) = in_kind(ratchet, kind)
                     {
                         diags.push(Diagnostic { place: Some(user.place), ..fault });
                     }
@@ -220,20 +220,23 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Brings the amounts of a ratchet into the unit of what it watches: beside a percentage, `55` is 55 %.
-fn in_kind(ratchet: &mut Ratchet, kind: Kind) -> Result<(), Diagnostic> {
-    let Item::Number(unit) = kind.item() else { return Ok(()) };
+/// Brings the amounts of a ratchet into the unit of what it watches: beside a percentage, `55` is 55 %. Says which one
+/// has another.
+fn in_kind(ratchet: &mut Ratchet, kind: Kind) -> Option<Diagnostic> {
+    let Item::Number(unit) = kind.item() else { return None };
     for amount in [Some(&mut ratchet.floor), ratchet.goal.as_mut(), ratchet.slack.as_mut()].into_iter().flatten() {
         let Value::Num(num, own) = amount else { continue };
         if *own == Unit::One && matches!(unit, Unit::Percent | Unit::Octal) {
             *amount = ratchet::in_unit(*num, unit);
         } else if *own != unit {
             let message = format!("`{}` is {kind}, its `ratchet` is {}", ratchet.subject, Item::Number(*own));
-            return Err(Diagnostic::global("ratchet", message)
-                .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"));
+            return Some(
+                Diagnostic::global("ratchet", message)
+                    .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
+            );
         }
     }
-    Ok(())
+    None
 }
 
 fn shape(step: &Step) -> Shape {
