@@ -47,7 +47,20 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
 /// One sentence: why there is no such value.
 pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
     let subject = parse::subject(subject_text).map_err(|fault| fault.message)?;
-    match subject_value(&subject, evidence) {
+    value(&subject, subject_text, evidence)
+}
+
+/// The value of a checked criterion's subject: what `percent(lines) >= 55` measured. Unlike [`value_of`] it knows
+/// whether `percent(lines)` is a fact of that name or an aggregate, because [`super::check()`] has settled it.
+///
+/// # Errors
+/// One sentence: why there is no such value.
+pub fn measured(criterion: &Criterion, evidence: &Evidence<'_>) -> Result<Value, String> {
+    value(&criterion.form.subject, criterion.subject_text(), evidence)
+}
+
+fn value(subject: &Subject, subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
+    match subject_value(subject, evidence) {
         Got::One(datum) => datum.to_value(),
         Got::Lack(Lack::Absent) => Err(format!("`{subject_text}` is absent")),
         Got::Lack(Lack::NoData(note)) => Err(note),

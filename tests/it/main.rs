@@ -3,5 +3,7 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod layers;
+mod quickstart;
 mod running;
+mod staging;
 mod support;
