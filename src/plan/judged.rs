@@ -212,14 +212,17 @@ impl<'a> Judge<'a> {
 
 /// Puts the numbers of a ratchet on the scale of what it watches.
 fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut Diags) {
-    let numbers = [("floor", Some(&mut ratchet.floor)), ("goal", ratchet.goal.as_mut()), ("slack", ratchet.slack.as_mut())];
+    let numbers =
+        [("floor", Some(&mut ratchet.floor)), ("goal", ratchet.goal.as_mut()), ("slack", ratchet.slack.as_mut())];
     for (key, value) in numbers {
         let Some(Value::Num(num, given)) = value.as_deref().cloned() else { continue };
         match ratchet::in_unit(num, given, unit) {
             Some(fitting) => value.into_iter().for_each(|value| *value = fitting.clone()),
             None => {
                 let message = format!("`ratchet.{key}` has another unit than `{}`", ratchet.subject);
-                diags.push(Diagnostic::error("wrong-unit", place, message).help("write all three in the subject's unit"));
+                diags.push(
+                    Diagnostic::error("wrong-unit", place, message).help("write all three in the subject's unit"),
+                );
             }
         }
     }

@@ -286,7 +286,8 @@ fn s1_a_placeholder_a_missing_key_and_a_wrong_mode_are_caught() {
 
     let template = ".env.staging.template";
     staging.edit_app(template, "BREAKER_FAILURES=3", "{% if false %}\nBREAKER_FAILURES=3\n{% endif %}");
-    let _ = staging.go(&["env-file"]).code(1).says("keys superset_of template.keys").says("missing \"BREAKER_FAILURES\"");
+    let _ =
+        staging.go(&["env-file"]).code(1).says("keys superset_of template.keys").says("missing \"BREAKER_FAILURES\"");
     staging.blames(&[("env-file", "fail", "criteria")]).restore_app(template);
 
     staging.edit_app(template, "{{ secrets.session_secret }}", "{{ secrets.sesion_secret }}");
@@ -311,7 +312,8 @@ fn s3_a_service_that_does_not_come_up_is_named_with_its_last_words() {
     staging.blames(&[("up", "fail", "service_died")]).restore(PLAN);
 
     staging.append_app("app/server.py", "\nraise RuntimeError('no room in the lobby')\n");
-    let _ = staging.go(&["smoke"]).code(1).says("ended with exit code 1 before it was ready").says("no room in the lobby");
+    let _ =
+        staging.go(&["smoke"]).code(1).says("ended with exit code 1 before it was ready").says("no room in the lobby");
     staging.blames(&[("up", "fail", "service_died")]).restore_app("app/server.py");
 
     staging.append_app("app/pms.py", "\nraise SystemExit('the PMS is out of order')\n");
@@ -453,7 +455,12 @@ fn s11_between_floor_and_goal_warns_and_the_ratchet_only_rises() {
     let committed = ratchet(&staging);
     fs::remove_file(staging.path(RATCHET)).expect("it is committed");
     uncovered(&staging, 1300);
-    let _ = staging.go(&["coverage"]).code(0).says("GO  risk 18").says("high warn coverage 0.35 × 0.5").says("WARN coverage");
+    let _ = staging
+        .go(&["coverage"])
+        .code(0)
+        .says("GO  risk 18")
+        .says("high warn coverage 0.35 × 0.5")
+        .says("WARN coverage");
     staging.blames(&[("coverage", "warn", "criteria")]);
     let reached = ratchet(&staging);
     assert!(reached.contains("\"coverage\" = { subject = \"percent(lines)\", best = \""), "{reached}");
@@ -489,7 +496,10 @@ fn s12_a_critical_test_that_is_gone_skipped_or_failing_is_named() {
     let _ = staging.go(&steps).code(1).says("tests.skipped == 0").says(&format!("missing \"{name}\""));
     staging.blames(&[("critical-tests", "fail", "criteria")]).restore_app(file);
 
-    staging.append_app("tests/conftest.py", "\n\ndef pytest_runtest_call(item):\n    assert 'ttl_expires' not in item.name\n");
+    staging.append_app(
+        "tests/conftest.py",
+        "\n\ndef pytest_runtest_call(item):\n    assert 'ttl_expires' not in item.name\n",
+    );
     let _ = staging.go(&steps).code(1).says("tests.failed == 0").says(&format!("missing \"{name}\"")).says("1 failed");
     staging.blames(&[("coverage", "fail", "criteria"), ("critical-tests", "fail", "criteria")]);
 }
@@ -522,7 +532,8 @@ fn s13_each_critical_module_needs_its_coverage_and_none_may_be_lost() {
 fn s20_s21_findings_about_nlp_are_advisory() {
     let Some(staging) = Staging::new() else { return };
     staging.edit_app("app/nlp.py", "\nimport re\n", "\nimport re\nimport spacy\n");
-    let _ = staging.go(&["nlp-isolated"]).code(0).says("GO  risk 15").says("No module named 'spacy'").says("(advisory)");
+    let _ =
+        staging.go(&["nlp-isolated"]).code(0).says("GO  risk 15").says("No module named 'spacy'").says("(advisory)");
     staging.blames(&[("nlp-isolated", "fail", "criteria")]).restore_app("app/nlp.py");
 
     staging.edit_app("docs/NLP.md", "## Optional NLP install", "## Something else");
