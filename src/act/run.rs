@@ -122,7 +122,7 @@ fn observe(
     if let Some(unstored) = &ended.unstored {
         return Err(unstored.clone());
     }
-    said(request, spec, files, facts).map_err(|detail| match &ended.exit {
+    said(request, spec, files, facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
         // What went wrong first is usually what matters.
         Exit::Code(0) => detail,
         Exit::Code(code) => format!("{detail}; the process ended with exit code {code}"),
@@ -130,8 +130,8 @@ fn observe(
     })
 }
 
-/// Adds what was said, as far as it is wanted.
-fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Facts) -> Result<(), String> {
+/// Adds what was said, as far as it is wanted. Of a process that failed no JSON is expected: its exit code is the story.
+fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Facts, well: bool) -> Result<(), String> {
     let wants = |name: &str| request.wants.contains(name);
     let parse = spec.parse.or(wants("json").then_some(Parse::Json));
     for (stream, file) in ["stdout", "stderr"].iter().zip(files) {
@@ -142,7 +142,11 @@ fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Fac
         }
         let bytes = read(file, stream)?;
         if let Some(parse) = json {
-            facts.set("json", Value::Json(parsed(&bytes, parse)?));
+            match parsed(&bytes, parse) {
+                Ok(json) => facts.set("json", Value::Json(json)),
+                Err(_) if !well => {}
+                Err(detail) => return Err(detail),
+            }
         }
         let text = String::from_utf8_lossy(&bytes);
         if wants(&lines) {
@@ -600,11 +604,10 @@ mod tests {
         assert_eq!(error.cause, Cause::ActionError);
         assert_eq!(error.detail, "stdout is not JSON: key must be a string, line 3 column 3");
         assert_eq!(error.exit, Some(Exit::Code(0)));
-        let error = json("printf '1\\n[}\\n'; exit 4", Parse::Jsonl).map(|_| ()).expect_err("malformed");
-        assert_eq!(
-            error.detail,
-            "stdout is not JSON: expected value, line 2 column 2; the process ended with exit code 4"
-        );
+        let error = json("printf '1\\n[}\\n'", Parse::Jsonl).map(|_| ()).expect_err("malformed");
+        assert_eq!(error.detail, "stdout is not JSON: expected value, line 2 column 2");
+        let seen = json("echo oops; exit 4", Parse::Json).ok().expect("its exit code is the story");
+        assert_eq!((seen.facts.values["exit"].clone(), seen.facts.values.get("json")), (Value::int(4), None));
     }
 
     #[test]

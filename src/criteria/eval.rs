@@ -47,7 +47,20 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
 /// One sentence: why there is no such value.
 pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
     let subject = parse::subject(subject_text).map_err(|fault| fault.message)?;
-    match subject_value(&subject, evidence) {
+    value(&subject, subject_text, evidence)
+}
+
+/// The value of a checked criterion's subject: what `percent(lines) >= 55` measured. Unlike [`value_of`] it knows
+/// whether `percent(lines)` is a fact of that name or an aggregate, because [`super::check()`] has settled it.
+///
+/// # Errors
+/// One sentence: why there is no such value.
+pub fn measured(criterion: &Criterion, evidence: &Evidence<'_>) -> Result<Value, String> {
+    value(&criterion.form.subject, criterion.subject_text(), evidence)
+}
+
+fn value(subject: &Subject, subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
+    match subject_value(subject, evidence) {
         Got::One(datum) => datum.to_value(),
         Got::Lack(Lack::Absent) => Err(format!("`{subject_text}` is absent")),
         Got::Lack(Lack::NoData(note)) => Err(note),
@@ -58,8 +71,16 @@ pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, St
 /// What a subject came to.
 enum Got<'a> {
     One(Datum<'a>),
-    Items(Quant, Vec<Datum<'a>>),
+    Items(Items<'a>),
     Lack(Lack),
+}
+
+/// What a quantifier ranges over.
+struct Items<'a> {
+    quant: Quant,
+    data: Vec<Datum<'a>>,
+    /// What each of them belongs to (a file); empty where nothing is known.
+    names: Vec<String>,
 }
 
 /// Why there is no value.
@@ -127,7 +148,10 @@ fn subject_value<'a>(subject: &Subject, ev: &Evidence<'a>) -> Got<'a> {
         },
         Subject::Quant { quant, path, samples } => match items(path, *samples) {
             Ok(items) if items.is_empty() => Got::Lack(Lack::NoData(format!("`{path}` is empty"))),
-            Ok(items) => Got::Items(*quant, items),
+            Ok(data) => {
+                let names = if *samples { Vec::new() } else { read::names(path, ev, data.len()) };
+                Got::Items(Items { quant: *quant, data, names })
+            }
             // Of what is not there, nothing can be said of every one; nor, by `not`, the opposite.
             Err(Lack::Absent) => Lack::NoData(format!("`{path}` is absent")).into(),
             Err(lack) => lack.into(),
@@ -145,7 +169,7 @@ fn exists(form: &Form, ev: &Evidence<'_>) -> Outcome {
         Got::One(datum) => Outcome::new(State::Pass, expected, show::datum(&datum, None)),
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent"),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(!matches!(item, Datum::Null))),
+        Got::Items(items) => quantified(&items, &expected, |item| Ok(!matches!(item, Datum::Null))),
     }
 }
 
@@ -172,7 +196,7 @@ fn is_type(form: &Form, ty: Type, ev: &Evidence<'_>) -> Outcome {
         }
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(fits(item))),
+        Got::Items(items) => quantified(&items, &expected, |item| Ok(fits(item))),
     }
 }
 
@@ -184,7 +208,7 @@ fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<
             let expected = format!("{} {}", op.word(), operand_text(operand));
             let actual = match subject_value(&form.subject, ev) {
                 Got::One(datum) => show::datum(&datum, None),
-                Got::Items(_, items) => show::list(&items, 10),
+                Got::Items(items) => show::list(&items.data, 10),
                 Got::Lack(Lack::Absent) => "absent".to_owned(),
                 Got::Lack(Lack::NoData(_)) => "no data".to_owned(),
             };
@@ -196,11 +220,11 @@ fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
         Got::One(left) => one(form, test, &left, &right.datum, expected),
-        Got::Items(quant, items) => {
-            let mut outcome = quantified(quant, &items, &expected, |item| holds(test, item, &right.datum));
-            let wanted = if (quant == Quant::None) == form.negated { op } else { op.denied() };
-            let any_is_enough = (quant == Quant::Some) != form.negated;
-            outcome.margin = worst(wanted, any_is_enough, &items, &right.datum);
+        Got::Items(items) => {
+            let mut outcome = quantified(&items, &expected, |item| holds(test, item, &right.datum));
+            let wanted = if (items.quant == Quant::None) == form.negated { op } else { op.denied() };
+            let any_is_enough = (items.quant == Quant::Some) != form.negated;
+            outcome.margin = worst(wanted, any_is_enough, &items.data, &right.datum);
             outcome
         }
     }
@@ -277,17 +301,13 @@ fn worst(op: Op, any_is_enough: bool, items: &[Datum<'_>], right: &Datum<'_>) ->
 }
 
 fn quantified(
-    quant: Quant,
-    items: &[Datum<'_>],
+    Items { quant, data, names }: &Items<'_>,
     expected: &str,
     holds: impl Fn(&Datum<'_>) -> Result<bool, String>,
 ) -> Outcome {
-    let results: Vec<Result<bool, String>> = items.iter().map(holds).collect();
-    let pick = |wanted: bool| -> Vec<Datum<'_>> {
-        let picked = items.iter().zip(&results).filter(|(_, result)| **result == Ok(wanted));
-        picked.map(|(item, _)| item.clone()).collect()
-    };
-    let (yes, no, count) = (pick(true), pick(false), items.len());
+    let results: Vec<Result<bool, String>> = data.iter().map(holds).collect();
+    let pick = |wanted: bool| -> Vec<usize> { (0..data.len()).filter(|&at| results[at] == Ok(wanted)).collect() };
+    let (yes, no, count) = (pick(true), pick(false), data.len());
     let error = results.iter().find_map(|result| result.as_ref().err());
     let state = match quant {
         Quant::Every if !no.is_empty() => State::Fail,
@@ -297,7 +317,14 @@ fn quantified(
         Quant::Some => State::Fail,
         Quant::Every | Quant::None => State::Pass,
     };
-    let some = |items: &[Datum<'_>]| show::list(items, 3).trim_matches(['[', ']']).to_owned();
+    let some = |picked: &[usize]| {
+        let shown = picked.iter().take(3).map(|&at| match names.get(at) {
+            Some(name) => format!("{name}: {}", show::datum(&data[at], None)),
+            None => show::datum(&data[at], None),
+        });
+        let more = (picked.len() > 3).then(|| format!("… {} in all", picked.len()));
+        shown.chain(more).collect::<Vec<_>>().join(", ")
+    };
     // What holds for all is only counted: the values themselves may be nobody's business.
     let actual = match (quant, state) {
         (Quant::Every, State::Pass) => format!("all {count}"),

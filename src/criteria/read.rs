@@ -47,6 +47,41 @@ pub(super) fn samples<'a>(path: &Path, ev: &Evidence<'a>) -> Result<Vec<Datum<'a
         .collect()
 }
 
+/// What each item of a list belongs to, where the facts tell: the file of each coverage, the path of each `file` fact.
+/// Empty, or as many as there are items.
+pub(super) fn names(path: &Path, ev: &Evidence<'_>, count: usize) -> Vec<String> {
+    let name = |i: usize| path.segs.get(i).map(Seg::key).unwrap_or_default();
+    let (facts, at) = match path.head() {
+        "steps" => (ev.steps.get(&name(1)), 2),
+        _ => (Some(ev.facts), 0),
+    };
+    let Some(facts) = facts else { return Vec::new() };
+    let value = |key: &str| facts.values.get(key);
+    let names = match (path.segs.get(at).map(|seg| seg.name.as_str()), glob_of(path)) {
+        (Some("files"), _) => match value("files") {
+            Some(Value::Map(lists)) => lists.get("names").map(texts),
+            _ => None,
+        },
+        (Some("file"), Some(glob)) => match (value("file"), matcher(path, glob)) {
+            (Some(Value::Map(files)), Ok(matcher)) => {
+                Some(files.keys().filter(|n| matcher.is_match(n)).cloned().collect())
+            }
+            _ => None,
+        },
+        (Some(fact), None) if PER_PATH.contains(&fact) => value("paths").map(texts),
+        _ => None,
+    };
+    names.filter(|names: &Vec<String>| names.len() == count).unwrap_or_default()
+}
+
+/// Facts of the `file` action that are lists in the order of `paths` (`lines` and `values` are not).
+const PER_PATH: [&str; 6] = ["exists", "size", "mode", "sha256", "age", "text"];
+
+fn texts(value: &Value) -> Vec<String> {
+    let Value::List(items) = value else { return Vec::new() };
+    items.iter().filter_map(|item| if let Value::Text(text) = item { Some(text.clone()) } else { None }).collect()
+}
+
 fn walk<'a>(path: &Path, segs: &[Seg], facts: &'a Facts) -> Read<'a> {
     let Some((first, rest)) = segs.split_first() else { return Read::NoData(format!("`{path}` names no fact")) };
     let value = match (facts.values.get(&first.key()), rest) {

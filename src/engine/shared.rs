@@ -82,10 +82,11 @@ impl<'a> Shared<'a> {
     /// Publishes a step's facts and, on success, its outputs.
     pub(super) fn publish(&self, id: StepId, state: State, facts: &Facts, given: &super::attempt::Given) {
         let step = self.plan.step(id);
-        if let (Some(ratchet), true) = (&step.ratchet, state.is_success()) {
+        let ratcheted = step.criteria.iter().find(|criterion| criterion.uses_ratchet());
+        if let (Some(criterion), true) = (ratcheted, state.is_success()) {
             let steps = BTreeMap::new();
             let evidence = self.evidence(facts, std::slice::from_ref(facts), &steps, None);
-            if let Ok(value) = criteria::value_of(&ratchet.subject, &evidence) {
+            if let Ok(value) = criteria::measured(criterion, &evidence) {
                 self.reached.borrow_mut().insert(step.name.clone(), value);
             }
         }

@@ -4,5 +4,7 @@
 
 mod invalid;
 mod layers;
+mod quickstart;
 mod running;
+mod staging;
 mod support;
