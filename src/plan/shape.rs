@@ -27,7 +27,9 @@ pub(super) fn check(table: Table<'_>, kind: &'static Kind, diags: &mut Diags) {
 fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, diags: &mut Diags) {
     let near = nearest(key, kind.keys.iter().map(|key| key.name));
     let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
-    if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
+    // `[steps.a.b]`: the header holds the key; a table in braces stands behind it.
+    let header = node.place.range().start <= place.range().start && place.range().end <= node.place.range().end;
+    if in_step && near.is_none() && node.value.is_table() && header && super::names::is_name(key) {
         let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
         diags.push(
             fault
