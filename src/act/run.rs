@@ -223,7 +223,7 @@ mod tests {
         run(bench, request).map(|_| ()).expect_err("it should have failed")
     }
 
-    fn codes(notes: &[crate::outcome::Note]) -> Vec<&str> {
+    fn codes(notes: &[Note]) -> Vec<&str> {
         notes.iter().map(|note| note.code.as_str()).collect()
     }
 
