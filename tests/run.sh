@@ -37,7 +37,7 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:gcc git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:util-linux setsid:util-linux strace:strace"
+needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux strace:strace"
 
 missing() {
     packages=
@@ -45,7 +45,6 @@ missing() {
         command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair#*:}"
     done
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
-    # util-linux has `script` in a package of its own on newer systems.
     echo "$packages" | tr ' ' '\n' | sort -u | grep -v '^$' | tr '\n' ' '
 }
 

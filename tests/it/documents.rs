@@ -150,6 +150,7 @@ fn the_screen_of_the_readme_comes_out() {
         let text = std::fs::read_to_string(&readme).unwrap();
         let known = Regex::new("sha256:[0-9a-f]{64}").unwrap();
         std::fs::write(&readme, &*known.replace(&text, format!("sha256:{}", ended.record_id()))).unwrap();
+        return;
     }
     assert_eq!(shape(&format!("{}{}", ended.stderr, ended.stdout)), shape(wanted), "{}", screen.place);
 }
@@ -281,4 +282,55 @@ fn help_and_readme_name_the_same_commands() {
     for code in ["0 GO", "1 NO-GO", "3 HOLD", "74 the run log"] {
         assert!(top.contains(code) && run.contains(code), "{code}");
     }
+}
+
+/// Every fact that the fact table promises can be had, each from a step that is there to be looked at.
+#[test]
+fn every_fact_is_really_seen() {
+    let space = Space::plan(
+        r#"
+[ports]
+names = ["web"]
+[steps.run]
+run       = 'echo "{\"a\": 1}"; echo x >&2; echo y > out.txt'
+parse     = "json"
+artifacts = ["out.txt"]
+pass = ["exit exists", "not signal exists", "stdout exists", "stderr exists", "lines(stdout) exists", "lines(stderr) exists",
+  "duration exists", "json exists", 'json."$.a" == 1', 'artifact."out.txt".exists == true', 'artifact."out.txt".size == 2B',
+  'artifact."out.txt".sha256 exists', "leaked == false"]
+[steps.web]
+service = { run = ["sh", "examples/quickstart/serve.sh", "{{ ports.web }}", "."], ready = { http = "http://127.0.0.1:{{ ports.web }}/page.html" } }
+pass = ["ready == true", "attempts >= 1", "startup > 0s", "status == 200"]
+[steps.http]
+needs = ["web"]
+http  = "http://127.0.0.1:{{ ports.web }}/page.html"
+pass = ["status == 200", 'header."content-type" exists', "json exists", 'json."$.b" == 2', "text exists", "latency > 0s",
+  "redirects == 0", "size == 9B", "url exists"]
+[steps.file]
+file = { path = ".env", template = ".env.template" }
+pass = ["exists == true", "size == 4B", "mode exists", "sha256 exists", "age exists", "text exists", "lines exists", "keys exists",
+  "values exists", 'data.A == "1"', "count(paths) == 1", "count == 1", "template.keys exists"]
+[steps.coverage]
+report = "branch.xml"
+pass = ["percent(lines) exists", "covered(lines) exists", "total(lines) exists", "uncovered(lines) exists",
+  "percent(branches) exists", "covered(branches) exists", "total(branches) exists", "uncovered(branches) exists",
+  "files exists", "files.percent(lines) exists", "files.percent(branches) exists", 'file."*/*".percent(lines) exists',
+  'file."*/*".covered(branches) exists', 'file."*/*".total(lines) exists', 'file."*/*".uncovered(lines) exists']
+[steps.tests]
+report = "pytest.xml"
+pass = ["tests.total > 0", "tests.passed exists", "tests.failed exists", "tests.skipped exists", "tests.errors exists",
+  "tests.flaky exists", "tests.names(passed) exists", "tests.names(failed) exists", "tests.names(skipped) exists",
+  "tests.names(errors) exists", "tests.names(flaky) exists", 'test."*".state exists']
+"#,
+    );
+    copy(&repository().join("examples/quickstart"), &space.path().join("examples/quickstart"));
+    for report in ["branch.xml", "pytest.xml"] {
+        copy_file(&format!("tests/it/fixtures/reports/{report}"), &space, report);
+    }
+    space.write("page.html", "{\"b\": 2}\n").write(".env", "A=1\n").write(".env.template", "A=change-me\n");
+    let _ = space.go(&[]).code(0);
+}
+
+fn copy_file(from: &str, space: &Space, to: &str) {
+    space.write(to, std::fs::read(repository().join(from)).expect(from));
 }
