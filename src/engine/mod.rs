@@ -1,6 +1,6 @@
 //! The one async loop: select {finished, signal, tick}; feeds the schedule, performs its effects, emits events.
 //!
-//! Judges nothing itself and knows no format: [`attempt`] runs one attempt, the schedule says what comes next, the
+//! Judges nothing itself and knows no format: `attempt` runs one attempt, the schedule says what comes next, the
 //! outlet stores and shows.
 
 mod attempt;
