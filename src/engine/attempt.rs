@@ -351,7 +351,8 @@ pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     for criterion in &mut result.criteria {
         hide(&mut criterion.actual);
         hide(&mut criterion.expected);
-        criterion.note.iter_mut().chain(criterion.margin.iter_mut()).for_each(hide);
+        let observed = [&mut criterion.against, &mut criterion.margin, &mut criterion.note];
+        observed.into_iter().flatten().for_each(hide);
     }
     result.notes.iter_mut().for_each(|note| hide(&mut note.text));
     result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
