@@ -3,5 +3,7 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod layers;
+mod reproducible;
 mod running;
+mod seeded;
 mod support;
