@@ -6,4 +6,5 @@ mod layers;
 mod reproducible;
 mod running;
 mod seeded;
+mod serial;
 mod support;
