@@ -1,6 +1,7 @@
 //! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
 use crate::judge::{self, Judged, Next, Sampler};
-use crate::outcome::{AttemptResult, Cause, FileDigest, Note, OutputDigest, State};
+use crate::outcome::{AttemptResult, Cause, Exit, FileDigest, Note, OutputDigest, State};
 use crate::plan::{Step, template};
 
 use super::made;
@@ -46,7 +47,7 @@ pub(super) struct Attempted {
 struct Course {
     started: Instant,
     facts: Facts,
-    exit: Option<crate::outcome::Exit>,
+    exit: Option<Exit>,
     samples: u32,
     output_bytes: u64,
     notes: Vec<Note>,
@@ -79,6 +80,10 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
     };
     if judged.state.is_failure() && judged.cause.is_none() {
         judged.cause = Some(Cause::Criteria);
+    }
+    if let (Some(Cause::Criteria), Some(Exit::Signal(name))) = (&judged.cause, &course.exit) {
+        judged.detail = Some(format!("ended by {name}"));
+        judged.cause = Some(Cause::Signal(name.clone()));
     }
     let empty = course.facts.inspected.count == 0;
     let result = AttemptResult {
@@ -163,7 +168,10 @@ async fn attend(
 fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started: Instant) -> Result<Request, String> {
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
-    let spool = shared.keeper.spool(rank, &step.name).map_err(|e| format!("can't make the step's folder: {e}"))?;
+    // Only a process writes anything there.
+    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_));
+    let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
+    let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
     let mut request = Request {
         step: step.name.clone(),
@@ -175,15 +183,18 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         spool,
         attempt,
         deadline: step.timeout.map(|timeout| started + timeout),
+        timeout: step.timeout,
         grace: shared.options.grace,
         wants: shared.wants(id),
         values: ready.values.clone(),
         mark,
     };
-    let output = request.spool_file("outputs");
-    std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
-    request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
-    request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    if writes {
+        let output = request.spool_file("outputs");
+        std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
+        request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
+        request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    }
     Ok(request)
 }
 
@@ -308,7 +319,7 @@ async fn look_once(
     made::add_artifact_facts(shared, request, &mut course.facts);
     let (Some(spec), Some(before)) = (&ready.report, before) else { return Ok(()) };
     let path = request.workspace.join(spec.path.as_str());
-    let failed = !matches!(course.exit, None | Some(crate::outcome::Exit::Code(0)));
+    let failed = !matches!(course.exit, None | Some(Exit::Code(0)));
     let told = if before.is_some() && made::stamp(&path) == before {
         let text = format!("`{}` is from before: the command did not write it", spec.path.as_str());
         Err(ActError::new(Cause::ActionError, text))
