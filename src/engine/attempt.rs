@@ -150,10 +150,26 @@ async fn attend(
     };
     let lent = lend(shared, id, stop, &ready);
     let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
-    if !judged.state.is_success() {
-        return judged;
+    let judged =
+        if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
+    match made::tidy_named(&request, shared.world.mask.as_deref()) {
+        Ok(()) => judged,
+        Err(error) => {
+            let detail = format!("can't clear the output file: {error}");
+            judge_error(shared, step, &Cause::ActionError, &detail, course)
+        }
     }
-    match made::take_in(shared, id, &request, &ready).await {
+}
+
+async fn take_in(
+    shared: &Shared<'_>,
+    id: StepId,
+    request: &Request,
+    ready: &Ready,
+    judged: Judged,
+    given: &mut Given,
+) -> Judged {
+    match made::take_in(shared, id, request, ready).await {
         Ok(made) => {
             given.outputs = made.outputs;
             given.values = made.values;

@@ -39,7 +39,12 @@ fn a_failure_does_what_the_mode_says() {
     let _ = space.go(&["-j", "1"]).code(1).says("blocked   b, c");
     states(
         &space,
-        &[("a", "fail", "criteria"), ("b", "skipped", "need_failed"), ("c", "skipped", "need_failed"), ("d", "pass", "")],
+        &[
+            ("a", "fail", "criteria"),
+            ("b", "skipped", "need_failed"),
+            ("c", "skipped", "need_failed"),
+            ("d", "pass", ""),
+        ],
     );
     assert_eq!(line(&space, "c")["cause"]["of"], "a", "the root is named, not the link");
 
@@ -47,7 +52,12 @@ fn a_failure_does_what_the_mode_says() {
     let _ = space.go(&["-j", "1"]).code(1);
     states(
         &space,
-        &[("a", "fail", "criteria"), ("b", "not_run", "stopped"), ("c", "not_run", "stopped"), ("d", "not_run", "stopped")],
+        &[
+            ("a", "fail", "criteria"),
+            ("b", "not_run", "stopped"),
+            ("c", "not_run", "stopped"),
+            ("d", "not_run", "stopped"),
+        ],
     );
 
     let space = plan("continue");
@@ -84,7 +94,12 @@ fn under_stop_a_lower_rank_still_runs_and_an_advisory_failure_stops_nothing() {
     let _ = space.go(&["-j", "3"]).code(1);
     states(
         &space,
-        &[("soft", "fail", "criteria"), ("late", "pass", ""), ("bad", "fail", "criteria"), ("later", "not_run", "stopped")],
+        &[
+            ("soft", "fail", "criteria"),
+            ("late", "pass", ""),
+            ("bad", "fail", "criteria"),
+            ("later", "not_run", "stopped"),
+        ],
     );
     assert!(!space.has("never"));
 }
@@ -193,7 +208,8 @@ fn retries_stop_at_the_first_pass_at_the_limit_and_at_another_exit_code() {
     assert_eq!(attempts("filter"), "fail fail");
     assert_eq!(attempts("refused"), "fail");
     states(&space, &[("refused", "fail", "rejected"), ("passes", "pass", "")]);
-    let pauses: Vec<u64> = space.journal().iter().filter(|l| l["t"] == "retry").filter_map(|l| l["after_ns"].as_u64()).collect();
+    let pauses: Vec<u64> =
+        space.journal().iter().filter(|l| l["t"] == "retry").filter_map(|l| l["after_ns"].as_u64()).collect();
     let mut sorted = pauses.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, [0, 0, 0, 1_000_000, 2_000_000], "{pauses:?}");
@@ -245,7 +261,9 @@ fn a_pool_of_one_is_a_lock_and_a_pool_of_two_is_not() {
     // Each waits until the other is there: this ends only if two run at once.
     for n in 0..2 {
         let other = 1 - n;
-        plan += &format!("[steps.p{n}]\npool = 'pair'\ntimeout = '60s'\nrun = 'touch p{n}; until test -e p{other}; do sleep 0.01; done'\n");
+        plan += &format!(
+            "[steps.p{n}]\npool = 'pair'\ntimeout = '60s'\nrun = 'touch p{n}; until test -e p{other}; do sleep 0.01; done'\n"
+        );
     }
     let space = Space::plan(&plan);
     let _ = space.go(&["-j", "16"]).code(0);
@@ -316,7 +334,8 @@ fn outputs_must_be_made_and_inputs_must_hold_still() {
          [steps.gone]\ninputs = ['nothing-*.txt']\nrun = 'touch ran'\n",
     );
     space.write("src/a.txt", "a\n");
-    let _ = space.go(&["-j", "1"]).code(1).says("`dist/app` was not made").says("`src/a.txt` changed while the step ran");
+    let _ =
+        space.go(&["-j", "1"]).code(1).says("`dist/app` was not made").says("`src/a.txt` changed while the step ran");
     states(
         &space,
         &[
@@ -345,14 +364,20 @@ fn artifacts_are_archived_under_their_digest() {
     assert_eq!((stable["sha256"].as_str(), stable["size"].as_u64()), (Some(digest.as_str()), Some(6)));
     let object = space.path().join(".runplan/objects/sha256").join(&digest[..2]).join(&digest[2..]);
     assert_eq!(std::fs::read(object).unwrap(), b"index\n");
-    assert!(outputs.iter().find(|o| o["path"] == "t.txt").unwrap()["sha256"].is_null(), "volatile bytes are no identity");
+    assert!(
+        outputs.iter().find(|o| o["path"] == "t.txt").unwrap()["sha256"].is_null(),
+        "volatile bytes are no identity"
+    );
 }
 
-const JUNIT: &str = "<testsuite name=\"t\" tests=\"1\" failures=\"0\"><testcase classname=\"c\" name=\"n\"/></testsuite>";
+const JUNIT: &str =
+    "<testsuite name=\"t\" tests=\"1\" failures=\"0\"><testcase classname=\"c\" name=\"n\"/></testsuite>";
 
 #[test]
 fn a_report_is_of_this_run() {
-    let plan = |run: &str| Space::plan(&format!("[steps.a]\nrun = '{run}'\nreport = 'junit.xml'\npass = ['tests.failed == 0']\n"));
+    let plan = |run: &str| {
+        Space::plan(&format!("[steps.a]\nrun = '{run}'\nreport = 'junit.xml'\npass = ['tests.failed == 0']\n"))
+    };
     let space = plan("cp source.xml junit.xml");
     space.write("source.xml", JUNIT);
     let _ = space.go(&[]).code(0);
@@ -434,7 +459,9 @@ fn finally_steps_always_come_last_and_see_the_decision() {
     assert_eq!(space.read("order"), "a\nfirst NO-GO\nlast\n", "a `finally` step can't turn a failure into a pass");
     states(&space, &[("first", "pass", ""), ("good", "skipped", "need_failed")]);
 
-    let space = Space::plan("[steps.a]\nrun = 'true'\n[finally.f]\nrun = 'echo $RUNPLAN_DECISION; exit 1'\npass = ['exit == 0']\n");
+    let space = Space::plan(
+        "[steps.a]\nrun = 'true'\n[finally.f]\nrun = 'echo $RUNPLAN_DECISION; exit 1'\npass = ['exit == 0']\n",
+    );
     let _ = space.go(&[]).code(1);
     let text = std::fs::read_to_string(space.latest().join("steps/0001-f/stdout")).unwrap();
     assert_eq!(text, "GO\n", "the decision so far; its own failure counts too");
@@ -442,7 +469,9 @@ fn finally_steps_always_come_last_and_see_the_decision() {
 
 #[test]
 fn tiers_decide_in_their_order() {
-    let tier = |name: &str, code: u32, more: &str| format!("[steps.{name}]\nrequired = false\nrun = 'exit {code}'\npass = ['exit == 0']\n{more}\n");
+    let tier = |name: &str, code: u32, more: &str| {
+        format!("[steps.{name}]\nrequired = false\nrun = 'exit {code}'\npass = ['exit == 0']\n{more}\n")
+    };
     let space = Space::plan(
         &[
             tier("goal", 0, "warn = ['exit <= 2']"),
@@ -493,7 +522,9 @@ fn a_program_that_is_not_there_or_crashes() {
 #[test]
 fn every_way_a_decision_can_go() {
     let grey = "run = 'exit 5'\npass = ['exit == 0']\nreject = ['exit == 9']\n";
-    let soft = |name: &str, severity: &str| format!("[steps.{name}]\nrequired = false\nseverity = '{severity}'\nrun = 'exit 1'\n");
+    let soft = |name: &str, severity: &str| {
+        format!("[steps.{name}]\nrequired = false\nseverity = '{severity}'\nrun = 'exit 1'\n")
+    };
     let go = |plan: &str, code: i32| -> (Space, Ended) {
         let space = Space::plan(plan);
         let ended = space.go(&[]).code(code);
@@ -506,9 +537,16 @@ fn every_way_a_decision_can_go() {
     states(&space, &[("a", "inconclusive", "undecided")]);
     assert_eq!(space.record().pop().unwrap()["verdict"], "HOLD");
     let _ = go(&format!("{}{}", soft("a", "high"), soft("b", "high")), 3).1.says("HOLD").says("risk 58");
-    let _ = go(&format!("{}{}{}", soft("a", "high"), soft("b", "high"), soft("c", "high")), 1).1.says("NO-GO").says("risk 73");
-    let _ = go(&format!("[decision]\nrisk = {{ go = 34, no_go = 35 }}\n{}", soft("a", "high")), 1).1.says("NO-GO").says("risk 35");
-    let _ = go(&format!("[decision]\nrisk = {{ go = 35, no_go = 70 }}\n{}", soft("a", "high")), 0).1.says("GO  risk 35");
+    let _ = go(&format!("{}{}{}", soft("a", "high"), soft("b", "high"), soft("c", "high")), 1)
+        .1
+        .says("NO-GO")
+        .says("risk 73");
+    let _ = go(&format!("[decision]\nrisk = {{ go = 34, no_go = 35 }}\n{}", soft("a", "high")), 1)
+        .1
+        .says("NO-GO")
+        .says("risk 35");
+    let _ =
+        go(&format!("[decision]\nrisk = {{ go = 35, no_go = 70 }}\n{}", soft("a", "high")), 0).1.says("GO  risk 35");
     let _ = go(&soft("a", "critical"), 1).1.says("NO-GO").says("risk 100");
     let warned = "[steps.w]\nseverity = 'high'\nrun = 'exit 1'\npass = ['exit == 0']\nwarn = ['exit == 1']\n";
     let _ = go(&format!("{warned}{}", soft("f", "medium")), 0).1.says("GO  risk 30");

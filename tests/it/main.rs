@@ -2,10 +2,12 @@
 
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
+mod faults;
 mod flow;
 mod layers;
 mod reproducible;
 mod running;
+mod secrets;
 mod seeded;
 mod serial;
 mod support;

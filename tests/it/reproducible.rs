@@ -72,7 +72,8 @@ fn one_digest_for_every_number_of_workers_and_every_delay() {
         }
     }
     eprintln!("{cells} cells of {STEPS} steps, one digest a plan");
-    for word in ["pass", "warn", "fail", "error", "inconclusive", "skipped", "not_run", "need_failed", "when", "stopped"]
+    for word in
+        ["pass", "warn", "fail", "error", "inconclusive", "skipped", "not_run", "need_failed", "when", "stopped"]
     {
         assert!(seen.contains(&format!("\"{word}\"")), "no step came to `{word}`: the plans test too little: {seen:?}");
     }
@@ -103,7 +104,10 @@ fn one_digest_whatever_the_machine_is_set_to() {
         ("time zone", "export TZ=Asia/Kathmandu"),
         ("locale", "export LC_ALL=tr_TR.UTF-8 LANG=tr_TR.UTF-8 LANGUAGE=tr"),
         ("umask", "umask 077"),
-        ("junk", "i=0; while [ $i -lt 500 ]; do export JUNK_$i=\"junk $i\"; i=$((i+1)); done; export HOME=/nowhere USER=x"),
+        (
+            "junk",
+            "i=0; while [ $i -lt 500 ]; do export JUNK_$i=\"junk $i\"; i=$((i+1)); done; export HOME=/nowhere USER=x",
+        ),
         ("limits", "ulimit -c 0; ulimit -n 512"),
     ] {
         let temp = tempfile::tempdir().expect("a folder");

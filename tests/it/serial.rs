@@ -294,15 +294,20 @@ fn ran(step: &Step, steps: &[Step], fates: &[Fate], exits: &[Option<i32>]) -> (F
 fn decision(steps: &[Step], fates: &[Fate]) -> (&'static str, u32) {
     let (mut left, mut veto, mut hold) = (1.0, false, false);
     for (step, fate) in steps.iter().zip(fates) {
-        let by_choice = |fate: &Fate| {
-            fate.cause.as_ref().is_some_and(|(code, _)| ["when", "run_when", "filtered"].contains(code))
-        };
+        let by_choice =
+            |fate: &Fate| fate.cause.as_ref().is_some_and(|(code, _)| ["when", "run_when", "filtered"].contains(code));
         let root = match &fate.cause {
             Some(("need_failed" | "need_skipped", Some(root))) => steps.iter().position(|step| step.name == *root),
             _ => None,
         };
         let fine = fate.state == "pass" || by_choice(fate) || root.is_some_and(|root| by_choice(&fates[root]));
-        let open = if fine { 0.0 } else if fate.state == "warn" { 0.5 } else { 1.0 };
+        let open = if fine {
+            0.0
+        } else if fate.state == "warn" {
+            0.5
+        } else {
+            1.0
+        };
         left *= 1.0 - step.severity.1 * open;
         if open == 1.0 && step.required {
             if fate.state == "inconclusive" { hold = true } else { veto = true }
@@ -310,7 +315,13 @@ fn decision(steps: &[Step], fates: &[Fate]) -> (&'static str, u32) {
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
     let risk = (100.0 * (1.0 - left) - 1e-9).ceil().max(0.0) as u32;
-    let verdict = if veto || risk >= 70 { "NO-GO" } else if hold || risk > 40 { "HOLD" } else { "GO" };
+    let verdict = if veto || risk >= 70 {
+        "NO-GO"
+    } else if hold || risk > 40 {
+        "HOLD"
+    } else {
+        "GO"
+    };
     (verdict, risk)
 }
 
@@ -434,8 +445,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
         run: "run".to_owned(),
     };
     let head = PlanHead { name: plan.name.clone(), go: 40, no_go: 70, ..PlanHead::default() };
-    let open =
-        EventKind::Open { plan: head, settings: Settings::default(), steps: engine::heads::steps(plan, graph) };
+    let open = EventKind::Open { plan: head, settings: Settings::default(), steps: engine::heads::steps(plan, graph) };
     let bytes = Bytes::default();
     let mut events = Events { journal: Journal::over(bytes.clone(), "memory", Durability::None, None), kept: vec![] };
     let keeper = Folder(folder.to_owned());
