@@ -116,7 +116,7 @@ fn with_mounts(space: &Space, script: &str) -> Option<Child> {
     let flags: &[&str] = if rustix::process::geteuid().is_root() { &["-m"] } else { &["-Urm"] };
     let probe = Command::new("unshare").args(flags).args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: `unshare` and `mount` (package util-linux) with the right to use them are needed");
+        support::say("skipped: `unshare` and `mount` (package util-linux) with the right to use them are needed");
         return None;
     }
     let mut command = Command::new("unshare");
@@ -165,7 +165,7 @@ fn a_full_disk_ends_everything_and_is_never_green() {
 fn a_failed_sync_is_fatal_and_not_tried_again() {
     if Command::new("strace").arg("-V").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "`strace` is missing (package strace)");
-        eprintln!("skipped: `strace` is missing (package strace)");
+        support::say("skipped: `strace` is missing (package strace)");
         return;
     }
     let space = Space::plan("[steps.a]\nrun = 'true'\n[steps.b]\nneeds = ['a']\nrun = 'touch ran'\n");
@@ -176,7 +176,7 @@ fn a_failed_sync_is_fatal_and_not_tried_again() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let ended = support::finish(child);
     if ended.stderr.contains("ptrace") && ended.code == 1 {
-        eprintln!("skipped: this machine does not let us trace: {}", ended.stderr);
+        support::say(&format!("skipped: this machine does not let us trace: {}", ended.stderr));
         return;
     }
     let ended = ended.code(74).says("could not be written");

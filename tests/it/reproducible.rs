@@ -71,7 +71,7 @@ fn one_digest_for_every_number_of_workers_and_every_delay() {
             cells += 4;
         }
     }
-    eprintln!("{cells} cells of {STEPS} steps, one digest a plan");
+    support::say(&format!("{cells} cells of {STEPS} steps, one digest a plan"));
     for word in
         ["pass", "warn", "fail", "error", "inconclusive", "skipped", "not_run", "need_failed", "when", "stopped"]
     {
@@ -134,11 +134,29 @@ fn one_digest_whatever_the_machine_is_set_to() {
         same("another host name", &first, &kept(&folder, ended.code));
         cells += 1;
     }
-    eprintln!("{cells} cells, one digest");
+    support::say(&format!("{cells} cells, one digest"));
 }
 
 /// Whether this machine lets us take another host name: that needs rights.
 fn other_host() -> bool {
     let tried = Command::new("unshare").args(["--uts", "sh", "-c", "hostname other-host"]).output();
     tried.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn the_quickstart_has_one_record_and_nothing_of_this_machine_in_it() {
+    let mut records = Vec::new();
+    for jobs in ["1", "2", "8"] {
+        let space = Space::new();
+        support::copy(&support::repository().join("examples/quickstart"), space.path());
+        let ended = space.go(&["-j", jobs]).code(0);
+        let kept = kept(space.path(), ended.code);
+        let text = String::from_utf8_lossy(&kept.record).into_owned();
+        for volatile in [space.path().to_str().expect("a path"), "127.0.0.1", "\"at\"", "duration", "runs/"] {
+            assert!(!text.contains(volatile), "`{volatile}` is in\n{text}");
+        }
+        records.push(kept);
+    }
+    same("-j2", &records[0], &records[1]);
+    same("-j8", &records[0], &records[2]);
 }

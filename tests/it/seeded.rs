@@ -31,8 +31,8 @@ impl Seed {
     }
 
     /// One of them.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
     }
 }
 
@@ -103,7 +103,7 @@ impl Plan {
     fn step(&mut self) {
         let at = self.cells;
         let name = format!("s{at:03}");
-        let _ = write!(self.text, "[steps.{name}]\n");
+        let _ = writeln!(self.text, "[steps.{name}]");
         let needs = self.needs();
         self.policy();
         let plain = match self.seed.below(100) {
@@ -154,19 +154,19 @@ impl Plan {
             self.line("required = false");
         }
         if self.seed.chance(25) {
-            let word = *self.seed.pick(&["success", "failure", "completed", "always"]);
+            let word = self.seed.pick(&["success", "failure", "completed", "always"]);
             self.line(&format!("run_when = \"{word}\""));
         }
         if self.seed.chance(20) {
-            let word = *self.seed.pick(&["low", "medium", "high"]);
+            let word = self.seed.pick(&["low", "medium", "high"]);
             self.line(&format!("severity = \"{word}\""));
         }
         if self.seed.chance(10) {
-            let word = *self.seed.pick(&["lock", "pair"]);
+            let word = self.seed.pick(&["lock", "pair"]);
             self.line(&format!("pool = \"{word}\""));
         }
         if self.mixed {
-            let word = *self.seed.pick(&["independent", "continue", "continue", "stop"]);
+            let word = self.seed.pick(&["independent", "continue", "continue", "stop"]);
             self.line(&format!("on_failure = \"{word}\""));
         }
     }
@@ -237,7 +237,7 @@ impl Plan {
         let limit = 1 + self.seed.below(3);
         let from = 1 + self.seed.below(if self.failing > 1 { 5 } else { limit + 1 });
         let filter = if self.seed.chance(30) && self.failing > 1 { ", exit = [75]" } else { "" };
-        let code = *self.seed.pick(&[1, 75]);
+        let code = self.seed.pick(&[1, 75]);
         self.line(&format!("retry = {{ limit = {limit}, backoff = \"2ms\", factor = 2{filter} }}"));
         self.line(&format!("run = '{}test \"$RUNPLAN_ATTEMPT\" -ge {from} || exit {code}'", pause(at)));
         self.cells += 1;
@@ -258,18 +258,18 @@ impl Plan {
 
     /// `when` on a variable or on the exit code of a step that it needs.
     fn conditional(&mut self, at: usize, needs: &[String]) -> bool {
-        let plain = self.names.iter().filter(|(name, plain)| *plain && needs.contains(name)).map(|(name, _)| name);
-        let when = match plain.last() {
+        let mut plain = self.names.iter().filter(|(name, plain)| *plain && needs.contains(name)).map(|(name, _)| name);
+        let when = match plain.next_back() {
             Some(name) if self.seed.chance(60) => format!("steps.{name}.exit == 0"),
-            _ => (*self.seed.pick(&["vars.yes == true", "vars.yes == false", "vars.size > 2"])).to_owned(),
+            _ => self.seed.pick(&["vars.yes == true", "vars.yes == false", "vars.size > 2"]).to_owned(),
         };
         self.line(&format!("when = '{when}'"));
         self.run(at, false)
     }
 
     fn value(&mut self, needs: &[String], at: usize) -> bool {
-        let plain = self.names.iter().filter(|(name, plain)| *plain && needs.contains(name)).map(|(name, _)| name);
-        let Some(name) = plain.last().cloned() else { return self.run(at, false) };
+        let mut plain = self.names.iter().filter(|(name, plain)| *plain && needs.contains(name)).map(|(name, _)| name);
+        let Some(name) = plain.next_back().cloned() else { return self.run(at, false) };
         self.line(&format!("value = {{ code = \"steps.{name}.exit\", state = \"steps.{name}.state\" }}"));
         self.line("pass = ['code <= 3', 'state in [\"pass\", \"warn\", \"fail\"]']");
         self.cells += 1;
@@ -302,19 +302,19 @@ impl Plan {
             2 => self.line(&format!("needs = [\"f1\"]\nrun_when = \"completed\"\nrun = '{}true'", pause(at))),
             // What a finally step sees of a step that was not reached must not depend on whether it ran.
             3 => {
-                let seen = self.seed.pick(&plain).clone();
+                let seen = plain[self.seed.below(plain.len())].clone();
                 self.line(&format!("needs = [\"{seen}\"]\nrun_when = \"always\"\nrequired = false"));
                 self.line(&format!(
                     "value = {{ code = \"steps.{seen}.exit\", state = \"steps.{seen}.state\" }}\npass = ['code == 0']"
                 ));
             }
             4 if !self.makers.is_empty() => {
-                let maker = self.seed.pick(&self.makers.clone()).clone();
+                let maker = self.makers[self.seed.below(self.makers.len())].clone();
                 self.line(&format!("needs = [\"{maker}\"]\nrun_when = \"always\"\nrequired = false"));
                 self.line(&format!("env = {{ V = \"{{{{ steps.{maker}.outputs.v }}}}\" }}\nrun = '{}true'", pause(at)));
             }
             _ => {
-                let seen = self.seed.pick(&plain).clone();
+                let seen = plain[self.seed.below(plain.len())].clone();
                 self.line(&format!("after = [\"{seen}\"]\nwhen = 'steps.{seen}.state == \"pass\"'"));
                 self.line(&format!("run = '{}true'", pause(at)));
             }

@@ -24,6 +24,7 @@ use runplan::record::journal::{Durability, Journal, Medium};
 use runplan::record::{preimage, project, read};
 
 use crate::seeded::Seed;
+use crate::support;
 
 const PLANS: u64 = 2_000;
 
@@ -79,7 +80,7 @@ struct Fate {
 fn random(seed: &mut Seed, mode: &'static str) -> Vec<Step> {
     let main = 1 + seed.below(14);
     let all = main + seed.below(4);
-    let bad = *seed.pick(&[5, 15, 40]);
+    let bad = seed.pick(&[5, 15, 40]);
     let filter = seed.chance(25);
     let mut steps: Vec<Step> = Vec::new();
     for at in 0..all {
@@ -98,16 +99,16 @@ fn random(seed: &mut Seed, mode: &'static str) -> Vec<Step> {
             (_, 0..=3) => Some(When::Never),
             (_, 4..=7) => Some(When::Always),
             ([_, ..], 8..=15) => {
-                Some(When::State(*seed.pick(&seen), *seed.pick(&["pass", "fail", "skipped", "not_run"])))
+                Some(When::State(seed.pick(&seen), seed.pick(&["pass", "fail", "skipped", "not_run"])))
             }
-            ([_, ..], 16..=22) => Some(*seed.pick(&seen)).filter(|other| !steps[*other].service).map(When::Exit),
+            ([_, ..], 16..=22) => Some(seed.pick(&seen)).filter(|other| !steps[*other].service).map(When::Exit),
             _ => None,
         };
         let look = |seed: &mut Seed| match seed.below(100) {
             n if n < 2 => Outcome::Error(Cause::ActionError),
             n if n < 3 => Outcome::Error(Cause::Signal("SIGSEGV".into())),
             n if n < 4 => Outcome::Error(Cause::SpawnFailed),
-            n if n < 4 + bad => Outcome::Code(*seed.pick(&[1, 2, 5, 9])),
+            n if n < 4 + bad => Outcome::Code(seed.pick(&[1, 2, 5, 9])),
             _ => Outcome::Code(0),
         };
         steps.push(Step {
@@ -116,9 +117,9 @@ fn random(seed: &mut Seed, mode: &'static str) -> Vec<Step> {
             needs,
             after,
             required: seed.chance(75),
-            run_when: *seed.pick(&["success", "success", "success", "failure", "completed", "always"]),
-            on_failure: if mode == "mixed" { *seed.pick(&["independent", "stop", "continue"]) } else { mode },
-            severity: *seed.pick(&[("low", 0.05), ("medium", 0.15), ("high", 0.35)]),
+            run_when: seed.pick(&["success", "success", "success", "failure", "completed", "always"]),
+            on_failure: if mode == "mixed" { seed.pick(&["independent", "stop", "continue"]) } else { mode },
+            severity: seed.pick(&[("low", 0.05), ("medium", 0.15), ("high", 0.35)]),
             service,
             retry: if seed.chance(30) { 1 + seed.below(2) } else { 0 },
             retry_exit: seed.chance(30).then_some(5),
@@ -504,7 +505,7 @@ fn random_plans_agree_with_a_serial_oracle() {
     let (mut runs, mut words) = (0, BTreeMap::<&str, u32>::new());
     for number in 0..PLANS {
         let mut seed = Seed::new(number);
-        let mode = *seed.pick(&["independent", "stop", "continue", "mixed"]);
+        let mode = seed.pick(&["independent", "stop", "continue", "mixed"]);
         let steps = random(&mut seed, mode);
         let text = text(&steps, mode);
         serial(&steps).iter().for_each(|fate| *words.entry(fate.state).or_default() += 1);
@@ -518,7 +519,7 @@ fn random_plans_agree_with_a_serial_oracle() {
             runs += 1;
         }
     }
-    eprintln!("{PLANS} plans, {runs} runs; states: {words:?}");
+    support::say(&format!("{PLANS} plans, {runs} runs; states: {words:?}"));
     for word in ["pass", "warn", "fail", "error", "inconclusive", "skipped", "not_run"] {
         assert!(words[word] > 100, "`{word}` is too rare: {words:?}");
     }

@@ -41,7 +41,7 @@ impl Space {
     /// A workspace with this text as `blueprint.toml` (with `format = 1` before it).
     pub fn plan(text: &str) -> Self {
         let space = Self::new();
-        space.write("blueprint.toml", &format!("format = 1\n{text}"));
+        space.write("blueprint.toml", format!("format = 1\n{text}"));
         space
     }
 
@@ -190,6 +190,12 @@ impl Ended {
         let at = self.stdout.find("sha256:").unwrap_or_else(|| panic!("no record id:\n{}{}", self.stdout, self.stderr));
         self.stdout[at + 7..at + 71].to_owned()
     }
+}
+
+/// Tells what a test covered, or why it was left out.
+#[expect(clippy::print_stderr, reason = "for whoever runs the tests with `--nocapture`")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Copies a folder of the repository without what runs left in it.
