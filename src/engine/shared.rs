@@ -121,6 +121,16 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// The step did not run, or counts as if it had not: all that later steps may see of it is its state.
+    pub(super) fn unrun(&self, id: StepId, state: State) {
+        let name = self.plan.step(id).name.clone();
+        self.reached.borrow_mut().remove(&name);
+        let mut facts = Facts::default();
+        facts.set("state", Value::text(state.word()));
+        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new() };
+        self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
+    }
+
     /// Named outputs of every finished step.
     pub(super) fn published(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         let done = self.done.borrow();

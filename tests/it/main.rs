@@ -3,9 +3,15 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod documents;
+mod faults;
+mod flow;
 mod invalid;
 mod layers;
 mod quickstart;
+mod reproducible;
 mod running;
+mod secrets;
+mod seeded;
+mod serial;
 mod staging;
 mod support;

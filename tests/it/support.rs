@@ -192,6 +192,12 @@ impl Ended {
     }
 }
 
+/// Tells what a test covered, or why it was left out.
+#[expect(clippy::print_stderr, reason = "for whoever runs the tests with `--nocapture`")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Copies a folder of the repository without what runs left in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
