@@ -68,6 +68,8 @@ pub enum Input {
     Interrupt,
     /// Again: end everything now.
     Kill,
+    /// The time budget of the `finally` steps is spent: end those that run, start no other.
+    Expire,
 }
 
 /// What the scheduler wants done.
@@ -137,6 +139,7 @@ pub struct Schedule<'a> {
     stop_rank: Option<u32>,
     interrupted: bool,
     killed: bool,
+    expired: bool,
     phase: Phase,
     effects: Vec<Effect>,
 }
@@ -178,6 +181,7 @@ impl<'a> Schedule<'a> {
             stop_rank: None,
             interrupted: false,
             killed: false,
+            expired: false,
             phase: Phase::Main,
             effects: Vec::new(),
         }
@@ -202,6 +206,7 @@ impl<'a> Schedule<'a> {
             }
             Input::Interrupt => self.interrupt(),
             Input::Kill => self.kill(),
+            Input::Expire => self.expire(),
         }
         self.launch();
         self.advance();
@@ -305,6 +310,9 @@ impl<'a> Schedule<'a> {
         }
         if self.killed || (self.interrupted && !job.finally) {
             return Some((State::NotRun, Cause::Interrupted));
+        }
+        if self.expired {
+            return Some((State::NotRun, Cause::Timeout));
         }
         if let Some(stopper) = self.stopper_below(id) {
             return Some((State::NotRun, Cause::Stopped(stopper)));
@@ -467,7 +475,7 @@ impl<'a> Schedule<'a> {
         let retry = &self.jobs[id.index()].retry;
         let final_cause = matches!(ended.cause, Some(Cause::Rejected | Cause::Interrupted | Cause::SecretInOutput));
         let wanted = retry.exit.is_empty() || ended.exit.is_some_and(|code| retry.exit.contains(&code));
-        let halted = self.killed || (self.interrupted && !self.jobs[id.index()].finally);
+        let halted = self.killed || self.expired || (self.interrupted && !self.jobs[id.index()].finally);
         ended.state.is_failure() && !final_cause && wanted && !halted && self.attempts[id.index()] <= retry.limit
     }
 
@@ -498,6 +506,14 @@ impl<'a> Schedule<'a> {
         let order = self.graph.order().to_vec();
         for id in order {
             self.halt(id, Some(Cause::Interrupted), true);
+        }
+    }
+
+    fn expire(&mut self) {
+        self.expired = true;
+        let order = self.graph.order().to_vec();
+        for id in order {
+            self.halt(id, Some(Cause::Timeout), false);
         }
     }
 

@@ -299,6 +299,7 @@ mod linux {
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt as _;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use rustix::fs::MemfdFlags;
     use rustix::process::{Pid, PidfdFlags, WaitOptions};
@@ -365,7 +366,7 @@ mod linux {
         if prey.leader() == Some(stat.group) {
             return true;
         }
-        match mark(pid) {
+        match mark(pid, adopted) {
             Some(mark) => prey.has_mark(&mark),
             // It wiped its environment. Nobody else's if nobody else runs; otherwise it has to wait.
             None => adopted && leaders.iter().all(|&leader| prey.leader() == Some(leader)),
@@ -377,18 +378,29 @@ mod linux {
         if SUBREAPER.load(Ordering::Relaxed) { children().unwrap_or_else(everybody) } else { everybody() }
     }
 
-    /// Our children, thread by thread; `None` on kernels without that list.
+    /// Our children; `None` on kernels without that list.
     fn children() -> Option<Vec<i32>> {
-        let mut pids = Vec::new();
-        for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
-            match fs::read_to_string(thread.path().join("children")) {
-                Ok(text) => pids.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
-                // A thread that ended meanwhile; its children are on another one's list.
-                Err(_) if !thread.path().exists() => {}
-                Err(_) => return None,
+        // Each thread has a list of its own. When one ends, its children move to another's, which may have been read by then.
+        for _ in 0..100 {
+            let before = threads()?;
+            let mut pids = Vec::new();
+            let mut read = 0;
+            for thread in &before {
+                if let Ok(text) = fs::read_to_string(format!("/proc/self/task/{thread}/children")) {
+                    read += 1;
+                    pids.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+                }
+            }
+            if before.is_subset(&threads()?) {
+                return (read == before.len()).then_some(pids);
             }
         }
-        Some(pids)
+        None
+    }
+
+    fn threads() -> Option<BTreeSet<i32>> {
+        let entries = fs::read_dir("/proc/self/task").ok()?;
+        Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
     fn everybody() -> Vec<i32> {
@@ -396,9 +408,18 @@ mod linux {
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// The mark in a process's environment.
-    pub(super) fn mark(pid: i32) -> Option<String> {
-        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    /// The mark in a process's environment. Looks twice at a child of ours that seems to have none.
+    pub(super) fn mark(pid: i32, ours: bool) -> Option<String> {
+        let path = format!("/proc/{pid}/environ");
+        let mut environ = fs::read(&path).ok()?;
+        for _ in 0..4 {
+            if !environ.is_empty() || !ours {
+                break;
+            }
+            // Either it has none, or it is just becoming another program and will have one at once.
+            std::thread::sleep(Duration::from_micros(250));
+            environ = fs::read(&path).ok()?;
+        }
         environ
             .split(|&byte| byte == 0)
             .find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))
@@ -433,7 +454,7 @@ mod linux {
     /// Pids of living processes with this mark.
     #[cfg(test)]
     pub(super) fn marked(prefix: &str) -> Vec<i32> {
-        everybody().into_iter().filter(|&pid| mark(pid).is_some_and(|mark| mark.starts_with(prefix))).collect()
+        everybody().into_iter().filter(|&pid| mark(pid, false).is_some_and(|mark| mark.starts_with(prefix))).collect()
     }
 }
 

@@ -435,6 +435,7 @@ mod tests {
         let bench = Bench::new();
         let request = bench.shell("trap '' TERM; echo ready; sleep 1000");
         assert_eq!(interrupted(&bench, &request, Stop::Kill).detail, "interrupted; ended by SIGKILL");
+        drop(bench);
         let bench = Bench::new();
         let request = bench.shell("trap 'echo termed' TERM; echo ready; while :; do sleep 1000 & wait; done");
         block_on(async {
@@ -492,10 +493,13 @@ mod tests {
     #[test]
     fn a_stray_that_wiped_its_environment_is_found_when_nothing_else_runs() {
         let bench = Bench::alone();
-        let seen = ran(&bench, &bench.shell("env -i setsid sleep 98765 & exit 0"));
+        let seen = ran(
+            &bench,
+            &bench.shell("env -i setsid sh -c 'echo $$ > pid; exec sleep 1000' & until test -s pid; do :; done"),
+        );
         assert_eq!(codes(&seen.notes), ["leaked_handles"]);
-        let left = std::process::Command::new("pgrep").args(["-fx", "sleep 98765"]).status();
-        assert!(left.is_err() || left.is_ok_and(|status| !status.success()));
+        let pid = std::fs::read_to_string(bench.dir.path().join("pid")).unwrap();
+        assert!(!Path::new(&format!("/proc/{}", pid.trim_end())).exists());
     }
 
     #[test]
@@ -507,7 +511,7 @@ mod tests {
             .output()
             .unwrap();
         let pid: i32 = String::from_utf8_lossy(&child.stdout).trim().parse().unwrap();
-        assert_eq!(bench.alive(), [pid]);
+        block_on(until(|| bench.alive() == [pid]));
         let notes = block_on(contain::sweep_all("no such run"));
         assert_eq!((notes.len(), bench.alive()), (0, vec![pid]));
         let notes = block_on(contain::sweep_all(&bench.shell("").mark));

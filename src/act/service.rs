@@ -522,9 +522,9 @@ mod tests {
     fn stopping_uses_its_own_signal_and_grace() {
         let bench = Bench::new();
         block_on(async {
-            let text = "trap 'exit 5' INT; echo up; while :; do sleep 0.01; done";
+            let text = "trap 'exit 5' USR1; echo up; while :; do sleep 0.01; done";
             let mut spec = service(text, Probe::Log("up".into()));
-            spec.stop_signal = "INT".into();
+            spec.stop_signal = "USR1".into();
             let (_, held) = ready(&bench, Scripted::default(), spec).await;
             assert_eq!(held.stop(false).await.0, Exit::Code(5));
 

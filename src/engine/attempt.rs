@@ -14,7 +14,7 @@ use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
 use crate::judge::{self, Judged, Next, Sampler};
-use crate::outcome::{AttemptResult, Cause, FileDigest, Note, OutputDigest, State};
+use crate::outcome::{AttemptResult, Cause, Exit, FileDigest, Note, OutputDigest, State};
 use crate::plan::{Step, template};
 
 use super::made;
@@ -46,7 +46,7 @@ pub(super) struct Attempted {
 struct Course {
     started: Instant,
     facts: Facts,
-    exit: Option<crate::outcome::Exit>,
+    exit: Option<Exit>,
     samples: u32,
     output_bytes: u64,
     notes: Vec<Note>,
@@ -79,6 +79,10 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
     };
     if judged.state.is_failure() && judged.cause.is_none() {
         judged.cause = Some(Cause::Criteria);
+    }
+    if let (Some(Cause::Criteria), Some(Exit::Signal(name))) = (&judged.cause, &course.exit) {
+        judged.detail = Some(format!("ended by {name}"));
+        judged.cause = Some(Cause::Signal(name.clone()));
     }
     let empty = course.facts.inspected.count == 0;
     let result = AttemptResult {
@@ -308,7 +312,7 @@ async fn look_once(
     made::add_artifact_facts(shared, request, &mut course.facts);
     let (Some(spec), Some(before)) = (&ready.report, before) else { return Ok(()) };
     let path = request.workspace.join(spec.path.as_str());
-    let failed = !matches!(course.exit, None | Some(crate::outcome::Exit::Code(0)));
+    let failed = !matches!(course.exit, None | Some(Exit::Code(0)));
     let told = if before.is_some() && made::stamp(&path) == before {
         let text = format!("`{}` is from before: the command did not write it", spec.path.as_str());
         Err(ActError::new(Cause::ActionError, text))

@@ -77,6 +77,8 @@ struct Loop<'a, 'o> {
     signals_seen: u32,
     interrupted: Option<Signal>,
     finished: bool,
+    /// The time budget of the `finally` steps is spent.
+    expired: bool,
 }
 
 /// How a run ended.
@@ -121,6 +123,7 @@ pub async fn run<'a>(
         signals_seen: 0,
         interrupted: None,
         finished: false,
+        expired: false,
     };
     let outcome = this.drive(open, &mut signals, &mut told).await;
     match outcome {
@@ -254,7 +257,8 @@ impl<'a> Loop<'a, '_> {
             Over::Budget => {
                 let text = "the `finally` steps ran out of their time budget".to_owned();
                 self.emit(EventKind::Warn { step: None, code: "finally_budget".into(), text })?;
-                self.feed(Input::Kill)
+                self.expired = true;
+                self.feed(Input::Expire)
             }
         }
     }
@@ -265,7 +269,11 @@ impl<'a> Loop<'a, '_> {
             self.stops.remove(&step);
             return self.feed(Input::Ended(step, Ended { state: State::Skipped, cause: Some(cause), exit: None }));
         }
-        if result.cause == Some(Cause::Interrupted) {
+        if result.cause == Some(Cause::Interrupted) && self.expired && self.interrupted.is_none() {
+            result.state = State::Error;
+            result.cause = Some(Cause::Timeout);
+            result.detail = Some("the time budget of the `finally` steps ran out".to_owned());
+        } else if result.cause == Some(Cause::Interrupted) {
             result.state = State::NotRun;
         }
         self.shared.publish(step, result.state, &result.facts, &given);

@@ -102,6 +102,9 @@ pub(super) fn weight(node: Option<Node<'_>>, diags: &mut Diags) -> Option<u32> {
 /// `[env]`.
 pub(super) fn env(roots: &[Table<'_>], texts: &mut Texts<'_>) -> EnvPolicy {
     let mut policy = EnvPolicy::default();
+    if !roots.iter().any(|root| root.get("env").and_then(Node::map).is_some_and(|table| table.has("pass"))) {
+        policy.pass = INHERITED.map(str::to_owned).to_vec();
+    }
     let mut once = Once::new("environment variable");
     for table in roots.iter().filter_map(|root| root.get("env")?.table(&tables::ENV)) {
         for node in table.list("pass") {
@@ -119,6 +122,9 @@ pub(super) fn env(roots: &[Table<'_>], texts: &mut Texts<'_>) -> EnvPolicy {
     }
     policy
 }
+
+/// What children inherit if the plan has no `[env] pass`: enough to find programs and their settings.
+const INHERITED: [&str; 2] = ["HOME", "PATH"];
 
 /// `[secrets]`.
 pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {

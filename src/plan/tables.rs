@@ -110,7 +110,13 @@ pub(super) static ENV: Kind = Kind {
     what: "`[env]`",
     open: None,
     keys: &[
-        with("pass", TEXTS, "Names that children inherit from the engine's environment.", "[]", "[\"PATH\", \"HOME\"]"),
+        with(
+            "pass",
+            TEXTS,
+            "Names that children inherit from the engine's environment.",
+            "[\"HOME\", \"PATH\"]",
+            "[\"PATH\", \"CARGO_HOME\"]",
+        ),
         with("set", ENV_VALUES, "Variables set for every child.", "{}", "{ LANG = \"C\" }"),
     ],
 };

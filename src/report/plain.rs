@@ -66,7 +66,9 @@ fn opening(summary: &Summary) -> style::Line {
     let line = style::Line::of(Role::Strong, plan.title.as_deref().unwrap_or(&plan.name)).plain("  ");
     let jobs = usize::try_from(summary.settings.jobs).unwrap_or(usize::MAX);
     let size = format!("{}, {}", format::count(summary.rows.len(), "step"), format::count(jobs, "job"));
-    line.with(Role::Note, &plan.path)
+    // A plan outside its workspace has a path that says nothing to who stands elsewhere.
+    let shown = if plan.path.starts_with('/') { plan.path.rsplit('/').next() } else { None };
+    line.with(Role::Note, shown.unwrap_or(&plan.path))
         .plain(": ")
         .plain(&size)
         .with(Role::Dim, &format!("  run {}", summary.settings.run))

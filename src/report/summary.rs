@@ -60,10 +60,19 @@ impl Brief {
         }
     }
 
-    /// The criteria that made it what it is.
+    /// The criteria that made it what it is. Where the action itself went wrong, what criteria then lacked is no story:
+    /// only one that the sentence is about counts.
     #[must_use]
     pub fn culprits(&self) -> Vec<&CriterionResult> {
-        self.last.as_ref().map_or_else(Vec::new, |last| culprits(&last.criteria))
+        let all = self.last.as_ref().map_or_else(Vec::new, |last| culprits(&last.criteria));
+        match &self.cause {
+            None | Some(Cause::Criteria | Cause::Rejected | Cause::Undecided) => all,
+            Some(Cause::ActionError) => {
+                let told = |c: &&CriterionResult| self.detail.as_ref().is_some_and(|detail| detail.contains(&c.text));
+                all.into_iter().filter(told).collect()
+            }
+            Some(_) => Vec::new(),
+        }
     }
 
     /// Skipped or not run because of what happened to another step, not by choice.
