@@ -116,7 +116,7 @@ enum ProgressArg {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 GO, 1 NO-GO, 2 the plan or the command line is wrong (nothing ran), 3 HOLD,
-4 run log corrupt, 70 engine bug, 74 the run log could not be written, 128+n interrupted.";
+4 run log corrupt, 70 engine bug, 74 the run log or stdout could not be written, 128+n interrupted.";
 
 /// Runs a declarative plan: steps, dependencies and pass criteria; ends in GO, HOLD or NO-GO.
 #[derive(Parser)]

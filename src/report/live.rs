@@ -164,6 +164,14 @@ impl Reporter for Live {
         }
     }
 
+    fn pause(&mut self) {
+        if !self.concluded {
+            self.clear();
+            self.bar = bar(&self.terminal);
+            (self.drawn, self.last_draw) = ((0, 0), None);
+        }
+    }
+
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
             self.clear();
