@@ -55,6 +55,7 @@ async fn look(request: &Request, spec: &RunSpec, lent: &Lent) -> Result<Observat
         }
         Some(Ending::Deadline(limit)) => {
             let (ended, signal) = process.end(Signal::TERM, request.grace).await;
+            let limit = request.timeout.unwrap_or(limit);
             (ended, (Cause::Timeout, format!("ran longer than {}; ended by {signal}", spoken(limit))))
         }
         Some(Ending::Asked(stop)) => {

@@ -1,6 +1,7 @@
 //! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,7 +168,10 @@ async fn attend(
 fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started: Instant) -> Result<Request, String> {
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
-    let spool = shared.keeper.spool(rank, &step.name).map_err(|e| format!("can't make the step's folder: {e}"))?;
+    // Only a process writes anything there.
+    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_));
+    let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
+    let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
     let mut request = Request {
         step: step.name.clone(),
@@ -179,15 +183,18 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         spool,
         attempt,
         deadline: step.timeout.map(|timeout| started + timeout),
+        timeout: step.timeout,
         grace: shared.options.grace,
         wants: shared.wants(id),
         values: ready.values.clone(),
         mark,
     };
-    let output = request.spool_file("outputs");
-    std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
-    request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
-    request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    if writes {
+        let output = request.spool_file("outputs");
+        std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
+        request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
+        request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    }
     Ok(request)
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::act::Request;
-use crate::action::OutputSpec;
+use crate::action::{Action, OutputSpec};
 use crate::facts::{Facts, Value};
 use crate::files::{self, Quit, Role};
 use crate::ids::StepId;
@@ -62,6 +62,9 @@ pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, 
 }
 
 fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    if !matches!(request.action, Action::Run(_) | Action::Service(_)) {
+        return Ok(BTreeMap::new());
+    }
     let path = request.spool_file("outputs");
     let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
     if size > outputs::MOST_BYTES {

@@ -220,10 +220,19 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
     }
     if step.retry.limit > 0 {
         put("retry.limit", step.retry.limit.to_string());
-        put("retry.exit", format!("{:?}", step.retry.exit));
+        let codes: Vec<String> = step.retry.exit.iter().map(i32::to_string).collect();
+        put("retry.exit", codes.join(","));
     }
     if let Some(sample) = &step.sample {
-        put("sample", format!("{sample:?}"));
+        put("sample.delay", nanos(sample.delay));
+        put("sample.every", nanos(sample.every));
+        put("sample.within", sample.within.map_or_else(String::new, nanos));
+        put("sample.consecutive", sample.consecutive.to_string());
+        put("sample.errors", sample.errors.to_string());
+        let limits = [("max", sample.max), ("failures", sample.failures), ("inconclusive", sample.inconclusive)];
+        for (key, limit) in limits {
+            put(&format!("sample.{key}"), limit.map_or_else(String::new, |limit| limit.to_string()));
+        }
     }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());

@@ -83,6 +83,12 @@ impl Reader<'_> {
         let needs = self.links(id, table, "needs", cell.finally, texts);
         let after = self.links(id, table, "after", cell.finally, texts);
         let (outputs, values) = outputs(table, texts);
+        if !values.is_empty() && !broken && !matches!(action, Action::Run(_) | Action::Service(_)) {
+            let place = table.key_place("outputs");
+            let message = format!("a `{}` step has no named outputs", action.kind().word());
+            let fault = Diagnostic::error("values-without-process", place, message);
+            texts.diags.push(fault.help("only a process can write them, to the file named by `$RUNPLAN_OUTPUT`; later steps can name facts: `steps.NAME.status`"));
+        }
         let secrets = self.secrets(table, texts);
         let step = Step {
             name: cell.name.clone(),
