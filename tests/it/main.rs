@@ -2,6 +2,11 @@
 
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
+mod children;
 mod layers;
+mod pty;
+mod purity;
 mod running;
+mod scale;
 mod support;
+mod terminal;
