@@ -120,7 +120,7 @@ Exit codes:
   0 GO   1 NO-GO   3 HOLD
   2 the plan or the command line is wrong; nothing ran
   4 a run log is corrupt   70 a bug in the engine
-  74 the run log could not be written   128+n interrupted by signal n";
+  74 the run log or stdout could not be written   128+n interrupted by signal n";
 
 const MORE: &str = "\
 `runplan -n PLAN` shows what a run would do; `runplan run --help` has all options.";

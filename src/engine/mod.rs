@@ -46,6 +46,8 @@ const FINALLY_BUDGET: Duration = Duration::from_secs(600);
 pub trait Outlet: Sink {
     /// Time passed; `mono` as in [`Event::mono`].
     fn tick(&mut self, mono: u64);
+    /// The engine is about to be stopped (Ctrl-Z): the terminal belongs to somebody else until the next call.
+    fn pause(&mut self);
 }
 
 /// What ended in the loop's set of futures.
@@ -406,6 +408,7 @@ impl<'a> Loop<'a, '_> {
 
     fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if signal.only_pauses() {
+            self.outlet.pause();
             signals::pause();
             return Ok(());
         }
