@@ -12,7 +12,7 @@ use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
 use crate::action::Action;
-use crate::criteria::{self, Criterion, Fault, Item, Kind, Root, Scope, Shape, StepScope};
+use crate::criteria::{self, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::Tier;
@@ -135,10 +135,8 @@ impl<'a> Judge<'a> {
             match (users.next(), users.next()) {
                 (Some(user), None) => {
                     user.subject_text().clone_into(&mut ratchet.subject);
-                    if let Ok(kind) = self.within(id, false, |scope| criteria::kind_of(&ratchet.subject, scope))
-                        && let Some(fault) = in_kind(ratchet, kind)
-                    {
-                        diags.push(Diagnostic { place: Some(user.place), ..fault });
+                    if let Some(unit) = user.unit() {
+                        ratchet_in_unit(ratchet, unit, user.place, diags);
                     }
                 }
                 (Some(_), Some(second)) => {
@@ -220,23 +218,23 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Brings the amounts of a ratchet into the unit of what it watches: beside a percentage, `55` is 55 %. Says which one
-/// has another.
-fn in_kind(ratchet: &mut Ratchet, kind: Kind) -> Option<Diagnostic> {
-    let Item::Number(unit) = kind.item() else { return None };
-    for amount in [Some(&mut ratchet.floor), ratchet.goal.as_mut(), ratchet.slack.as_mut()].into_iter().flatten() {
-        let Value::Num(num, own) = amount else { continue };
-        if *own == Unit::One && matches!(unit, Unit::Percent | Unit::Octal) {
-            *amount = ratchet::in_unit(*num, unit);
-        } else if *own != unit {
-            let message = format!("`{}` is {kind}, its `ratchet` is {}", ratchet.subject, Item::Number(*own));
-            return Some(
-                Diagnostic::global("ratchet", message)
-                    .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
-            );
+/// Puts the numbers of a ratchet on the scale of what it watches.
+fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut Diags) {
+    let numbers =
+        [("floor", Some(&mut ratchet.floor)), ("goal", ratchet.goal.as_mut()), ("slack", ratchet.slack.as_mut())];
+    for (key, value) in numbers {
+        let Some(Value::Num(num, given)) = value.as_deref().cloned() else { continue };
+        match ratchet::in_unit(num, given, unit) {
+            Some(fitting) => value.into_iter().for_each(|value| *value = fitting.clone()),
+            None => {
+                let message = format!("`ratchet.{key}` has another unit than `{}`", ratchet.subject);
+                diags.push(
+                    Diagnostic::error("wrong-unit", place, message)
+                        .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
+                );
+            }
         }
     }
-    None
 }
 
 fn shape(step: &Step) -> Shape {

@@ -60,7 +60,9 @@ fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, dia
     let near = meant.map(|(_, name)| *name);
     let near = near.or_else(|| nearest(key, kind.keys.iter().map(|key| key.name).filter(|_| affordable)));
     let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
-    if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
+    // `[steps.a.b]`: the header holds the key; a table in braces stands behind it.
+    let header = node.place.range().start <= place.range().start && place.range().end <= node.place.range().end;
+    if in_step && near.is_none() && node.value.is_table() && header && super::names::is_name(key) {
         let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
         diags.push(
             fault
