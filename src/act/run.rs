@@ -12,7 +12,7 @@ use super::process::{Ended, Fault, Process, spoken};
 use super::{Act, ActError, Lent, Look, Observation, Request, Stop};
 use crate::action::{Action, Parse, RunSpec};
 use crate::facts::{Facts, Value};
-use crate::outcome::{Cause, Exit};
+use crate::outcome::{Cause, Exit, Note};
 
 /// The most output that is taken as a fact.
 const JUDGED: u64 = 16 * 1024 * 1024;
@@ -55,6 +55,7 @@ async fn look(request: &Request, spec: &RunSpec, lent: &Lent) -> Result<Observat
         }
         Some(Ending::Deadline(limit)) => {
             let (ended, signal) = process.end(Signal::TERM, request.grace).await;
+            let limit = request.timeout.unwrap_or(limit);
             (ended, (Cause::Timeout, format!("ran longer than {}; ended by {signal}", spoken(limit))))
         }
         Some(Ending::Asked(stop)) => {
@@ -120,6 +121,10 @@ fn observe(
 ) -> Result<(), String> {
     if let Some(unstored) = &ended.unstored {
         return Err(unstored.clone());
+    }
+    if request.wants.contains("leaked") {
+        let survived = |note: &Note| matches!(note.code.as_str(), "leaked_handles" | "left_running");
+        facts.set("leaked", Value::Bool(ended.notes.iter().any(survived)));
     }
     said(request, spec, files, facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
         // What went wrong first is usually what matters.
@@ -222,7 +227,7 @@ mod tests {
         run(bench, request).map(|_| ()).expect_err("it should have failed")
     }
 
-    fn codes(notes: &[crate::outcome::Note]) -> Vec<&str> {
+    fn codes(notes: &[Note]) -> Vec<&str> {
         notes.iter().map(|note| note.code.as_str()).collect()
     }
 
@@ -479,7 +484,10 @@ mod tests {
                 if masked {
                     bench.mask = Some(Arc::new(Mask::new(&[("token".into(), b"hunter2-hunter2".to_vec())])));
                 }
-                let seen = ran(&bench, &bench.shell(text));
+                let mut request = bench.shell(text);
+                request.wants.insert("leaked".into());
+                let seen = ran(&bench, &request);
+                assert_eq!(seen.facts.values["leaked"], Value::Bool(true), "{text}");
                 assert_eq!(seen.exit, Some(Exit::Code(0)), "{text}");
                 assert_eq!(codes(&seen.notes), [code], "{text} {:?}", seen.notes);
                 assert!(bench.alive().is_empty(), "{text}");

@@ -106,9 +106,6 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
-    if let Some(kind) = terminal.lost_output() {
-        return Err(Trouble::Unrecorded(io::Error::new(kind, "stdout could not be written")));
-    }
     Ok(Exit::Run(status))
 }
 
@@ -271,5 +268,9 @@ impl Sink for Outlets {
 impl Outlet for Outlets {
     fn tick(&mut self, mono: u64) {
         self.reporter.tick(mono);
+    }
+
+    fn pause(&mut self) {
+        self.reporter.pause();
     }
 }

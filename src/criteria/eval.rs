@@ -35,6 +35,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         place,
         state,
         expected: if form.negated { format!("not {}", outcome.expected) } else { outcome.expected },
+        against: outcome.against,
         actual: outcome.actual,
         margin: outcome.margin,
         note: outcome.note,
@@ -100,6 +101,7 @@ impl From<Lack> for Got<'_> {
 struct Outcome {
     state: State,
     expected: String,
+    against: Option<String>,
     actual: String,
     margin: Option<String>,
     note: Option<String>,
@@ -107,7 +109,7 @@ struct Outcome {
 
 impl Outcome {
     fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
-        Self { state, expected, actual: actual.into(), margin: None, note: None }
+        Self { state, expected, against: None, actual: actual.into(), margin: None, note: None }
     }
 
     fn note(mut self, note: impl Into<String>) -> Self {
@@ -202,10 +204,10 @@ fn is_type(form: &Form, ty: Type, ev: &Evidence<'_>) -> Outcome {
 
 fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<'_>) -> Outcome {
     let op = test.0;
+    let expected = format!("{} {}", op.word(), operand_text(form.unit, operand));
     let right = match right_side(form, operand, ev) {
         Ok(right) => right,
         Err((state, note)) => {
-            let expected = format!("{} {}", op.word(), operand_text(operand));
             let actual = match subject_value(&form.subject, ev) {
                 Got::One(datum) => show::datum(&datum, None),
                 Got::Items(items) => show::list(&items.data, 10),
@@ -215,8 +217,7 @@ fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<
             return Outcome::new(state, expected, actual).note(note);
         }
     };
-    let expected = format!("{} {}", op.word(), right.text);
-    match subject_value(&form.subject, ev) {
+    let mut outcome = match subject_value(&form.subject, ev) {
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
         Got::One(left) => one(form, test, &left, &right.datum, expected),
@@ -227,7 +228,9 @@ fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<
             outcome.margin = worst(wanted, any_is_enough, &items.data, &right.datum);
             outcome
         }
-    }
+    };
+    outcome.against = right.against;
+    outcome
 }
 
 /// One value against the operand.
@@ -407,46 +410,43 @@ fn member(item: &Datum<'_>, items: &[Datum<'_>]) -> Option<bool> {
     (results.is_empty() || results.contains(&Some(false))).then_some(false)
 }
 
-/// The right side and how it reads.
+/// The right side and, where the plan only names it, how it reads.
 struct Right<'a> {
     datum: Datum<'a>,
-    text: String,
+    against: Option<String>,
 }
 
 fn right_side<'a>(form: &Form, operand: &'a Operand, ev: &Evidence<'a>) -> Result<Right<'a>, (State, String)> {
-    let plain = |datum: Datum<'a>| {
-        let text = read_as(form.unit, &datum);
-        Right { datum, text }
-    };
-    let named = |datum: Datum<'a>, name: String| {
-        let text = format!("{} ({name})", read_as(form.unit, &datum));
-        Right { datum, text }
+    let plain = |datum: Datum<'a>| Right { datum, against: None };
+    let named = |datum: Datum<'a>| {
+        let against = Some(read_as(form.unit, &datum));
+        Right { datum, against }
     };
     match operand {
         Operand::Lit(lit) => Ok(plain(lit_datum(lit))),
         Operand::List(lits) => Ok(plain(Datum::List(lits.iter().map(lit_datum).collect()))),
         Operand::Path(path) => match read::path(path, ev) {
             Read::Found(Datum::Null) => Err((State::Error, format!("`{path}` is null: nothing to compare with"))),
-            Read::Found(datum) => Ok(named(datum, path.to_string())),
+            Read::Found(datum) => Ok(named(datum)),
             Read::Absent => Err((State::Error, format!("`{path}` is absent: nothing to compare with"))),
             Read::NoData(note) => Err((State::Error, note)),
         },
         Operand::Ratchet => match ev.ratchet.map(Datum::of) {
             None | Some(Datum::Null) => Err((State::Error, "the ratchet has no value".to_owned())),
-            Some(datum) => Ok(named(datum, "ratchet".to_owned())),
+            Some(datum) => Ok(named(datum)),
         },
         Operand::Baseline(adjust) => match ev.baseline.map(Datum::of) {
             None | Some(Datum::Null) => {
                 Err((State::Inconclusive, "there is no baseline yet: no earlier run passed".to_owned()))
             }
-            Some(datum) => {
-                let name =
-                    format!("baseline {}{}", show::datum(&datum, None), adjust.map(adjust_text).unwrap_or_default());
-                match adjust {
-                    None => Ok(named(datum, "baseline".to_owned())),
-                    Some(adjust) => adjusted(&datum, *adjust).map(|datum| named(datum, name)),
+            Some(datum) => match adjust {
+                None => Ok(named(datum)),
+                Some(adjust) => {
+                    let from = format!("baseline {}", show::datum(&datum, None));
+                    let right = named(adjusted(&datum, *adjust)?);
+                    Ok(Right { against: right.against.map(|text| format!("{text}, {from}")), ..right })
                 }
-            }
+            },
         },
     }
 }
@@ -513,13 +513,13 @@ fn adjust_text(adjust: Adjust) -> String {
     format!(" {sign} {}", text(Num { num: value.num.abs(), den: value.den }, unit))
 }
 
-/// The operand as written, where it has no value.
-fn operand_text(operand: &Operand) -> String {
+/// The operand as the plan says it: nothing observed is in it.
+fn operand_text(unit: Option<Unit>, operand: &Operand) -> String {
     match operand {
         Operand::Path(path) => path.to_string(),
         Operand::Ratchet => "ratchet".to_owned(),
         Operand::Baseline(adjust) => format!("baseline{}", adjust.map(adjust_text).unwrap_or_default()),
-        Operand::Lit(lit) => read_as(None, &lit_datum(lit)),
-        Operand::List(lits) => read_as(None, &Datum::List(lits.iter().map(lit_datum).collect())),
+        Operand::Lit(lit) => read_as(unit, &lit_datum(lit)),
+        Operand::List(lits) => read_as(unit, &Datum::List(lits.iter().map(lit_datum).collect())),
     }
 }

@@ -28,10 +28,23 @@ pub(super) fn path<'a>(path: &Path, ev: &Evidence<'a>) -> Read<'a> {
             .map_or_else(|| Read::NoData(format!("`{path}` has no value")), |v| Read::Found(Datum::of(v))),
         "env" => ev.env.get(&name(1)).map_or(Read::Absent, |text| Read::Found(Datum::Text(text.into()))),
         "steps" => match (ev.steps.get(&name(1)), path.segs.get(2..)) {
-            (Some(facts), Some(segs)) => walk(path, segs, facts),
+            (Some(facts), Some(segs)) => match unrun(facts) {
+                Some(state) if segs.first().is_some_and(|seg| seg.name != "state") => {
+                    Read::NoData(format!("step `{}` did not run ({state})", name(1)))
+                }
+                _ => walk(path, segs, facts),
+            },
             _ => Read::NoData(format!("step `{}` gave no facts", name(1))),
         },
         _ => walk(path, &path.segs, ev.facts),
+    }
+}
+
+/// The state of a step that never ran, if these are its facts: there is nothing else to say of it.
+fn unrun(facts: &Facts) -> Option<&str> {
+    match facts.values.get("state") {
+        Some(Value::Text(state)) if ["skipped", "not_run"].contains(&state.as_str()) => Some(state),
+        _ => None,
     }
 }
 

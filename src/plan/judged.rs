@@ -12,7 +12,7 @@ use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
 use crate::action::Action;
-use crate::criteria::{self, Criterion, Fault, Kind, Scope, Shape, StepScope};
+use crate::criteria::{self, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::Tier;
@@ -175,6 +175,13 @@ impl<'a> Judge<'a> {
             known_steps: &Vec::new,
         };
         for criterion in &mut risk.when {
+            let other = criterion.roots().into_iter().find(|root| !matches!(root, Root::Var(_) | Root::Env(_)));
+            if let Some(Root::Step { .. } | Root::Fact(_)) = other {
+                let message = format!("`{}` cannot be asked of a risk factor", criterion.text);
+                let fault = Diagnostic::error("criterion", criterion.place, message);
+                diags.push(fault.help("it knows no step: only `vars.NAME` and `env.NAME`; text goes in quotes"));
+                continue;
+            }
             for fault in criteria::check(criterion, &scope) {
                 diags.push(diagnostic(self.sources, criterion.place, &criterion.text, fault));
             }
@@ -196,12 +203,13 @@ impl<'a> Judge<'a> {
             if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
         };
         let shape = self.shapes[id.index()].clone();
-        let ratchet = self.links.has_ratchet(id);
+        // What is asked before a step runs has no threshold of its own.
+        let ratchet = self.links.has_ratchet(id) && !only_globals;
         let scope = Scope {
             shape,
             vars: &self.kinds,
             ratchet,
-            baseline: true,
+            baseline: !only_globals,
             only_globals,
             step: &step,
             known_steps: &known_steps,

@@ -202,8 +202,10 @@ impl<'a> Block<'a> {
             lines.extend(self.underlined(&criterion.place, verdict(criterion), &otherwise));
         }
         let refused = criterion.tier == Tier::Reject;
+        let against = criterion.against.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let expected = format!("{}{against}", criterion.expected);
         for (key, text) in [
-            (if refused { "refused" } else { "expected" }, Some(criterion.expected.as_str()).filter(|t| !t.is_empty())),
+            (if refused { "refused" } else { "expected" }, Some(expected.as_str()).filter(|t| !t.is_empty())),
             ("actual", Some(criterion.actual.as_str()).filter(|t| !t.is_empty())),
             ("margin", criterion.margin.as_deref()),
             ("note", criterion.note.as_deref()),
