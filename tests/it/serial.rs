@@ -387,6 +387,8 @@ impl Sink for Events {
 }
 
 impl Outlet for Events {
+    fn pause(&mut self) {}
+
     fn tick(&mut self, _mono: u64) {}
 }
 
