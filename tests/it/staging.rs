@@ -162,7 +162,7 @@ fn lay_out(folder: &Path) {
 #[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("CI").is_none(), "missing: {what}");
-    eprintln!("skipped, missing: {what}");
+    crate::support::say(&format!("skipped, missing: {what}"));
     None
 }
 
