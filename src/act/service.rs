@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +29,13 @@ const PROBE_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts services.
 pub struct Service {
-    http: Arc<dyn Act>,
+    http: Rc<dyn Act>,
 }
 
 impl Service {
     /// `http` answers readiness by HTTP.
     #[must_use]
-    pub fn new(http: Arc<dyn Act>) -> Self {
+    pub fn new(http: Rc<dyn Act>) -> Self {
         Self { http }
     }
 }
@@ -371,7 +372,7 @@ mod tests {
     async fn look(bench: &Bench, http: Scripted, spec: ServiceSpec) -> Result<Observation, ActError> {
         let request = bench.request(Action::Service(spec));
         let http: Box<dyn Act> = Box::new(http);
-        Service::new(Arc::from(http)).look(&request, &bench.lent()).await
+        Service::new(Rc::from(http)).look(&request, &bench.lent()).await
     }
 
     async fn ready(bench: &Bench, http: Scripted, spec: ServiceSpec) -> (Facts, Box<dyn Held>) {

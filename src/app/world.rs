@@ -57,7 +57,7 @@ pub(super) fn world(plan: &Plan) -> io::Result<World> {
 }
 
 fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
-    let http: Arc<dyn Act> = Arc::new(act::http::Http::default());
+    let http: Rc<dyn Act> = Rc::new(act::http::Http::default());
     let mut acts: BTreeMap<ActionKind, Box<dyn Act>> = BTreeMap::new();
     acts.insert(ActionKind::Run, Box::new(act::run::Run));
     acts.insert(ActionKind::Service, Box::new(act::service::Service::new(http)));

@@ -16,8 +16,10 @@ fn strace() -> bool {
         Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success());
     assert!(works || std::env::var_os("CI").is_none(), "CI needs the package `strace` and permission to trace");
     if !works {
-        // A test has no other way to say that it was left out.
-        eprintln!("left out: install the package `strace` (and allow tracing)");
+        #[expect(clippy::print_stderr, reason = "a test has no other way to say that it was left out")]
+        {
+            eprintln!("left out: install the package `strace` (and allow tracing)");
+        }
     }
     works
 }

@@ -41,7 +41,7 @@ impl Space {
     /// A workspace with this text as `blueprint.toml` (with `format = 1` before it).
     pub fn plan(text: &str) -> Self {
         let space = Self::new();
-        space.write("blueprint.toml", &format!("format = 1\n{text}"));
+        space.write("blueprint.toml", format!("format = 1\n{text}"));
         space
     }
 
