@@ -149,7 +149,10 @@ fn close(
         debug_assert_eq!(again, *decision, "the record decides as the engine did");
         let bytes = record.finish(&again).map_err(io::Error::other)?;
         id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
-        ratchet::raise(plan, &over.reached)?;
+        if let Err(error) = ratchet::raise(plan, &over.reached) {
+            let text = format!("the ratchet file could not be written: {error}");
+            outlet.event(&Event { at, mono, kind: EventKind::Warn { step: None, code: "ratchet".into(), text } })?;
+        }
     }
     outlet.event(&Event { at, mono, kind: EventKind::Close { status, record: id.clone() } })?;
     store.set_latest(run.id()).map_err(io::Error::other)?;

@@ -150,10 +150,26 @@ async fn attend(
     };
     let lent = lend(shared, id, stop, &ready);
     let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
-    if !judged.state.is_success() {
-        return judged;
+    let judged =
+        if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
+    match made::tidy_named(&request, shared.world.mask.as_deref()) {
+        Ok(()) => judged,
+        Err(error) => {
+            let detail = format!("can't clear the output file: {error}");
+            judge_error(shared, step, &Cause::ActionError, &detail, course)
+        }
     }
-    match made::take_in(shared, id, &request, &ready).await {
+}
+
+async fn take_in(
+    shared: &Shared<'_>,
+    id: StepId,
+    request: &Request,
+    ready: &Ready,
+    judged: Judged,
+    given: &mut Given,
+) -> Judged {
+    match made::take_in(shared, id, request, ready).await {
         Ok(made) => {
             given.outputs = made.outputs;
             given.values = made.values;
@@ -362,7 +378,8 @@ pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     for criterion in &mut result.criteria {
         hide(&mut criterion.actual);
         hide(&mut criterion.expected);
-        criterion.note.iter_mut().chain(criterion.margin.iter_mut()).for_each(hide);
+        let observed = [&mut criterion.against, &mut criterion.margin, &mut criterion.note];
+        observed.into_iter().flatten().for_each(hide);
     }
     result.notes.iter_mut().for_each(|note| hide(&mut note.text));
     result.facts.values.values_mut().for_each(|value| masked_value(value, mask));

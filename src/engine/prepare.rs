@@ -14,6 +14,7 @@ use crate::facts::Value;
 use crate::files::{self, Quit, Role};
 use crate::identity::{ActionForm, NeedForm, StdinForm};
 use crate::ids::StepId;
+use crate::mask::Mask;
 use crate::outcome::{Cause, FileDigest};
 use crate::plan::{Stdin, Step, template};
 
@@ -172,7 +173,24 @@ pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<
         .map_err(|error| Fault::new(Cause::ActionError, format!("input {error}")))?;
     match found.missing.first() {
         Some(pattern) => Err(Fault::new(Cause::NoData, format!("the input `{pattern}` matches no file"))),
-        None => Ok(found.files),
+        None => {
+            if let Some(mask) = &shared.world.mask {
+                for file in &found.files {
+                    without_secret(mask, &file.path, "input", Cause::ActionError)?;
+                }
+            }
+            Ok(found.files)
+        }
+    }
+}
+
+/// Paths are recorded as they are, so none may hold a secret.
+pub(super) fn without_secret(mask: &Mask, path: &str, what: &str, cause: Cause) -> Result<(), Fault> {
+    let shown = mask.text(path);
+    if shown == path {
+        Ok(())
+    } else {
+        Err(Fault::new(cause, format!("the path of the {what} `{shown}` contains a secret")))
     }
 }
 

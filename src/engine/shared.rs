@@ -85,10 +85,11 @@ impl<'a> Shared<'a> {
     /// Publishes a step's facts and, on success, its outputs.
     pub(super) fn publish(&self, id: StepId, state: State, facts: &Facts, given: &super::attempt::Given) {
         let step = self.plan.step(id);
-        if let (Some(ratchet), true) = (&step.ratchet, state.is_success()) {
+        let ratcheted = step.criteria.iter().find(|criterion| criterion.uses_ratchet());
+        if let (Some(criterion), true) = (ratcheted, state.is_success()) {
             let steps = BTreeMap::new();
             let evidence = self.evidence(facts, std::slice::from_ref(facts), &steps, None);
-            if let Ok(value) = criteria::value_of(&ratchet.subject, &evidence) {
+            if let Ok(value) = criteria::measured(criterion, &evidence) {
                 self.reached.borrow_mut().insert(step.name.clone(), value);
             }
         }
@@ -121,6 +122,16 @@ impl<'a> Shared<'a> {
             let (outputs, values) = (given.outputs.clone(), given.values.clone());
             self.settle(id, Finished { name: before.name.clone(), facts, outputs, values });
         }
+    }
+
+    /// The step did not run, or counts as if it had not: all that later steps may see of it is its state.
+    pub(super) fn unrun(&self, id: StepId, state: State) {
+        let name = self.plan.step(id).name.clone();
+        self.reached.borrow_mut().remove(&name);
+        let mut facts = Facts::default();
+        facts.set("state", Value::text(state.word()));
+        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new() };
+        self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
     }
 
     /// Named outputs of every finished step.

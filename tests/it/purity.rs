@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{RUNPLAN, copy, repository};
+use crate::support::{RUNPLAN, copy, left_out, repository};
 
 /// Calls that would be an effect, or could be one. `?` lets an architecture have no such call.
 const CALLS: &str = "execve,?execveat,connect,bind,?fork,?vfork,?open,openat,?openat2,?creat,?mkdir,mkdirat,?mknod,mknodat,\
@@ -16,10 +16,7 @@ fn strace() -> bool {
         Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success());
     assert!(works || std::env::var_os("CI").is_none(), "CI needs the package `strace` and permission to trace");
     if !works {
-        #[expect(clippy::print_stderr, reason = "a test has no other way to say that it was left out")]
-        {
-            eprintln!("left out: install the package `strace` (and allow tracing)");
-        }
+        left_out("install the package `strace` (and allow tracing)");
     }
     works
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -192,6 +192,18 @@ impl Ended {
     }
 }
 
+/// Tells what a test covered, or why it was left out.
+#[expect(clippy::print_stderr, reason = "for whoever runs the tests with `--nocapture`")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Says that a test was left out: a test has no other way.
+#[expect(clippy::print_stderr, reason = "the harness shows it with the test's name")]
+pub fn left_out(why: &str) {
+    eprintln!("left out: {why}");
+}
+
 /// Copies a folder of the repository without what runs left in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -211,4 +223,11 @@ pub fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), to.join(&name)).expect("a copied file");
         }
     }
+}
+
+/// Says that a test was left out, and which package it lacks; in continuous integration that is a failure.
+#[track_caller]
+pub fn skip(package: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{package} is missing");
+    let _ = writeln!(std::io::stderr(), "left out: {package} is missing");
 }
