@@ -159,7 +159,6 @@ fn lay_out(folder: &Path) {
 }
 
 /// A failure in continuous integration, elsewhere a reason to skip.
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("CI").is_none(), "missing: {what}");
     crate::support::say(&format!("skipped, missing: {what}"));
