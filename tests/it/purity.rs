@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{RUNPLAN, copy, left_out, repository};
+use crate::support::{RUNPLAN, copy, repository};
 
 /// Calls that would be an effect, or could be one. `?` lets an architecture have no such call.
 const CALLS: &str = "execve,?execveat,connect,bind,?fork,?vfork,?open,openat,?openat2,?creat,?mkdir,mkdirat,?mknod,mknodat,\

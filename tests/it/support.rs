@@ -198,12 +198,6 @@ pub fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// Says that a test was left out: a test has no other way.
-#[expect(clippy::print_stderr, reason = "the harness shows it with the test's name")]
-pub fn left_out(why: &str) {
-    eprintln!("left out: {why}");
-}
-
 /// Copies a folder of the repository without what runs left in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
