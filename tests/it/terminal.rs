@@ -295,7 +295,7 @@ fn colours_come_only_where_they_are_wanted() {
         String::from_utf8_lossy(&left.bytes).into_owned()
     };
     let sequences = |text: &str| -> Vec<char> {
-        let ends = text.split("\u{1b}[").skip(1).filter_map(|rest| rest.chars().find(|c| c.is_ascii_alphabetic()));
+        let ends = text.split("\u{1b}[").skip(1).filter_map(|rest| rest.chars().find(char::is_ascii_alphabetic));
         ends.collect()
     };
     assert!(sequences(&on("CLICOLOR", "1")).contains(&'m'), "a terminal gets colours");
