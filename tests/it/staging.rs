@@ -161,7 +161,7 @@ fn lay_out(folder: &Path) {
 /// A failure in continuous integration, elsewhere a reason to skip.
 fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("CI").is_none(), "missing: {what}");
-    crate::support::say(&format!("skipped, missing: {what}"));
+    support::say(&format!("skipped, missing: {what}"));
     None
 }
 
