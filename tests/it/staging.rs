@@ -466,7 +466,12 @@ fn s11_between_floor_and_goal_warns_and_the_ratchet_only_rises() {
     assert!(reached.contains("\"coverage\" = { subject = \"percent(lines)\", best = \""), "{reached}");
 
     uncovered(&staging, 1500);
-    let _ = staging.go(&["coverage"]).code(1).says(">= ratchet (").says("percent(lines) >= ratchet").hides("ratchet (32 %)");
+    let _ = staging
+        .go(&["coverage"])
+        .code(1)
+        .says(">= ratchet (")
+        .says("percent(lines) >= ratchet")
+        .hides("ratchet (32 %)");
     staging.blames(&[("coverage", "fail", "criteria")]);
     assert_eq!(ratchet(&staging), reached, "it never falls");
 
