@@ -11,7 +11,6 @@ const CALLS: &str = "execve,?execveat,connect,bind,?fork,?vfork,?open,openat,?op
                      truncate,ftruncate,kill,?tgkill";
 
 /// Whether `strace` can be used; in CI it must be.
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn strace() -> bool {
     let works =
         Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success());
