@@ -69,7 +69,7 @@ pub struct PlanArgs {
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<String>,
     /// Treats warnings about the plan as errors
-    #[arg(long, env = "RUNPLAN_STRICT")]
+    #[arg(long, env = "RUNPLAN_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
     pub strict: bool,
     /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]

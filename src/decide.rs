@@ -16,6 +16,8 @@ pub struct StepView {
     pub id: String,
     /// A failure forbids GO.
     pub required: bool,
+    /// Runs last: it tidies up and proves nothing.
+    pub finally: bool,
     /// How it ended.
     pub state: State,
     /// Why.
@@ -73,6 +75,10 @@ pub fn decide(steps: &[StepView], policy: Policy, risks: &[(String, u32)], inter
     } else if risk > go {
         holds.push(Veto { id: String::new(), reason: format!("risk {risk} is above {go} (go bound)") });
     }
+    let judged = |step: &StepView| !step.finally && !matches!(step.state, State::Skipped | State::NotRun);
+    if vetoes.is_empty() && steps.iter().any(|step| !step.finally) && !steps.iter().any(judged) {
+        holds.push(Veto { id: String::new(), reason: "no step ran: nothing was judged".to_owned() });
+    }
     if interrupted {
         holds.push(Veto { id: String::new(), reason: "the run was interrupted".to_owned() });
     }
@@ -107,7 +113,14 @@ impl Standing {
             State::NotRun => Self::Bad(why("not run")),
             State::Skipped => match root(step, by_id) {
                 Root::Choice => Self::Fine,
-                Root::Step(root) => Self::Bad(format!("not run, blocked by `{}` ({})", root.id, root.state)),
+                Root::Step(root) => {
+                    let reason = format!("not run, blocked by `{}` ({})", root.id, root.state);
+                    // What is open there is open here: waiting for evidence is no failure.
+                    match root.state {
+                        State::Inconclusive | State::Pending => Self::Open(reason),
+                        _ => Self::Bad(reason),
+                    }
+                }
                 Root::Unknown => Self::Bad(why("not run")),
             },
         }
@@ -179,15 +192,34 @@ mod tests {
     const POLICY: Policy = Policy { go: 40, no_go: 70 };
 
     fn step(id: &str, required: bool, state: State, weight: u32) -> StepView {
-        StepView { id: id.to_owned(), required, state, cause: None, weight_permille: weight }
+        StepView { id: id.to_owned(), required, finally: false, state, cause: None, weight_permille: weight }
     }
 
     fn because(id: &str, state: State, cause: Cause) -> StepView {
         StepView { cause: Some(cause), ..step(id, true, state, 150) }
     }
 
+    /// The decision over these steps and one that passed.
     fn of(steps: &[StepView]) -> Decision {
-        decide(steps, POLICY, &[], false)
+        let mut all = steps.to_vec();
+        all.push(step("passed", true, State::Pass, 1));
+        decide(&all, POLICY, &[], false)
+    }
+
+    #[test]
+    fn nothing_judged_is_no_go_ahead() {
+        let left_out = because("a", State::Skipped, Cause::Filtered);
+        let tidied = StepView { finally: true, ..step("tidy", true, State::Pass, 1) };
+        let decision = decide(&[left_out, tidied], POLICY, &[], false);
+        assert_eq!(decision.verdict, Verdict::Hold);
+        assert_eq!(decision.holds[0].reason, "no step ran: nothing was judged");
+    }
+
+    #[test]
+    fn behind_an_undecided_step_everything_is_open() {
+        let open = step("a", true, State::Inconclusive, 50);
+        let behind = StepView { weight_permille: 50, ..because("b", State::Skipped, Cause::NeedFailed("a".into())) };
+        assert_eq!(of(&[open, behind]).verdict, Verdict::Hold);
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl<'a> Schedule<'a> {
     /// Takes one input and says what has to be done, in order.
     pub fn on(&mut self, input: Input) -> Vec<Effect> {
         match input {
-            Input::Begin => self.wake_sources(false),
+            Input::Begin => self.begin(),
             Input::Ended(id, ended) => self.ended(id, ended),
             Input::Serving(id) => self.serving(id),
             Input::Woke(id) => {
@@ -278,6 +278,16 @@ impl<'a> Schedule<'a> {
     /// Main steps from a rank on, in plan rank.
     fn main_from(&self, rank: usize) -> Vec<StepId> {
         self.graph.order()[rank..].iter().copied().filter(|id| !self.jobs[id.index()].finally).collect()
+    }
+
+    /// What was not selected is over before anything starts; then whatever waits for nothing.
+    fn begin(&mut self) {
+        for id in self.graph.order().to_vec() {
+            if self.jobs[id.index()].filtered && !matches!(self.states[id.index()], St::Done(..)) {
+                self.done(id, State::Skipped, Some(Cause::Filtered));
+            }
+        }
+        self.wake_sources(false);
     }
 
     fn wake_sources(&mut self, finally: bool) {

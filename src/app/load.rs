@@ -65,9 +65,14 @@ pub(super) fn tell(args: &PlanArgs, format: Format, terminal: &Terminal) -> bool
     graph.is_some()
 }
 
+/// Waves of main steps; `finally` steps come after all of them.
+fn main_waves(graph: &Graph, plan: &plan::Plan) -> usize {
+    graph.waves(plan).iter().filter(|wave| wave.iter().any(|id| !plan.step(*id).finally)).count()
+}
+
 fn well(loaded: &Loaded, graph: Option<&Graph>) -> String {
     let steps = loaded.plan.steps.len();
-    let waves = graph.map_or(0, |graph| graph.waves(&loaded.plan).len());
+    let waves = graph.map_or(0, |graph| main_waves(graph, &loaded.plan));
     let criteria: usize = loaded.plan.steps.iter().map(|step| step.criteria.len()).sum();
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     format!(

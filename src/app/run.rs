@@ -47,6 +47,10 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
             terminal.write(Stream::Err, &format!("runplan: {text}\n"));
             Exit::Usage
         }
+        Err(Trouble::NoLog(text)) => {
+            terminal.write(Stream::Err, &format!("runplan: no run log can be written: {text}; nothing was run\n"));
+            Exit::Unrecorded
+        }
         Err(Trouble::Unrecorded(error)) => {
             let text = format!("runplan: the run log could not be written: {error}\n");
             terminal.write(Stream::Err, &format!("{text}runplan: everything was ended; the result is unknown\n"));
@@ -59,6 +63,8 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
 enum Trouble {
     /// Nothing ran.
     Refused(String),
+    /// Nothing ran: there is no place for a run log.
+    NoLog(String),
     /// The journal or the record is not safe.
     Unrecorded(io::Error),
 }
@@ -111,7 +117,7 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
 
 fn refused(error: store::StoreError) -> Trouble {
     match error {
-        store::StoreError::Io { .. } => Trouble::Unrecorded(io::Error::other(error)),
+        store::StoreError::Io { .. } => Trouble::NoLog(error.to_string()),
         other => Trouble::Refused(other.to_string()),
     }
 }
@@ -172,6 +178,7 @@ fn decided(record: &project::Record, outlet: &Outlets, plan: &Plan) -> Decision 
         .map(|view| decide::StepView {
             id: view.name.to_owned(),
             required: view.required,
+            finally: view.finally,
             state: view.state,
             cause: view.cause.cloned(),
             weight_permille: view.weight_permille,

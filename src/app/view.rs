@@ -319,14 +319,14 @@ pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &
     let plan = Rc::new(ready.loaded.plan.clone());
     let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
     let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
-    let workspace = plan.workspace.clone().into_std_path_buf();
-    let shown = dir.strip_prefix(&workspace).unwrap_or(&dir).display().to_string();
+    let stands = std::env::current_dir().unwrap_or_default();
+    let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
     let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
     let any_known = !options.durations.is_empty();
     Context {
         excerpt: Box::new(move |place| excerpt(&for_excerpt, place)),
-        tail: Box::new(move |which, stream| tail(&dir, &workspace, which, stream)),
+        tail: Box::new(move |which, stream| tail(&dir, &stands, which, stream)),
         glance: Box::new(move |which| glance(&glance_dir, which)),
         about: Box::new(move |name| about(&for_about, name)),
         remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
@@ -374,13 +374,18 @@ fn end_of(path: &Path, most: u64) -> Option<(Vec<u8>, bool)> {
     Some((bytes, size <= most))
 }
 
-fn tail(run: &Path, workspace: &Path, which: Which<'_>, stream: &str) -> Option<Tail> {
+/// A path that works where the person stands.
+fn seen_from(stands: &Path, path: &Path) -> String {
+    path.strip_prefix(stands).unwrap_or(path).display().to_string()
+}
+
+fn tail(run: &Path, stands: &Path, which: Which<'_>, stream: &str) -> Option<Tail> {
     let path = spool_path(run, which, stream);
     let (bytes, whole) = end_of(&path, TAIL_BYTES)?;
     Some(Tail {
         total_lines: whole.then(|| report::tail::count_lines(&bytes)),
         lines: report::tail::last_lines(&bytes, whole, TAIL_LINES),
-        path: path.strip_prefix(workspace).unwrap_or(&path).display().to_string(),
+        path: seen_from(stands, &path),
     })
 }
 

@@ -63,7 +63,8 @@ pub(super) fn jobs(plan: &Plan, graph: &Graph, options: &Options) -> Vec<Job> {
                 on_failure: step.on_failure,
                 retry: step.retry.clone(),
                 pools,
-                priority: tails[id.index()],
+                // One worker gains nothing from the longest tail first; it runs as a serial run would.
+                priority: if options.jobs > 1 { tails[id.index()] } else { Duration::ZERO },
             }
         })
         .collect()

@@ -400,7 +400,7 @@ impl<'a> Loop<'a, '_> {
             let (state, cause) = self.schedule.counted(id)?;
             let step = plan.step(id);
             let (id, required, weight_permille) = (step.name.clone(), step.required, step.weight_permille());
-            Some(decide::StepView { id, required, state, cause, weight_permille })
+            Some(decide::StepView { id, required, finally: step.finally, state, cause, weight_permille })
         });
         let policy = decide::Policy { go: plan.decision.go, no_go: plan.decision.no_go };
         decide::decide(&settled.collect::<Vec<_>>(), policy, &self.risks, self.interrupted.is_some())

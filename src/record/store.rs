@@ -78,7 +78,7 @@ impl fmt::Display for StoreError {
                     write!(f, ": `{run}`, process {pid}")?;
                 }
                 since.as_ref().map_or(Ok(()), |since| write!(f, ", since {since}"))?;
-                f.write_str("; wait until it ends, or end that process")
+                f.write_str("; `--wait` waits until it ends")
             }
             Self::Refused { path, reason } => write!(f, "will not use `{}`: {reason}", path.display()),
             Self::Changed { path, expected, found } => {
@@ -580,7 +580,7 @@ mod tests {
         let run = store.begin("20260101T000000Z-aaaaaa", 4242, "06:15").unwrap();
         let text = Store::open(workspace.path(), false).unwrap_err().to_string();
         let right = "another run is going on in this workspace: `20260101T000000Z-aaaaaa`, process 4242, since 06:15; \
-                     wait until it ends, or end that process";
+                     `--wait` waits until it ends";
         assert_eq!(text, right);
         let reader = Store::reader(workspace.path()).unwrap();
         assert!(reader.is_live(run.id()).unwrap());

@@ -28,9 +28,20 @@ pub fn report(summary: &Summary, context: &Context, look: Look) -> String {
             vec![Line::of(Role::Bad, "RESULT UNKNOWN").plain("  the run ended without a result that could be stored")]
         }
     };
+    lines.extend(partial(summary));
     lines.extend(totals(summary, look.width));
     lines.extend(stored(summary, context, look.width));
     page(&lines, look)
+}
+
+/// A part of a plan proves nothing about the whole.
+fn partial(summary: &Summary) -> Option<Line> {
+    let left_out = summary.count(Bucket::Filtered);
+    let text = format!(
+        "  partial: {left_out} of {} not selected; this is no verdict on the whole plan",
+        format::count(summary.rows.len(), "step")
+    );
+    (left_out > 0).then(|| Line::of(Role::Warn, &text))
 }
 
 /// The name of a signal that ends a run.

@@ -123,7 +123,7 @@ fn wrapped(key: &str, text: &str, look: Look) -> Vec<Line> {
     let rows = escape::wrap(&escape::text(text), look.width.saturating_sub(TEXT));
     let line = |(index, row): (usize, &String)| {
         let key = if index == 0 { key } else { "" };
-        Line::new().plain("  ").with(Role::Dim, &escape::cut(key, TEXT - 4)).pad(TEXT).plain(row)
+        Line::new().plain("  ").with(Role::Dim, &escape::cut(key, TEXT - 3)).pad(TEXT).plain(row)
     };
     rows.iter().enumerate().map(line).collect()
 }

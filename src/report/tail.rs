@@ -7,7 +7,8 @@
 #[must_use]
 pub fn last_lines(chunk: &[u8], whole: bool, most: usize) -> Vec<Vec<u8>> {
     let mut lines: Vec<&[u8]> = chunk.split(|&b| b == b'\n').collect();
-    if !whole && lines.len() > 1 {
+    // Before a line feed at the very end there may be one endless line only: better its end than nothing.
+    if !whole && lines.iter().skip(1).any(|line| !line.iter().all(u8::is_ascii_whitespace)) {
         lines.remove(0);
     }
     let mut lines: Vec<Vec<u8>> = lines.into_iter().map(|line| final_version(line).to_vec()).collect();
