@@ -1,5 +1,6 @@
 //! Views of a plan that start nothing: dry run, list, explain, check; and what the reporters ask about a run.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -7,12 +8,13 @@ use std::time::Duration;
 
 use crate::action::{Action, Command as Argv, HttpSpec, Probe, Text};
 use crate::cli::{Format, PlanArgs, Run};
-use crate::criteria::Criterion;
+use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::engine::{Options, heads};
 use crate::exit::Exit;
+use crate::facts::Facts;
 use crate::graph::{self, Graph};
 use crate::ids::StepId;
-use crate::outcome::Class;
+use crate::outcome::{Class, State};
 use crate::plan::{Need, Plan, RunWhen, Step};
 use crate::record::store::{self, RunDir, Store};
 use crate::report::dryrun::{DryRun, DryStep, Marker};
@@ -80,9 +82,10 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
     };
     let remembered = remembered(plan);
     let known = heads::estimate(&remembered);
+    let prospects = prospects(plan, &graph, &selected);
     let dry = |id: StepId| {
         let step = plan.step(id);
-        let (marker, reason) = outlook(step, selected[id.index()]);
+        let (marker, reason) = prospects[id.index()].clone();
         DryStep {
             name: step.name.clone(),
             title: step.title.clone(),
@@ -115,8 +118,39 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
 }
 
 /// Durations remembered in the workspace; read only, and none if there is no store.
-fn remembered(plan: &Plan) -> std::collections::BTreeMap<String, Duration> {
+fn remembered(plan: &Plan) -> BTreeMap<String, Duration> {
     Store::reader(plan.workspace.as_std_path()).map(|store| store.durations(&plan.name)).unwrap_or_default()
+}
+
+/// What would happen to each step, as far as it can be told without running anything: a `when` on variables is told,
+/// and what stands behind a step that it skips is blocked.
+fn prospects(plan: &Plan, graph: &Graph, selected: &[bool]) -> Vec<(Marker, String)> {
+    let mut all = vec![(Marker::Run, String::new()); plan.steps.len()];
+    for &id in graph.order() {
+        let step = plan.step(id);
+        let blocker = step.needs.iter().map(|need| need.step).find(|need| {
+            selected[need.index()] && all[need.index()].0 != Marker::Run && step.run_when == RunWhen::Success
+        });
+        all[id.index()] = match (skipped_by_vars(plan, step), blocker) {
+            _ if !selected[id.index()] => (Marker::Skip, "not selected".to_owned()),
+            (_, Some(need)) => (Marker::Blocked, format!("needs {}", plan.step(need).name)),
+            (Some(text), None) => (Marker::Skip, format!("`when` does not hold: {text}")),
+            (None, None) => outlook(step, true),
+        };
+    }
+    all
+}
+
+/// The first condition of a step that its variables alone decide, if it does not hold.
+fn skipped_by_vars(plan: &Plan, step: &Step) -> Option<String> {
+    let only_vars = |c: &&Criterion| c.roots().iter().all(|root| matches!(root, Root::Var(_)));
+    let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
+    let (facts, steps, env) = (Facts::default(), BTreeMap::new(), BTreeMap::new());
+    let (ratchet, baseline) = (None, None);
+    let evidence =
+        Evidence { facts: &facts, samples: &[], steps: &steps, vars: &vars, env: &env, ratchet, baseline, now: 0 };
+    let fails = |c: &&Criterion| criteria::evaluate(c, &evidence, String::new()).state == State::Fail;
+    step.when.iter().filter(only_vars).find(fails).map(|c| c.text.clone())
 }
 
 /// What would happen to a step, as far as it can be told without running anything.
