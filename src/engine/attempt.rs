@@ -148,7 +148,12 @@ async fn attend(
         Err(error) => return judge_error(shared, step, &Cause::ActionError, &error, course),
     };
     let lent = lend(shared, id, stop, &ready);
-    let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    let mut judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    if let Some(waivers) = shared.options.waivers.get(&step.name)
+        && !matches!(course.exit, Some(Exit::Signal(_)))
+    {
+        judge::waive(&mut judged, waivers);
+    }
     if !judged.state.is_success() {
         return judged;
     }

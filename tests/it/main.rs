@@ -4,4 +4,6 @@
 
 mod layers;
 mod running;
+mod signoffs;
 mod support;
+mod waivers;
