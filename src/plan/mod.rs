@@ -17,6 +17,8 @@ mod names;
 mod norm;
 mod people;
 pub mod ratchet;
+#[cfg(test)]
+mod reference;
 mod resolve;
 pub mod schema;
 mod shape;
