@@ -273,7 +273,7 @@ fn the_head_of_a_plan() {
     says(
         "[signoffs]\nroles = ['Dev', 'Dev', ' x']\npeople = { Dve = ['ana'] }\n[steps.a]\nrun='x'\n",
         &[
-            "3:17 duplicate-name: role `Dev` is declared twice",
+            "3:17 duplicate-name: role `Dev` is declared twice | remove or rename one of the two",
             "3:24 bad-name: ` x` cannot be a role | a role is one line of text without spaces around it",
             "4:12 unknown-role: no role `Dve` | did you mean `Dev`?",
         ],
