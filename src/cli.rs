@@ -228,7 +228,7 @@ enum Sub {
     },
     /// Signs for a role about a run, with an ssh key
     Sign(Sign),
-    /// Decides a run again from its record, sign-offs and waivers; runs nothing
+    /// Decides a run again, with its sign-offs and waivers; runs nothing
     #[command(after_help = EXIT_CODES)]
     Decide {
         /// The run: its id, its folder, or `latest`

@@ -65,6 +65,19 @@ if [ -n "$packages" ]; then
     fi
 fi
 
+# Python modules of the tests come from PyPI, into an environment of their own.
+venv=$PWD/target/tests-venv
+if ! "$venv/bin/python3" -c 'import jsonschema' 2>/dev/null; then
+    mkdir -p target
+    echo "== setup: $venv with jsonschema"
+    if ! { python3 -m venv --clear "$venv" && "$venv/bin/python3" -m pip install --quiet jsonschema; }; then
+        [ -z "${CI:-}" ] || fail "setup: python3 -m venv, pip install jsonschema"
+        echo "   the tests that need it are skipped"
+    fi
+fi
+[ ! -x "$venv/bin/python3" ] || PATH=$venv/bin:$PATH
+export PATH
+
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 part "format" cargo fmt --check
 part "lints" cargo clippy --quiet --locked --all-targets -- -D warnings

@@ -136,7 +136,7 @@ impl<'a> Judge<'a> {
                 (Some(user), None) => {
                     user.subject_text().clone_into(&mut ratchet.subject);
                     if let Some(unit) = user.unit() {
-                        ratchet_in_unit(ratchet, unit, step.place, diags);
+                        ratchet_in_unit(ratchet, unit, user.place, diags);
                     }
                 }
                 (Some(_), Some(second)) => {
@@ -229,7 +229,8 @@ fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut 
             None => {
                 let message = format!("`ratchet.{key}` has another unit than `{}`", ratchet.subject);
                 diags.push(
-                    Diagnostic::error("wrong-unit", place, message).help("write all three in the subject's unit"),
+                    Diagnostic::error("wrong-unit", place, message)
+                        .help("write `floor`, `goal` and `slack` in the unit of what they are compared with"),
                 );
             }
         }

@@ -11,6 +11,7 @@ mod layers;
 mod pty;
 mod purity;
 mod quickstart;
+mod readiness;
 mod reproducible;
 mod running;
 mod scale;

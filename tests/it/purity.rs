@@ -17,7 +17,7 @@ fn strace() -> bool {
     assert!(works || std::env::var_os("CI").is_none(), "CI needs the package `strace` and permission to trace");
     if !works {
         // A test has no other way to say that it was left out.
-        eprintln!("left out: install the package `strace` (and allow tracing)");
+        crate::support::say("left out: install the package `strace` (and allow tracing)");
     }
     works
 }

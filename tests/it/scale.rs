@@ -53,7 +53,7 @@ fn complete(shape: Shape, n: usize, action: &str) {
     };
     assert!(number("Threads:") < 12, "{text}");
     assert!(number("VmHWM:") < 400 * 1024, "{text}");
-    assert!(took < Duration::from_secs(300), "{shape:?} took {took:?}");
+    assert!(took < Duration::from_secs(900), "{shape:?} took {took:?}");
 }
 
 /// A cheap step, so that the engine itself is what is measured.

@@ -455,7 +455,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
     let keeper = Folder(folder.to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let going = engine::run(plan, graph, &world, &keeper, &options, open, &mut events);
-    let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), going).await });
+    let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(600), going).await });
     let outcome = outcome.unwrap_or_else(|_| panic!("it hangs:\n{text}")).expect("the journal takes everything");
     assert!(matches!(outcome.status, RunStatus::Decided(_)));
     let record = project::project(&events.kept).unwrap_or_else(|error| panic!("{error}\n{text}"));

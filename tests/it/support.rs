@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -223,5 +223,5 @@ pub fn copy(from: &Path, to: &Path) {
 #[track_caller]
 pub fn skip(package: &str) {
     assert!(std::env::var_os("CI").is_none(), "{package} is missing");
-    let _ = writeln!(std::io::stderr(), "left out: {package} is missing");
+    say(&format!("left out: {package} is missing"));
 }
