@@ -33,8 +33,61 @@ pub enum Command {
         /// The step.
         step: String,
     },
+    /// Sign for a role about a run.
+    Sign(Sign),
+    /// The decision of a run with its sign-offs and waivers as they are now.
+    Decide {
+        /// The run.
+        run: String,
+        /// The day that waivers are held against, instead of today.
+        date: Option<String>,
+    },
+    /// The readiness report of a run.
+    Report {
+        /// The run.
+        run: String,
+        /// Its form.
+        format: ReportFormat,
+        /// Where to; stdout if nowhere.
+        output: Option<String>,
+    },
     /// Print the JSON Schema of plan files.
     Schema,
+}
+
+/// A signature that somebody wants to give.
+#[derive(Args, Clone, Debug)]
+pub struct Sign {
+    /// The run: its id, its folder, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Role that you sign for, as in `[signoffs] roles`
+    #[arg(long, value_name = "ROLE")]
+    pub role: String,
+    /// Who you are, as the allowed-signers file names you
+    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS")]
+    pub who: String,
+    /// Key: a private one, or a public one whose private half an agent holds (default: ~/.ssh/id_ed25519)
+    #[arg(long, value_name = "FILE", env = "RUNPLAN_SIGN_KEY")]
+    pub key: Option<String>,
+    /// Says no: the run is NO-GO
+    #[arg(long)]
+    pub reject: bool,
+    /// What you want to add
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+}
+
+/// Forms of the readiness report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown.
+    #[default]
+    Md,
+    /// JSON.
+    Json,
+    /// JUnit XML.
+    Junit,
 }
 
 /// What was asked for of a run.
@@ -54,6 +107,8 @@ pub struct Run {
     pub progress: crate::report::Progress,
     /// Wait for another run in the same workspace instead of refusing.
     pub wait: bool,
+    /// The day that waivers are held against, instead of today.
+    pub date: Option<String>,
 }
 
 /// The plan and its variables.
@@ -171,6 +226,30 @@ enum Sub {
         #[command(flatten)]
         args: PlanArgs,
     },
+    /// Signs for a role about a run, with an ssh key
+    Sign(Sign),
+    /// Decides a run again, with its sign-offs and waivers; runs nothing
+    #[command(after_help = EXIT_CODES)]
+    Decide {
+        /// The run: its id, its folder, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+        /// The day that waivers are held against (default: today, UTC)
+        #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
+        date: Option<String>,
+    },
+    /// Writes the readiness report of a run
+    Report {
+        /// The run: its id, its folder, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+        /// Its form
+        #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
+        format: ReportFormat,
+        /// Where to (default: stdout)
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<String>,
+    },
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -212,6 +291,14 @@ struct RunArgs {
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     wait: bool,
+    /// The day that waivers are held against (default: today, UTC)
+    #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
+    date: Option<String>,
+}
+
+fn date(text: &str) -> Result<String, String> {
+    let good = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+    if good { Ok(text.to_owned()) } else { Err("expected a day such as 2026-12-01".to_owned()) }
 }
 
 fn name_value(text: &str) -> Result<(String, String), String> {
@@ -229,7 +316,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words = ["run", "check", "list", "explain", "schema", "help"];
+    let words = ["run", "check", "list", "explain", "sign", "decide", "report", "schema", "help"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().any(|word| arg == word));
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
@@ -245,6 +332,9 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
             let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
             Command::Explain { plan: args.of(plan), step }
         }
+        Sub::Sign(sign) => Command::Sign(sign),
+        Sub::Decide { run, date } => Command::Decide { run, date },
+        Sub::Report { run, format, output } => Command::Report { run, format, output },
         Sub::Schema => Command::Schema,
     };
     Ok(command)
@@ -283,6 +373,7 @@ impl RunArgs {
                 ProgressArg::None => Progress::None,
             },
             wait: self.wait,
+            date: self.date,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Step results and declared risks → GO, HOLD or NO-GO. Pure and exact; knows no plan, no clock and no output.
+//! Step results, declared risks and sign-offs → GO, HOLD or NO-GO. Pure and exact; knows no plan, no clock and no output.
 //!
 //! `risk = ceil(100 · (1 - Π(1 - w·u)))`: `w` is the weight of a step or declared factor, `u` how much of it is open
 //! (passed or left out by choice 0, warning ½, anything else 1). Vetoes come before the score.
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use num_bigint::BigUint;
 
 use crate::outcome::{Cause, Decision, RiskTerm, State, Verdict, Veto};
+use crate::policy::{SignoffStanding, SignoffState};
 
 /// What the decision needs to know of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub fn decide(steps: &[StepView], policy: Policy, risks: &[(String, u32)], inter
             terms.push(RiskTerm {
                 id: step.id.clone(),
                 kind: "step".to_owned(),
-                state: step.state.word().to_owned(),
+                state: if step.cause == Some(Cause::Waived) { "waived" } else { step.state.word() }.to_owned(),
                 weight_permille: step.weight_permille.min(1000),
                 unknown_permille: unknown,
             });
@@ -82,12 +83,38 @@ pub fn decide(steps: &[StepView], policy: Policy, risks: &[(String, u32)], inter
     if interrupted {
         holds.push(Veto { id: String::new(), reason: "the run was interrupted".to_owned() });
     }
-    let verdict = match (vetoes.is_empty(), holds.is_empty()) {
+    Decision { verdict: verdict(&vetoes, &holds), risk, go, no_go, vetoes, holds, terms }
+}
+
+/// Adds how the roles stand: a rejection is a veto, a sign-off that is missing or does not count a hold.
+#[must_use]
+pub fn with_signoffs(mut decision: Decision, standings: &[SignoffStanding]) -> Decision {
+    for standing in standings {
+        let SignoffStanding { role, who, reason, comment, .. } = standing;
+        let who = who.as_deref().unwrap_or("somebody");
+        let because = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+        let (list, reason) = match standing.state {
+            SignoffState::Approved => continue,
+            SignoffState::Missing => (&mut decision.holds, format!("the sign-off of `{role}` is missing")),
+            SignoffState::Refused => {
+                (&mut decision.holds, format!("the sign-off of `{role}` does not count{}", because(reason)))
+            }
+            SignoffState::Rejected => {
+                (&mut decision.vetoes, format!("`{role}` ({who}) rejects it{}", because(comment)))
+            }
+        };
+        list.push(Veto { id: String::new(), reason });
+    }
+    decision.verdict = verdict(&decision.vetoes, &decision.holds);
+    decision
+}
+
+fn verdict(vetoes: &[Veto], holds: &[Veto]) -> Verdict {
+    match (vetoes.is_empty(), holds.is_empty()) {
         (false, _) => Verdict::NoGo,
         (true, false) => Verdict::Hold,
         (true, true) => Verdict::Go,
-    };
-    Decision { verdict, risk, go, no_go, vetoes, holds, terms }
+    }
 }
 
 /// What a step's result means for the decision.
@@ -291,6 +318,26 @@ mod tests {
     fn many_steps_stay_exact_and_quick() {
         let steps: Vec<_> = (0..20_000).map(|i| step(&i.to_string(), false, State::Fail, 1 + i % 3)).collect();
         assert_eq!(of(&steps).risk, 100);
+    }
+
+    #[test]
+    fn sign_offs_hold_and_veto() {
+        let standing = |role: &str, state| SignoffStanding { state, ..SignoffStanding::missing(role) };
+        let go = of(&[]);
+        let with = |list: &[SignoffStanding]| with_signoffs(go.clone(), list);
+        assert_eq!(with(&[]).verdict, Verdict::Go);
+        assert_eq!(with(&[standing("a", SignoffState::Approved)]).verdict, Verdict::Go);
+        let held = with(&[standing("a", SignoffState::Approved), standing("b", SignoffState::Missing)]);
+        assert_eq!((held.verdict, held.holds[0].reason.as_str()), (Verdict::Hold, "the sign-off of `b` is missing"));
+        assert_eq!(with(&[standing("a", SignoffState::Refused)]).verdict, Verdict::Hold);
+        let all = [SignoffState::Missing, SignoffState::Approved, SignoffState::Rejected].map(|s| standing("a", s));
+        assert_eq!(with(&all).verdict, Verdict::NoGo);
+    }
+
+    #[test]
+    fn a_waiver_counts_half_and_is_named() {
+        let decision = of(&[StepView { cause: Some(Cause::Waived), ..step("a", true, State::Warn, 350) }]);
+        assert_eq!((decision.verdict, decision.risk, decision.terms[0].state.as_str()), (Verdict::Go, 18, "waived"));
     }
 
     fn states() -> impl Strategy<Value = State> {

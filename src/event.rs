@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Facts;
 use crate::ids::StepId;
 use crate::outcome::{AttemptResult, CriterionResult, Decision, RunStatus, Severity, State, StepResult};
+use crate::policy::SignoffPolicy;
 
 /// One event. `at` is wall-clock time in milliseconds since 1970, `mono` nanoseconds since the run began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,12 @@ pub struct PlanHead {
     pub no_go: u32,
     /// Declared risk factors that apply: id and weight in thousandths.
     pub risks: Vec<(String, u32)>,
+    /// Who has to sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signoffs: Option<SignoffPolicy>,
+    /// The day that waivers are held against (`2026-11-24`); only where the plan has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
 }
 
 /// A step as announced when the run opens: every one, also those that will be skipped.

@@ -23,8 +23,8 @@
 //! | `outcome` | states, causes, results, decision | `facts` |
 //! | `action` | what a step does, as data | `outcome` |
 //! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
-//! | `policy` | retries, fail modes, sampling | |
-//! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome` |
+//! | `policy` | retries, fail modes, sign-offs | |
+//! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
 //! | `digest` | SHA-256, the one hash | |
 //! | `mask` | secrets out of every byte | |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
@@ -34,10 +34,11 @@
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
-//! | `decide` | settled steps → decision with its risk terms; pure | `outcome` |
+//! | `decide` | settled steps and sign-offs → decision with its risk terms; pure | `outcome`, `policy` |
 //! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, vocabulary |
 //! | `record` | journal, canonical record, store | `digest`, vocabulary |
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | vocabulary |
+//! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
 //! | `app` | the composition root | everything |
@@ -79,3 +80,4 @@ pub mod policy;
 pub mod record;
 pub mod report;
 pub mod schedule;
+pub mod signoff;

@@ -106,6 +106,8 @@ pub enum Cause {
     Stopped(String),
     /// The run was interrupted.
     Interrupted,
+    /// What does not hold is accepted by a waiver that is in force.
+    Waived,
 }
 
 impl Cause {
@@ -132,6 +134,7 @@ impl Cause {
             Self::NeedSkipped(_) => "need_skipped",
             Self::Stopped(_) => "stopped",
             Self::Interrupted => "interrupted",
+            Self::Waived => "waived",
         }
     }
 
@@ -168,6 +171,7 @@ impl fmt::Display for Cause {
             Self::NeedSkipped(name) => write!(f, "needs `{name}`, which was skipped"),
             Self::Stopped(name) => write!(f, "not reached: `{name}` failed and stops the run"),
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Waived => f.write_str("what does not hold is waived"),
         }
     }
 }
@@ -227,6 +231,23 @@ pub struct CriterionResult {
     pub margin: Option<String>,
     /// Why it is an error or undecided.
     pub note: Option<String>,
+    /// The waiver that covers it, where it does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<WaiverMark>,
+}
+
+/// A waiver as it stands on the day of a run: somebody accepts one criterion until a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaiverMark {
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// Last day it is in force (`2026-12-01`).
+    pub expires: String,
+    /// That day is over: it counts for nothing.
+    pub expired: bool,
 }
 
 /// How a process ended.

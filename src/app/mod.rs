@@ -1,7 +1,11 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
+mod judgement;
 mod load;
+mod past;
+mod readiness;
 mod run;
+mod sign;
 mod view;
 mod world;
 
@@ -58,6 +62,9 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
         Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Sign(sign) => sign::sign(sign, terminal),
+        Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
+        Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));
@@ -80,7 +87,7 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
-        Command::Schema => cli::Colour::Never,
+        Command::Sign(_) | Command::Decide { .. } | Command::Report { .. } | Command::Schema => cli::Colour::Auto,
     };
     let choice = match colour {
         cli::Colour::Auto => ColourChoice::Auto,

@@ -7,20 +7,20 @@ use std::rc::Rc;
 use crate::act::contain;
 use crate::cli::Run;
 use crate::criteria::{self, Evidence};
-use crate::decide;
 use crate::engine::{self, Options, Outlet};
 use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
 use crate::facts::{Facts, Value};
 use crate::graph;
 use crate::mask::Mask;
-use crate::outcome::{Decision, RunStatus, State};
+use crate::outcome::{RunStatus, State};
 use crate::plan::{self, Plan, ratchet};
 use crate::record::journal::{Durability, Journal};
 use crate::record::{self, project, store};
 use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, Reporter};
 
+use super::judgement;
 use super::load::{self, Ready};
 use super::view;
 use super::world::{self, Kept};
@@ -83,7 +83,8 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let world = world::world(plan).map_err(|e| Trouble::Refused(e.to_string()))?;
     let jobs = command.jobs.unwrap_or_else(processors);
     let settings = settings(plan, run.id(), jobs);
-    let head = head(plan, command, &world.env)?;
+    let today = command.date.clone().unwrap_or_else(world::today);
+    let head = head(plan, command, &world.env, &today)?;
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
     let options = Options {
         jobs,
@@ -91,6 +92,7 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
         selected,
         durations: store.durations(&plan.name),
         ratchets: ratchet::values(plan).map_err(Trouble::Refused)?,
+        waivers: plan.waivers_on(&today),
         run: run.id().to_owned(),
     };
     let durability = Durability::Full;
@@ -151,7 +153,7 @@ fn close(
     let mut id = None;
     if matches!(status, RunStatus::Decided(_)) {
         let record = project::project(&outlet.kept).map_err(io::Error::other)?;
-        let again = decided(&record, outlet, plan);
+        let again = judgement::decision(&record.run, &record.steps, None, &engine::unsigned(plan.signoffs.as_ref()));
         debug_assert_eq!(again, *decision, "the record decides as the engine did");
         let bytes = record.finish(&again).map_err(io::Error::other)?;
         id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
@@ -170,28 +172,6 @@ fn close(
     Ok(status)
 }
 
-/// The decision that the record leads to.
-fn decided(record: &project::Record, outlet: &Outlets, plan: &Plan) -> Decision {
-    let views: Vec<decide::StepView> = record
-        .views()
-        .into_iter()
-        .map(|view| decide::StepView {
-            id: view.name.to_owned(),
-            required: view.required,
-            finally: view.finally,
-            state: view.state,
-            cause: view.cause.cloned(),
-            weight_permille: view.weight_permille,
-        })
-        .collect();
-    let risks = outlet.kept.iter().find_map(|event| match &event.kind {
-        EventKind::Open { plan, .. } => Some(plan.risks.clone()),
-        _ => None,
-    });
-    let policy = decide::Policy { go: plan.decision.go, no_go: plan.decision.no_go };
-    decide::decide(&views, policy, &risks.unwrap_or_default(), false)
-}
-
 fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
     Settings {
         run: run.to_owned(),
@@ -204,7 +184,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
     }
 }
 
-fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
+fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>, today: &str) -> io::Result<PlanHead> {
     let norm = record::canonical::to_bytes(&plan::norm(plan)).map_err(io::Error::other)?;
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect();
     Ok(PlanHead {
@@ -222,6 +202,8 @@ fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>) 
         go: plan.decision.go,
         no_go: plan.decision.no_go,
         risks: risks(plan, env),
+        signoffs: plan.signoffs.clone(),
+        date: (!plan.waivers.is_empty()).then(|| today.to_owned()),
     })
 }
 

@@ -24,6 +24,12 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// The day it is, in UTC: `2026-11-24`.
+pub(super) fn today() -> String {
+    let time = jiff::Timestamp::from_millisecond(now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%d").to_string()
+}
+
 /// Random bytes from the system.
 pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
     use std::io::Read as _;

@@ -39,6 +39,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         actual: outcome.actual,
         margin: outcome.margin,
         note: outcome.note,
+        waiver: None,
     }
 }
 

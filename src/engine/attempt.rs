@@ -149,7 +149,12 @@ async fn attend(
         Err(error) => return judge_error(shared, step, &Cause::ActionError, &error, course),
     };
     let lent = lend(shared, id, stop, &ready);
-    let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    let mut judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    if let Some(waivers) = shared.options.waivers.get(&step.name)
+        && !matches!(course.exit, Some(Exit::Signal(_)))
+    {
+        judge::waive(&mut judged, waivers);
+    }
     let judged =
         if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
     match made::tidy_named(&request, shared.world.mask.as_deref()) {

@@ -31,6 +31,7 @@ use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::outcome::{AttemptResult, Cause, Decision, Exit, RunStatus, State, StepResult};
 use crate::plan::Plan;
+use crate::policy::{SignoffPolicy, SignoffStanding};
 use crate::schedule::{Effect, Ended, Input, Schedule};
 
 use attempt::{Attempted, Given};
@@ -76,6 +77,8 @@ struct Loop<'a, 'o> {
     stops: BTreeMap<StepId, watch::Sender<Stop>>,
     courses: BTreeMap<StepId, Course>,
     risks: Vec<(String, u32)>,
+    /// Nobody can have signed what is not over.
+    signoffs: Vec<SignoffStanding>,
     signals_seen: u32,
     interrupted: Option<Signal>,
     finished: bool,
@@ -108,9 +111,9 @@ pub async fn run<'a>(
 ) -> io::Result<Outcome> {
     let mut signals = Signals::listen()?;
     let (tell, mut told) = mpsc::unbounded_channel();
-    let risks = match &open {
-        EventKind::Open { plan, .. } => plan.risks.clone(),
-        _ => Vec::new(),
+    let (risks, signoffs) = match &open {
+        EventKind::Open { plan, .. } => (plan.risks.clone(), unsigned(plan.signoffs.as_ref())),
+        _ => Default::default(),
     };
     let shared = Rc::new(Shared::new(plan, graph, world, keeper, options, tell));
     let capacities = plan.pools.iter().map(|pool| pool.capacity).collect();
@@ -122,6 +125,7 @@ pub async fn run<'a>(
         stops: BTreeMap::new(),
         courses: BTreeMap::new(),
         risks,
+        signoffs,
         signals_seen: 0,
         interrupted: None,
         finished: false,
@@ -403,7 +407,8 @@ impl<'a> Loop<'a, '_> {
             Some(decide::StepView { id, required, finally: step.finally, state, cause, weight_permille })
         });
         let policy = decide::Policy { go: plan.decision.go, no_go: plan.decision.no_go };
-        decide::decide(&settled.collect::<Vec<_>>(), policy, &self.risks, self.interrupted.is_some())
+        let decision = decide::decide(&settled.collect::<Vec<_>>(), policy, &self.risks, self.interrupted.is_some());
+        decide::with_signoffs(decision, &self.signoffs)
     }
 
     fn signal(&mut self, signal: Signal) -> io::Result<()> {
@@ -442,6 +447,12 @@ impl<'a> Loop<'a, '_> {
             }
         }
     }
+}
+
+/// Every role as it stands when a run ends.
+#[must_use]
+pub fn unsigned(policy: Option<&SignoffPolicy>) -> Vec<SignoffStanding> {
+    policy.iter().flat_map(|policy| &policy.roles).map(|role| SignoffStanding::missing(role)).collect()
 }
 
 fn code_of(exit: Option<&Exit>) -> Option<i32> {

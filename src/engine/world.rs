@@ -12,6 +12,7 @@ use crate::action::ActionKind;
 use crate::facts::Value;
 use crate::identity::ActionForm;
 use crate::mask::Mask;
+use crate::outcome::WaiverMark;
 
 /// Everything from outside.
 pub struct World {
@@ -62,6 +63,8 @@ pub struct Options {
     pub durations: BTreeMap<String, Duration>,
     /// Values of ratchets by step name.
     pub ratchets: BTreeMap<String, Value>,
+    /// What the waivers of each step are worth on the day of the run, by step name: criterion texts with their mark.
+    pub waivers: BTreeMap<String, Vec<(String, WaiverMark)>>,
     /// Run id, for marks.
     pub run: String,
 }

@@ -9,7 +9,7 @@ mod sampler;
 pub use sampler::{Next, Sampler};
 
 use crate::criteria::{Criterion, Evidence, evaluate};
-use crate::outcome::{Cause, CriterionResult, State, Tier};
+use crate::outcome::{Cause, CriterionResult, State, Tier, WaiverMark};
 
 /// How a list of criteria combines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +160,46 @@ fn tiers(results: &[CriterionResult]) -> (State, Option<Cause>, Option<usize>) {
             (State::Fail, Some(Cause::Criteria), floor.or_else(|| blamed(State::Fail)))
         }
         _ => (State::Inconclusive, Some(Cause::Undecided), blamed(main)),
+    }
+}
+
+/// Marks the criteria that waivers cover and, where nothing else speaks against it, makes a failure by criteria a
+/// warning: accepted, not good. A waiver that has expired is marked and changes nothing.
+pub fn waive(judged: &mut Judged, waivers: &[(String, WaiverMark)]) {
+    let speaks_against = |result: &CriterionResult| match result.tier {
+        Tier::Reject => result.state == State::Pass,
+        Tier::When => false,
+        _ => result.state == State::Fail,
+    };
+    for result in judged.criteria.iter_mut().filter(|result| speaks_against(result)) {
+        result.waiver = waivers.iter().find(|(text, _)| *text == result.text).map(|(_, mark)| mark.clone());
+    }
+    let by_criteria = matches!(judged.cause, None | Some(Cause::Criteria | Cause::Rejected | Cause::Undecided));
+    if !by_criteria || !matches!(judged.state, State::Fail | State::Inconclusive) {
+        return;
+    }
+    let mut told: Vec<String> = Vec::new();
+    let mut accepted = judged.criteria.clone();
+    for result in &mut accepted {
+        let Some(mark) = &result.waiver else { continue };
+        if mark.expired {
+            told.push(format!("the waiver of `{}` by {} expired on {}", result.text, mark.owner, mark.expires));
+            continue;
+        }
+        result.state = if result.tier == Tier::Reject { State::Fail } else { State::Pass };
+    }
+    let (state, ..) = tiers(&accepted);
+    if state.is_success() {
+        let waived = judged.criteria.iter().filter_map(|result| Some((result, result.waiver.as_ref()?)));
+        let waived = waived.map(|(result, mark)| {
+            let WaiverMark { owner, reason, expires, .. } = mark;
+            format!("{}; waived by {owner} until {expires}: {reason}", sentence(result))
+        });
+        judged.detail = Some(waived.collect::<Vec<_>>().join("; "));
+        (judged.state, judged.cause) = (State::Warn, Some(Cause::Waived));
+    } else if !told.is_empty() {
+        let before = judged.detail.take().map_or_else(String::new, |detail| format!("{detail}; "));
+        judged.detail = Some(before + &told.join("; "));
     }
 }
 

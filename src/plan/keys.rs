@@ -57,6 +57,8 @@ pub(super) enum Shape {
     Size,
     /// `"0600"`.
     Mode,
+    /// `2026-12-01`, with or without quotes.
+    Date,
     /// A string, number or boolean.
     Scalar,
     /// A list of one shape.
@@ -102,6 +104,7 @@ impl Shape {
             Self::Duration => "a duration such as \"30s\"".to_owned(),
             Self::Size => "a size such as \"64KiB\"".to_owned(),
             Self::Mode => "a file mode such as \"0600\"".to_owned(),
+            Self::Date => "a date such as \"2026-12-01\"".to_owned(),
             Self::Scalar => "a string, a number or a boolean".to_owned(),
             Self::List(of) => match of {
                 Self::Text | Self::Template => "a list of strings".to_owned(),

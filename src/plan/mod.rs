@@ -15,6 +15,7 @@ mod keys;
 mod links;
 mod names;
 mod norm;
+mod people;
 pub mod ratchet;
 #[cfg(test)]
 mod reference;
@@ -40,9 +41,9 @@ use crate::action::{Action, OutputSpec, ReportSpec, Text};
 use crate::criteria::Criterion;
 use crate::facts::Value;
 use crate::ids::{PoolId, StepId};
-use crate::outcome::Severity;
+use crate::outcome::{Severity, WaiverMark};
 use crate::place::{Place, Sources};
-pub use crate::policy::{OnFailure, Retry, RunWhen};
+pub use crate::policy::{OnFailure, Retry, RunWhen, SignoffPolicy};
 
 pub use crate::action::Sampling;
 pub use norm::norm;
@@ -136,6 +137,10 @@ pub struct Plan {
     pub decision: DecisionPolicy,
     /// `[[risk]]`.
     pub risks: Vec<Risk>,
+    /// `[signoffs]`.
+    pub signoffs: Option<SignoffPolicy>,
+    /// What the file named by `waivers` accepts.
+    pub waivers: Vec<Waiver>,
     /// `[plan] on_failure`.
     pub on_failure: OnFailure,
     /// `[plan] timeout_finally`: time budget of all `finally` steps together.
@@ -153,6 +158,25 @@ impl Plan {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepId> {
         self.steps.iter().position(|step| step.name == name).map(StepId::at)
+    }
+
+    /// What each step's waivers are worth on a day (`2026-11-24`): by step name, criterion texts with their mark.
+    #[must_use]
+    pub fn waivers_on(&self, date: &str) -> BTreeMap<String, Vec<(String, WaiverMark)>> {
+        let mut marks: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for waiver in &self.waivers {
+            let mark = WaiverMark {
+                owner: waiver.owner.clone(),
+                reason: waiver.reason.clone(),
+                expires: waiver.expires.clone(),
+                expired: waiver.expires.as_str() < date,
+            };
+            for step in &waiver.steps {
+                let name = self.step(*step).name.clone();
+                marks.entry(name).or_default().push((waiver.criterion.clone(), mark.clone()));
+            }
+        }
+        marks
     }
 
     /// Ids in declaration order.
@@ -242,6 +266,23 @@ pub struct Risk {
     /// Applies only when all of these hold (on vars and env names).
     pub when: Vec<Criterion>,
     /// Where it is declared.
+    pub place: Place,
+}
+
+/// One criterion whose failure somebody accepts until a date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiver {
+    /// The step, or all cells of its matrix.
+    pub steps: Vec<StepId>,
+    /// The criterion's text, as in the steps.
+    pub criterion: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// Last day it is in force (`2026-12-01`).
+    pub expires: String,
+    /// Where it stands.
     pub place: Place,
 }
 

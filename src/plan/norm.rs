@@ -25,7 +25,7 @@ pub fn norm(plan: &Plan) -> Json {
         .risks
         .iter()
         .map(|risk| json!({ "id": risk.id, "weight": risk.weight_permille, "when": criteria(&risk.when) }));
-    json!({
+    let mut norm = json!({
         "format": 1,
         "name": plan.name,
         "title": plan.title,
@@ -40,6 +40,25 @@ pub fn norm(plan: &Plan) -> Json {
         "on_failure": plan.on_failure.word(),
         "timeout_finally": duration(plan.finally_timeout),
         "steps": plan.steps.iter().map(|step| step_of(plan, step)).collect::<Vec<_>>(),
+    });
+    if let Some(signoffs) = &plan.signoffs {
+        norm["signoffs"] = json!(signoffs);
+    }
+    if !plan.waivers.is_empty() {
+        let mut waivers: Vec<Json> = plan.waivers.iter().map(|waiver| waiver_of(plan, waiver)).collect();
+        waivers.sort_by_key(Json::to_string);
+        norm["waivers"] = json!(waivers);
+    }
+    norm
+}
+
+fn waiver_of(plan: &Plan, waiver: &super::Waiver) -> Json {
+    json!({
+        "steps": waiver.steps.iter().map(|id| plan.step(*id).name.as_str()).collect::<Vec<_>>(),
+        "criterion": waiver.criterion,
+        "owner": waiver.owner,
+        "reason": waiver.reason,
+        "expires": waiver.expires,
     })
 }
 

@@ -29,8 +29,10 @@ fn kinds() -> Vec<&'static Kind> {
             _ => {}
         }
     }
-    let mut found = vec![&tables::DOCUMENT];
-    tables::DOCUMENT.keys.iter().for_each(|key| within(&key.shape, &mut found));
+    let mut found = vec![&tables::DOCUMENT, &tables::WAIVERS];
+    for document in [&tables::DOCUMENT, &tables::WAIVERS] {
+        document.keys.iter().for_each(|key| within(&key.shape, &mut found));
+    }
     found
 }
 
@@ -51,6 +53,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Duration => "duration".to_owned(),
         Shape::Size => "size".to_owned(),
         Shape::Mode => "file mode".to_owned(),
+        Shape::Date => "date".to_owned(),
         Shape::Scalar => "text, number or boolean".to_owned(),
         Shape::List(of) => match of {
             Shape::Table(_) | Shape::Map(_) => "list of tables".to_owned(),

@@ -18,7 +18,7 @@ use super::tables;
 use super::template::Known;
 use super::text::{Declared, Texts};
 use super::tree::Table;
-use super::{LoadOptions, Loaded, Plan, checks, shape, vars};
+use super::{LoadOptions, Loaded, Plan, checks, people, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;
 use crate::place::Place;
@@ -76,14 +76,11 @@ fn formats(files: &Files, diags: &mut Diags) -> HashSet<FileId> {
     readable
 }
 
-/// Keys that do not belong into the file they stand in, or not into this version.
+/// Keys that do not belong into the file they stand in.
 fn misplaced(files: &Files, diags: &mut Diags) {
     for doc in &files.docs {
         for entry in doc.root().entries() {
-            if ["signoffs", "waivers"].contains(&entry.key) {
-                let message = format!("`{}` is not supported yet by this version", entry.key);
-                diags.push(Diagnostic::error("not-supported", entry.key_place, message).help("remove it for now"));
-            } else if doc.file != FileId(0)
+            if doc.file != FileId(0)
                 && tables::DOCUMENT.key(entry.key).is_some()
                 && !tables::INCLUDED.contains(&entry.key)
             {
@@ -105,7 +102,6 @@ fn document(
     options: &LoadOptions<'_>,
 ) {
     misplaced(files, diags);
-    let _ = (main.get("signoffs"), main.get("waivers"));
     let roots: Vec<Table<'_>> = files.docs.iter().map(Doc::root).collect();
     let head = main.get("plan").and_then(|node| node.table(&tables::PLAN));
     head_of(head, path, plan, diags);
@@ -115,6 +111,7 @@ fn document(
     plan.ports = declare::ports(&roots, diags);
     plan.pools = declare::pools(&roots, diags);
     plan.decision = declare::decision(main, diags);
+    plan.signoffs = people::signoffs(main, diags);
     let declared = Declared {
         ports: plan.ports.clone(),
         secrets: plan.secrets.iter().map(|secret| secret.name.clone()).collect(),
@@ -164,6 +161,7 @@ fn document(
         checks::refs(StepId::at(at), refs, plan, &index, &links, diags);
     }
     Judge::new(&files.sources, &index, &links, &plan.vars, &plan.steps).check(plan, &rest.broken, &rest.values, diags);
+    plan.waivers = people::waivers(files.waivers.as_ref(), plan, diags);
     rest.secrets.append(&mut secrets);
     checks::secrets(plan, &rest.secrets, options, diags);
     checks::warnings(plan, diags);

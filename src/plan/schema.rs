@@ -70,6 +70,7 @@ fn shape(shape_of: &Shape, definitions: &mut BTreeMap<String, Json>) -> Json {
         Shape::Duration => json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d)\\s*)+$" }),
         Shape::Size => json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(B|KiB|MiB|GiB)\\s*)+$" }),
         Shape::Mode => json!({ "type": "string", "pattern": "^(0o)?[0-7]{1,4}$" }),
+        Shape::Date => json!({ "type": "string", "format": "date" }),
         Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Shape::List(of) => json!({ "type": "array", "items": shape(of, definitions) }),
         Shape::OneOf(shapes) => {

@@ -116,6 +116,10 @@ fn check_value(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
         Shape::Duration => unit(node, key, units::duration(node.text().unwrap_or("")).err(), diags),
         Shape::Size => unit(node, key, units::size(node.text().unwrap_or("")).err(), diags),
         Shape::Mode => unit(node, key, units::mode(node.text().unwrap_or("")).err(), diags),
+        Shape::Date => match node.value {
+            Value::Text(text) | Value::Date(text) => date(node, key, text, diags),
+            _ => {}
+        },
         Shape::Text | Shape::Template | Shape::Criterion => nul(node, key, diags),
         Shape::Bool | Shape::Scalar => {}
     }
@@ -137,7 +141,8 @@ fn fits(node: Node<'_>, shape: &Shape) -> bool {
     match (shape, node.value) {
         (Shape::Any, _) => true,
         (Shape::OneOf(shapes), _) => shapes.iter().any(|shape| fits(node, shape)),
-        (Shape::Scalar, value) => !matches!(value, Value::List(_) | Value::Table(_) | Value::Date),
+        (Shape::Scalar, value) => !matches!(value, Value::List(_) | Value::Table(_) | Value::Date(_)),
+        (Shape::Date, Value::Date(_)) => true,
         (Shape::Int(..), Value::Integer(..)) | (Shape::Bool, Value::Bool(_)) => true,
         (Shape::Number, Value::Integer(..) | Value::Float(_)) => true,
         (Shape::List(_), Value::List(_)) | (Shape::Table(_) | Shape::Map(_), Value::Table(_)) => true,
@@ -150,6 +155,7 @@ fn fits(node: Node<'_>, shape: &Shape) -> bool {
                 | Shape::Duration
                 | Shape::Size
                 | Shape::Mode
+                | Shape::Date
         ),
         _ => false,
     }
@@ -185,7 +191,7 @@ fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
 }
 
 fn quoted(node: Node<'_>) -> Option<String> {
-    if matches!(node.value, Value::Date) {
+    if matches!(node.value, Value::Date(_)) {
         return Some("write it in quotes".to_owned());
     }
     node.scalar().filter(|_| !node.value.is_text()).map(|text| format!("write it in quotes: \"{text}\""))
@@ -231,6 +237,13 @@ fn unit(node: Node<'_>, key: &str, fault: Option<String>, diags: &mut Diags) {
             None => ("not a value", reason.as_str()),
         };
         diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason).help(help));
+    }
+}
+
+fn date(node: Node<'_>, key: &str, text: &str, diags: &mut Diags) {
+    if let Err(reason) = units::date(text) {
+        let message = format!("`{key}` cannot be `{text}`");
+        diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason));
     }
 }
 

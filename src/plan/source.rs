@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use super::diags::Diags;
 use super::error::Diagnostic;
+use super::keys::Kind;
 use super::tables;
 use super::tree::{Members, Node, Table};
 use crate::ids::FileId;
@@ -39,7 +40,12 @@ pub(super) struct Doc {
 
 impl Doc {
     pub(super) fn root(&self) -> Table<'_> {
-        Table::root(&self.tree, self.file, &tables::DOCUMENT)
+        self.root_as(&tables::DOCUMENT)
+    }
+
+    /// The root of a file that is no plan.
+    pub(super) fn root_as(&self, kind: &'static Kind) -> Table<'_> {
+        Table::root(&self.tree, self.file, kind)
     }
 }
 
@@ -52,6 +58,8 @@ pub(super) struct Files {
     pub(super) sources: Arc<Sources>,
     /// A file could not be read: what is missing may stand there.
     pub(super) partial: bool,
+    /// The file that `waivers` names.
+    pub(super) waivers: Option<Doc>,
 }
 
 /// Reads the main file and everything it includes.
@@ -149,6 +157,7 @@ struct Reader {
     docs: Vec<Doc>,
     sources: Sources,
     partial: bool,
+    waivers: Option<Doc>,
     /// Where each file was included, by its path with links resolved; the main file has no place.
     known: HashMap<Utf8PathBuf, Option<Place>>,
     /// The chain of files being read.
@@ -157,7 +166,7 @@ struct Reader {
 
 impl Reader {
     fn finish(self) -> Files {
-        Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial }
+        Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial, waivers: self.waivers }
     }
 
     fn main(&mut self, path: &Utf8Path, text: String, diags: &mut Diags) {
@@ -171,6 +180,27 @@ impl Reader {
             return;
         }
         self.file(path, identity, text, diags);
+        let main = self.docs.iter().find(|doc| doc.file == FileId(0)).and_then(|doc| doc.root().get("waivers"));
+        if let Some((target, place)) = main.and_then(|node| Some((node.text()?.to_owned(), node.place))) {
+            self.accepted(path, &target, place, diags);
+        }
+    }
+
+    /// The file of waivers: a source of the plan like any other, so its digest is the plan's.
+    fn accepted(&mut self, main: &Utf8Path, target: &str, place: Place, diags: &mut Diags) {
+        let path = main.parent().unwrap_or(Utf8Path::new("")).join(target);
+        match (text_of(&path), u16::try_from(self.sources.files.len())) {
+            (Ok(text), Ok(id)) => {
+                let (tree, broken) = parse(&text, FileId(id), diags);
+                self.sources.files.push(Source::new(path.to_string(), text));
+                self.waivers = Some(Doc { file: FileId(id), broken, tree });
+            }
+            (Err(fault), _) => {
+                let help = "`waivers` is relative to the plan file's folder";
+                diags.push(Diagnostic::error("bad-waivers", place, fault.message).help(help));
+            }
+            (Ok(_), Err(_)) => {}
+        }
     }
 
     /// Parses one file and reads what it includes; the file itself comes after.

@@ -3,7 +3,8 @@
 
 use super::keys::{Key, Kind, Shape};
 use Shape::{
-    Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word,
+    Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text,
+    Word,
 };
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -60,8 +61,14 @@ pub(super) static DOCUMENT: Kind = Kind {
         key("finally", Map(&Table(&STEP)), "Steps that run last, whatever came out."),
         key("decision", Table(&DECISION), "Bounds between GO, HOLD and NO-GO."),
         key("risk", List(&Table(&RISK)), "Declared risk factors."),
-        key("signoffs", Any, "Reserved: sign-offs by role."),
-        key("waivers", Any, "Reserved: accepted failures."),
+        key("signoffs", Table(&SIGNOFFS), "Who has to sign before it is GO."),
+        with(
+            "waivers",
+            Text,
+            "A file of `[[waivers]]`: criteria whose failure somebody accepts until a date; relative to this file.",
+            "",
+            "\"waivers.toml\"",
+        ),
     ],
 };
 
@@ -448,6 +455,52 @@ pub(super) static BOUNDS: Kind = Kind {
     keys: &[
         with("go", Int(0, 100), "Up to this risk: GO.", "40", ""),
         with("no_go", Int(0, 100), "From this risk on: NO-GO.", "70", ""),
+    ],
+};
+
+pub(super) static SIGNOFFS: Kind = Kind {
+    name: "signoffs",
+    what: "`[signoffs]`",
+    open: None,
+    keys: &[
+        with("roles", TEXTS, "Roles that must sign, each once.", "", "[\"Dev Backend\", \"Ops/SRE\"]"),
+        with("distinct", Bool, "No person and no key may sign for two roles.", "true", ""),
+        with("valid", Duration, "How long an approval counts.", "24h", "\"8h\""),
+        with(
+            "signers",
+            Text,
+            "Allowed-signers file of `ssh-keygen`, relative to the workspace.",
+            "allowed_signers",
+            "\"ops/allowed_signers\"",
+        ),
+        with(
+            "people",
+            Map(&TEXT_OR_TEXTS),
+            "Who may sign for a role, by the names of the allowed-signers file.",
+            "every allowed signer",
+            "{ \"Ops/SRE\" = [\"ana@example.org\"] }",
+        ),
+    ],
+};
+
+/// The document that `waivers` names.
+pub(super) static WAIVERS: Kind = Kind {
+    name: "waivers",
+    what: "a waiver file",
+    open: None,
+    keys: &[key("waivers", List(&Table(&WAIVER)), "The waivers.")],
+};
+
+pub(super) static WAIVER: Kind = Kind {
+    name: "waiver",
+    what: "a waiver",
+    open: None,
+    keys: &[
+        key("step", Text, "The step; the name without its matrix part means every cell."),
+        with("criterion", Text, "The criterion, as `runplan explain` shows it.", "", "\"percent(lines) >= 55\""),
+        key("owner", Text, "Who answers for it."),
+        key("reason", Text, "Why the failure is acceptable."),
+        with("expires", Date, "Last day it is in force.", "", "\"2026-12-01\""),
     ],
 };
 

@@ -85,6 +85,12 @@ tags = ["t"]
 on_failure = "independent"
 [decision]
 risk = { go = 30, no_go = 60 }
+[signoffs]
+roles = ['Dev']
+distinct = false
+valid = '8h'
+signers = 'ops/signers'
+people = { Dev = 'ana' }
 [[risk]]
 id = "freeze"
 title = "t"
@@ -160,7 +166,10 @@ fn a_full_plan_loads_and_means_what_it_says() {
     assert!(step("end").finally);
     assert_eq!(plan.vars["floor"].value, Value::int(32));
     assert_eq!(plan.decision.no_go, 60);
-    assert_eq!(plan.sources.locate(step("build").place), "p.toml:45:1");
+    let signoffs = plan.signoffs.clone().unwrap();
+    assert_eq!((signoffs.roles, signoffs.valid_s, signoffs.distinct), (vec!["Dev".to_owned()], 28_800, false));
+    assert_eq!(signoffs.people["Dev"], ["ana"]);
+    assert_eq!(plan.sources.locate(step("build").place), "p.toml:51:1");
 }
 
 /// Every key table there is.
@@ -259,7 +268,15 @@ fn the_head_of_a_plan() {
     says("", &["1:1 no-steps: the plan has no steps | add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"]);
     says(
         "[signoffs]\nroles = []\n[steps.a]\nrun='x'\n",
-        &["2:2 not-supported: `signoffs` is not supported yet by this version | remove it for now"],
+        &["3:1 no-roles: `roles` is empty: nobody has to sign | name the roles, or remove `[signoffs]`"],
+    );
+    says(
+        "[signoffs]\nroles = ['Dev', 'Dev', ' x']\npeople = { Dve = ['ana'] }\n[steps.a]\nrun='x'\n",
+        &[
+            "3:17 duplicate-name: role `Dev` is declared twice | remove or rename one of the two",
+            "3:24 bad-name: ` x` cannot be a role | a role is one line of text without spaces around it",
+            "4:12 unknown-role: no role `Dve` | did you mean `Dev`?",
+        ],
     );
     says(
         "[decision]\nrisk = { go = 80, no_go = 70 }\n[steps.a]\nrun='x'\n",

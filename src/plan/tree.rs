@@ -20,7 +20,8 @@ pub(super) enum Value {
     Integer(String, Option<i64>),
     Float(String),
     Bool(bool),
-    Date,
+    /// A date or time as written.
+    Date(String),
     List(Vec<(Value, Place)>),
     Table(Members),
 }
@@ -61,7 +62,7 @@ impl Value {
             }
             DeValue::Float(float) => Self::Float(float.as_str().to_owned()),
             DeValue::Boolean(on) => Self::Bool(on),
-            DeValue::Datetime(_) => Self::Date,
+            DeValue::Datetime(date) => Self::Date(date.to_string()),
             DeValue::Array(array) => {
                 let item = |item: Spanned<DeValue<'_>>| {
                     let place = Place::new(file, item.span());
@@ -130,6 +131,12 @@ impl<'t> Node<'t> {
         units::duration(self.text()?).ok()
     }
 
+    /// A day, quoted or not, in its one spelling.
+    pub(super) fn date(self) -> Option<String> {
+        let (Value::Text(text) | Value::Date(text)) = self.value else { return None };
+        units::date(text).ok()
+    }
+
     /// A string, number or boolean as text, numbers as written.
     pub(super) fn scalar(self) -> Option<String> {
         match self.value {
@@ -171,7 +178,7 @@ impl<'t> Node<'t> {
             Value::Integer(..) => "an integer",
             Value::Float(_) => "a float",
             Value::Bool(_) => "a boolean",
-            Value::Date => "a date",
+            Value::Date(_) => "a date",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
         }

@@ -56,6 +56,15 @@ pub(super) fn mode(text: &str) -> Result<u32, String> {
     value.ok_or_else(|| "modes are octal, such as \"0600\" or \"0755\"".to_owned())
 }
 
+/// `2026-12-01`.
+///
+/// # Errors
+/// One sentence.
+pub(super) fn date(text: &str) -> Result<String, String> {
+    let good = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+    if good { Ok(text.to_owned()) } else { Err("write a day such as \"2026-12-01\"".to_owned()) }
+}
+
 /// How a whole number of seconds would be written.
 pub(super) fn seconds(count: &str) -> String {
     format!("{count}s")

@@ -16,8 +16,9 @@ use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
 use crate::outcome::{
     AttemptResult, Cause, Class, CriterionResult, Decision, Exit, FileDigest, OutputDigest, RiskTerm, RunStatus,
-    Severity, State, StepResult, Tier, Verdict, Veto,
+    Severity, State, StepResult, Tier, Verdict, Veto, WaiverMark,
 };
+use crate::policy::SignoffPolicy;
 
 /// `t = "run"`: what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct RunLine {
     pub secrets: Vec<String>,
     /// Declared risk factors that apply, in plan order.
     pub risks: Vec<RiskLine>,
+    /// The day that waivers were held against; only where the plan has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
 }
 
 /// Which plan.
@@ -67,6 +71,9 @@ pub struct PolicyLine {
     pub go: u32,
     /// From this risk on: NO-GO.
     pub no_go: u32,
+    /// Who has to sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signoffs: Option<SignoffPolicy>,
 }
 
 /// Environment of children.
@@ -155,6 +162,9 @@ pub struct CriterionLine {
     pub state: State,
     /// What had to be, as the plan says it.
     pub expected: String,
+    /// The waiver that covers it, where it does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<WaiverMark>,
 }
 
 /// One output. Only stable ones are identified by their bytes.
@@ -442,10 +452,16 @@ fn run_line(plan: &PlanHead) -> RunLine {
         },
         params: plan.vars.clone(),
         select: sorted_set(&plan.select),
-        policy: PolicyLine { on_failure: plan.on_failure.clone(), go: plan.go, no_go: plan.no_go },
+        policy: PolicyLine {
+            on_failure: plan.on_failure.clone(),
+            go: plan.go,
+            no_go: plan.no_go,
+            signoffs: plan.signoffs.clone(),
+        },
         env: EnvLine { pass: sorted_set(&plan.env_pass), set: plan.env_set.clone() },
         secrets: sorted_set(&plan.secrets),
         risks: plan.risks.iter().map(risk).collect(),
+        date: plan.date.clone(),
     }
 }
 
@@ -528,6 +544,7 @@ fn criterion_line(criterion: &CriterionResult) -> CriterionLine {
         place,
         state: criterion.state,
         expected: criterion.expected.clone(),
+        waiver: criterion.waiver.clone(),
     }
 }
 

@@ -79,6 +79,7 @@ pub(super) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
             actual: "seen-actual".into(),
             margin: Some("seen-margin".into()),
             note: None,
+            waiver: None,
         }],
         facts,
         samples: 3,

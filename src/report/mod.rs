@@ -15,6 +15,7 @@ pub mod listing;
 pub mod live;
 pub mod plain;
 pub mod quiet;
+pub mod readiness;
 #[cfg(test)]
 mod sample;
 pub mod style;

@@ -144,6 +144,7 @@ pub(super) fn criterion(tier: Tier, text: &str, state: State, expected: &str, ac
         actual: actual.into(),
         margin: None,
         note: None,
+        waiver: None,
     }
 }
 

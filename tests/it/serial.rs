@@ -445,6 +445,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
         selected: steps.iter().map(|step| !step.filtered).collect(),
         durations: durations.collect(),
         ratchets: BTreeMap::new(),
+        waivers: BTreeMap::new(),
         run: "run".to_owned(),
     };
     let head = PlanHead { name: plan.name.clone(), go: 40, no_go: 70, ..PlanHead::default() };

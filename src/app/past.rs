@@ -1,0 +1,179 @@
+//! A run that is over, read back and held against itself: the record is what its journal says, the plan and the archived
+//! outputs are those it names. Writes nothing.
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::sha256_hex;
+use crate::engine;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::outcome::Cause;
+use crate::policy::SignoffStanding;
+use crate::record::{project, read, store};
+use crate::signoff::keygen::Keygen;
+use crate::signoff::{self, Subject};
+
+use super::{judgement, world};
+
+/// Everything a run left that a decision rests on.
+pub(super) struct Past {
+    /// `<utc>-<rand>`.
+    pub(super) id: String,
+    /// Its folder.
+    pub(super) dir: PathBuf,
+    /// The folder that paths in the plan are relative to.
+    pub(super) workspace: PathBuf,
+    /// The record.
+    pub(super) record: read::RecordFile,
+    /// The journal.
+    pub(super) events: Vec<Event>,
+    /// What a signature about this run is about.
+    pub(super) subject: Subject,
+}
+
+/// Why a run can't be used.
+pub(super) struct Fault {
+    pub(super) text: String,
+    pub(super) exit: Exit,
+}
+
+fn wrong(text: String) -> Fault {
+    Fault { text, exit: Exit::Usage }
+}
+
+fn corrupt(text: String) -> Fault {
+    Fault { text, exit: Exit::Corrupt }
+}
+
+/// Reads the run that somebody names: by its folder, its id, the beginning of its id, or `latest`.
+pub(super) fn read(named: &str) -> Result<Past, Fault> {
+    let dir = find(named)?;
+    let runs = dir.parent().and_then(Path::parent).filter(|root| root.ends_with(store::FOLDER));
+    let Some(workspace) = runs.and_then(Path::parent).map(Path::to_owned) else {
+        return Err(wrong(format!("`{}` is not below `{}/runs`", dir.display(), store::FOLDER)));
+    };
+    let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let journal = std::fs::read(dir.join(crate::record::journal::FILE_NAME))
+        .map_err(|error| wrong(format!("run `{id}` has no journal that can be read: {error}")))?;
+    let bytes = match std::fs::read(dir.join(store::RECORD_FILE)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(wrong(format!("run `{id}` has no record: it is going on, or it was interrupted")));
+        }
+        Err(error) => return Err(wrong(format!("the record of run `{id}` can't be read: {error}"))),
+    };
+    let told = |error: read::ReadError| corrupt(format!("run `{id}`: {error}"));
+    let found = read::recover(&journal).map_err(told)?;
+    let record = read::read_record(&bytes).map_err(told)?;
+    if found.torn || !read::is_closed(&found.events) {
+        return Err(corrupt(format!("run `{id}`: the journal is not complete")));
+    }
+    if projected(&found.events).as_deref() != Some(bytes.as_slice()) {
+        return Err(corrupt(format!("run `{id}`: the record is not what the journal says")));
+    }
+    let subject =
+        Subject { plan: record.run.plan.sha256.clone(), evidence: record.id.clone(), journal: sha256_hex(&journal) };
+    let past = Past { id, dir, workspace, record, events: found.events, subject };
+    past.check_plan()?;
+    past.check_archive()?;
+    Ok(past)
+}
+
+/// The record as the journal gives it.
+fn projected(events: &[Event]) -> Option<Vec<u8>> {
+    let record = project::project(events).ok()?;
+    let unsigned = engine::unsigned(record.run.policy.signoffs.as_ref());
+    record.finish(&judgement::decision(&record.run, &record.steps, None, &unsigned)).ok()
+}
+
+fn find(named: &str) -> Result<PathBuf, Fault> {
+    let as_path = Path::new(named);
+    if as_path.join(crate::record::journal::FILE_NAME).is_file() {
+        return as_path.canonicalize().map_err(|error| wrong(format!("`{named}`: {error}")));
+    }
+    let here = std::env::current_dir().map_err(|error| wrong(format!("the current folder: {error}")))?;
+    let Some(workspace) = here.ancestors().find(|folder| folder.join(store::FOLDER).join("runs").is_dir()) else {
+        return Err(wrong(format!("no `{}` here or above: name the folder of the run", store::FOLDER)));
+    };
+    let store = store::Store::reader(workspace).map_err(|error| wrong(error.to_string()))?;
+    let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
+    let wanted = if named == "latest" { store.latest().unwrap_or_default() } else { named.to_owned() };
+    let exact = runs.iter().find(|id| **id == wanted);
+    let begun: Vec<&String> = runs.iter().filter(|id| !wanted.is_empty() && id.starts_with(&wanted)).collect();
+    match (exact, begun.as_slice()) {
+        (Some(id), _) => Ok(store.run_path(id)),
+        (None, [only]) => Ok(store.run_path(only)),
+        (None, []) => Err(wrong(format!("no run `{named}` in `{}`", workspace.display()))),
+        (None, many) => Err(wrong(format!("`{named}` could be any of {} runs", many.len()))),
+    }
+}
+
+impl Past {
+    /// The plan kept with the run has to be the one that the record names.
+    fn check_plan(&self) -> Result<(), Fault> {
+        let mut digests = Vec::new();
+        for number in 0.. {
+            let name = if number == 0 { "plan.toml".to_owned() } else { format!("plan-{number}.toml") };
+            match std::fs::read(self.dir.join(name)) {
+                Ok(bytes) => digests.push(sha256_hex(&bytes)),
+                Err(_) => break,
+            }
+        }
+        let whole = match digests.as_slice() {
+            [only] => only.clone(),
+            many => sha256_hex(many.iter().fold(String::new(), |list, digest| list + digest + "\n").as_bytes()),
+        };
+        if whole == self.subject.plan {
+            return Ok(());
+        }
+        Err(corrupt(format!("run `{}`: the plan kept with it is not the one that ran", self.id)))
+    }
+
+    /// Archived outputs have to be there, byte for byte.
+    fn check_archive(&self) -> Result<(), Fault> {
+        let store = store::Store::reader(&self.workspace).map_err(|error| wrong(error.to_string()))?;
+        for (step, output) in self.archived() {
+            let path = store.object_path(&output.sha256);
+            let found = std::fs::File::open(&path)
+                .and_then(crate::digest::sha256_reader)
+                .map(|(digest, _)| digest == output.sha256);
+            if !found.unwrap_or(false) {
+                let what = format!("`{}` of step `{step}` is not in the archive as it was", output.path);
+                return Err(corrupt(format!("run `{}`: {what}", self.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every archived file with its step.
+    pub(super) fn archived(&self) -> Vec<(String, crate::outcome::FileDigest)> {
+        let mut files = Vec::new();
+        let heads = self.events.iter().find_map(|event| match &event.kind {
+            crate::event::EventKind::Open { steps, .. } => Some(steps),
+            _ => None,
+        });
+        for event in &self.events {
+            let crate::event::EventKind::Commit { step, result } = &event.kind else { continue };
+            let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
+            let name = name.map_or_else(String::new, |head| head.name.clone());
+            let kept = result.outputs.iter().filter(|output| output.artifact);
+            files.extend(kept.map(|output| (name.clone(), output.file.clone())));
+        }
+        files
+    }
+
+    /// How every role stands now.
+    pub(super) fn standings(&self) -> Vec<SignoffStanding> {
+        let Some(policy) = &self.record.run.policy.signoffs else { return Vec::new() };
+        let keygen = Keygen::new(false);
+        let signers = self.workspace.join(&policy.signers);
+        let check = signoff::Check { keygen: &keygen, signers: &signers, subject: &self.subject, now: world::now() };
+        signoff::standings(policy, &self.dir, &check)
+    }
+
+    /// Steps that stood by a waiver which is not in force any more.
+    pub(super) fn lapsed(&self, day: &str) -> Vec<String> {
+        let steps = self.record.steps.iter().filter(|line| line.cause == Some(Cause::Waived));
+        steps.filter(|line| judgement::is_lapsed(line, day)).map(|line| line.id.clone()).collect()
+    }
+}

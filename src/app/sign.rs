@@ -1,0 +1,189 @@
+//! `runplan sign` and `runplan decide`: people's yes or no about a run, and the decision that follows. Runs no step and
+//! leaves record and journal as they are.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::Sign;
+use crate::exit::Exit;
+use crate::outcome::{Decision, RunStatus};
+use crate::policy::{SignoffPolicy, SignoffStanding, SignoffState};
+use crate::record::canonical;
+use crate::report::readiness;
+use crate::report::terminal::{Stream, Terminal};
+use crate::signoff::keygen::Keygen;
+use crate::signoff::{self, Check, Choice, SCHEMA, Statement};
+
+use super::past::{self, Past};
+use super::{judgement, world};
+
+/// The decision as `decide` leaves it in the folder of the run.
+const DECISION_FILE: &str = "decision.json";
+
+/// Says what is wrong and how that ends.
+pub(super) fn failed(terminal: &Terminal, text: &str, exit: Exit) -> Exit {
+    terminal.write(Stream::Err, &format!("runplan: {}\n", crate::report::escape::text(text)));
+    exit
+}
+
+pub(super) fn sign(command: &Sign, terminal: &Terminal) -> Exit {
+    let past = match past::read(&command.run) {
+        Ok(past) => past,
+        Err(fault) => return failed(terminal, &fault.text, fault.exit),
+    };
+    match signed(command, &past) {
+        Ok(path) => {
+            let standings = past.standings();
+            let open: Vec<String> = standings
+                .iter()
+                .filter(|standing| standing.state != SignoffState::Approved)
+                .map(|standing| format!("`{}` ({})", standing.role, standing.state.word()))
+                .collect();
+            let word = if command.reject { "rejected" } else { "approved" };
+            let shown = path.strip_prefix(&past.workspace).unwrap_or(&path).display().to_string();
+            let rest =
+                if open.is_empty() { "every role has approved".into() } else { format!("open: {}", open.join(", ")) };
+            let text = format!(
+                "{word} run {} for `{}` as {}\n  {shown}\n  {rest}; `runplan decide {}` says what that means\n",
+                past.id, command.role, command.who, past.id
+            );
+            terminal.write(Stream::Out, &crate::report::escape::text(&text));
+            Exit::Done
+        }
+        Err(text) => failed(terminal, &text, Exit::Usage),
+    }
+}
+
+fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
+    let Some(policy) = &past.record.run.policy.signoffs else {
+        return Err("the plan of this run asks for no sign-offs; add `[signoffs]` and run it again".to_owned());
+    };
+    if !policy.roles.contains(&command.role) {
+        let roles: Vec<String> = policy.roles.iter().map(|role| format!("`{role}`")).collect();
+        return Err(format!("no role `{}`; the plan has {}", command.role, roles.join(", ")));
+    }
+    signoff::may_sign(policy, &command.role, &command.who)?;
+    let keygen = Keygen::new(io::stdin().is_terminal());
+    let signers = past.workspace.join(&policy.signers);
+    let now = world::now();
+    let check = Check { keygen: &keygen, signers: &signers, subject: &past.subject, now };
+    taken(policy, command, past, &check)?;
+    let statement = Statement {
+        schema: SCHEMA.to_owned(),
+        plan: past.subject.plan.clone(),
+        evidence: past.subject.evidence.clone(),
+        journal: past.subject.journal.clone(),
+        role: command.role.clone(),
+        who: command.who.clone(),
+        decision: if command.reject { Choice::Reject } else { Choice::Approve },
+        comment: command.comment.clone(),
+        at: signoff::timestamp(now),
+    };
+    let bytes = statement.bytes().map_err(|error| error.to_string())?;
+    let key = key(command)?;
+    let signature = keygen.sign(&bytes, &key).map_err(|error| format!("`{}`: {error}", key.display()))?;
+    keygen.verify(&bytes, &signature, &command.who, &signers).map_err(|error| format!("not signed: {error}"))?;
+    signoff::keep(&past.dir, &command.role, &bytes, &signature).map_err(|e| format!("can't keep the sign-off: {e}"))
+}
+
+/// A no can only be taken back by the person who said it; one person signs once where people must differ.
+fn taken(policy: &SignoffPolicy, command: &Sign, past: &Past, check: &Check<'_>) -> Result<(), String> {
+    let standings = signoff::standings(policy, &past.dir, check);
+    let by = |standing: &SignoffStanding| standing.who.clone().unwrap_or_default();
+    for standing in &standings {
+        let same = standing.role == command.role;
+        match standing.state {
+            SignoffState::Rejected if same && by(standing) != command.who => {
+                return Err(format!(
+                    "`{}` was rejected by {}, and only they can change that",
+                    command.role,
+                    by(standing)
+                ));
+            }
+            SignoffState::Approved if policy.distinct && !same && !command.reject && by(standing) == command.who => {
+                let role = &standing.role;
+                return Err(format!("`{}` signed as `{role}` already, and roles need different people", command.who));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn key(command: &Sign) -> Result<PathBuf, String> {
+    if let Some(key) = &command.key {
+        return Ok(key.into());
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let usual = home.join(".ssh/id_ed25519");
+    if usual.is_file() { Ok(usual) } else { Err("no key: name one with `--key FILE`".to_owned()) }
+}
+
+pub(super) fn decide(named: &str, day: Option<&str>, terminal: &Terminal) -> Exit {
+    let past = match past::read(named) {
+        Ok(past) => past,
+        Err(fault) => return failed(terminal, &fault.text, fault.exit),
+    };
+    let judged = Judged::now(&past, day);
+    if let Err(error) = keep(&past, &judged) {
+        return failed(terminal, &format!("the decision could not be written: {error}"), Exit::Unrecorded);
+    }
+    let look = terminal.look(Stream::Out);
+    let text = readiness::closing(&judged.decision, &judged.standings, &judged.lapsed, &past.record.id, look);
+    terminal.write(Stream::Out, &text);
+    Exit::Run(RunStatus::Decided(judged.decision.verdict))
+}
+
+/// A run with what holds about it now.
+pub(super) struct Judged {
+    /// The day that waivers were held against.
+    pub(super) day: String,
+    /// How every role stands.
+    pub(super) standings: Vec<SignoffStanding>,
+    /// Steps whose waiver has ended since.
+    pub(super) lapsed: Vec<String>,
+    /// What follows.
+    pub(super) decision: Decision,
+    /// When (RFC 3339).
+    pub(super) at: String,
+}
+
+impl Judged {
+    /// The decision as of now, with waivers as of a day (today).
+    pub(super) fn now(past: &Past, day: Option<&str>) -> Self {
+        let day = day.map_or_else(world::today, str::to_owned);
+        let standings = past.standings();
+        let decision = judgement::decision(&past.record.run, &past.record.steps, Some(&day), &standings);
+        let lapsed = past.lapsed(&day);
+        Self { day, standings, lapsed, decision, at: signoff::timestamp(world::now()) }
+    }
+}
+
+fn keep(past: &Past, judged: &Judged) -> io::Result<()> {
+    let value = json!({
+        "schema": "runplan.decision/1",
+        "run": past.id,
+        "plan": past.subject.plan,
+        "record": past.subject.evidence,
+        "journal": past.subject.journal,
+        "at": judged.at,
+        "date": judged.day,
+        "decision": judged.decision,
+        "signoffs": judged.standings,
+        "lapsed": judged.lapsed,
+    });
+    let bytes = canonical::to_line(&value).map_err(io::Error::other)?;
+    write(&past.dir.join(DECISION_FILE), &bytes)
+}
+
+/// Replaces a file as a whole.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

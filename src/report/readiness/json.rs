@@ -1,0 +1,63 @@
+//! The readiness report as JSON (`runplan.readiness/1`): the same as the Markdown, for programs.
+
+use serde_json::{Value, json};
+
+use super::{Readiness, Row, is_good};
+
+/// The document.
+#[must_use]
+pub fn render(readiness: &Readiness<'_>) -> Value {
+    let Readiness { plan, settings, decision, .. } = readiness;
+    json!({
+        "schema": "runplan.readiness/1",
+        "decision": decision,
+        "signoffs": readiness.standings,
+        "plan": { "name": plan.name, "title": plan.title, "path": plan.path, "sha256": plan.sha256 },
+        "run": {
+            "id": settings.run,
+            "started": readiness.started,
+            "took_ns": readiness.took_ns,
+            "folder": readiness.folder,
+        },
+        "record": readiness.record,
+        "journal": readiness.journal,
+        "at": readiness.at,
+        "date": readiness.day,
+        "steps": readiness.rows.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn step(row: &Row<'_>) -> Value {
+    let criteria = row.criteria().iter().map(|criterion| {
+        json!({
+            "tier": criterion.tier.word(),
+            "text": criterion.text,
+            "implied": criterion.implied,
+            "place": criterion.place,
+            "state": criterion.state.word(),
+            "good": is_good(criterion),
+            "expected": criterion.expected,
+            "actual": criterion.actual,
+            "margin": criterion.margin,
+            "note": criterion.note,
+            "waiver": criterion.waiver,
+        })
+    });
+    let evidence =
+        row.links.iter().map(|link| json!({ "name": link.name, "path": link.target, "sha256": link.sha256 }));
+    json!({
+        "name": row.head.name,
+        "title": row.head.title,
+        "kind": row.head.kind,
+        "rank": row.head.rank,
+        "required": row.head.required,
+        "state": row.word(),
+        "cause": row.cause,
+        "why": row.why(),
+        "took_ns": row.took_ns(),
+        "attempts": row.result.map_or(0, |result| result.attempts.len()),
+        "allowed_empty": row.result.and_then(|result| result.allowed_empty.clone()),
+        "criteria": criteria.collect::<Vec<_>>(),
+        "evidence": evidence.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,260 @@
+//! The readiness report as Markdown: for a person, a wiki or a pull request. Everything observed stands in code spans.
+
+use super::{Readiness, Row, is_good};
+use crate::outcome::{CriterionResult, State, Tier, Veto};
+use crate::policy::{SignoffStanding, SignoffState};
+use crate::report::{escape, format};
+
+/// Most characters of one observed value.
+const LONGEST: usize = 300;
+
+/// The document.
+#[must_use]
+pub fn render(readiness: &Readiness<'_>) -> String {
+    let mut out = head(readiness);
+    out += &reasons("Vetoes", "Nothing alone forbids it.", &readiness.decision.vetoes);
+    out += &reasons("Holds", "Nothing is open.", &readiness.decision.holds);
+    out += &risk(readiness);
+    out += &signoffs(readiness.standings);
+    out += &waivers(readiness);
+    out += "\n## Steps\n\n| step | state | required | time |\n|---|---|---|---|\n";
+    for row in &readiness.rows {
+        let required = if row.head.required { "yes" } else { "no" };
+        out += &format!(
+            "| {} | {} | {required} | {} |\n",
+            code(&row.head.name),
+            bold(row),
+            if row.result.is_some() { format::short(row.took_ns()) } else { "–".to_owned() }
+        );
+    }
+    readiness.rows.iter().for_each(|row| out += &step(row));
+    out
+}
+
+fn head(readiness: &Readiness<'_>) -> String {
+    let Readiness { plan, settings, decision, .. } = readiness;
+    let title = plan.title.as_deref().unwrap_or(&plan.name);
+    let rows = [
+        ("plan", format!("{} in {}, SHA-256 {}", code(&plan.name), code(&plan.path), code(&plan.sha256))),
+        (
+            "run",
+            format!(
+                "{}, started {}, took {}; [folder]({})",
+                code(&settings.run),
+                readiness.started,
+                format::short(readiness.took_ns),
+                url(&readiness.folder)
+            ),
+        ),
+        ("record", format!("SHA-256 {}", code(&readiness.record))),
+        ("journal", format!("SHA-256 {}", code(&readiness.journal))),
+        ("as of", format!("{}; waivers on {}", readiness.at, readiness.day)),
+    ];
+    let table: String = rows.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
+    format!(
+        "# Readiness: {}\n\n**{}** with risk {} (GO up to {}, NO-GO from {})\n\n| | |\n|---|---|\n{table}",
+        plain(title),
+        decision.verdict,
+        decision.risk,
+        decision.go,
+        decision.no_go
+    )
+}
+
+fn reasons(title: &str, nothing: &str, list: &[Veto]) -> String {
+    let items: String = list
+        .iter()
+        .map(|veto| {
+            let step = if veto.id.is_empty() { String::new() } else { format!("{}: ", span(&veto.id)) };
+            format!("- {step}{}\n", plain(&veto.reason))
+        })
+        .collect();
+    format!("\n## {title}\n\n{}", if items.is_empty() { format!("{nothing}\n") } else { items })
+}
+
+fn risk(readiness: &Readiness<'_>) -> String {
+    let decision = readiness.decision;
+    if decision.terms.is_empty() {
+        return "\n## Risk\n\nNo step and no declared factor adds to it.\n".to_owned();
+    }
+    let rows: String = decision
+        .terms
+        .iter()
+        .map(|term| {
+            let (w, u) = (format::permille(term.weight_permille), format::permille(term.unknown_permille));
+            format!("| {} | {} | {w} | {u} |\n", code(&term.id), term.state)
+        })
+        .collect();
+    let product: Vec<String> = decision
+        .terms
+        .iter()
+        .map(|t| format!("(1 - {} × {})", format::permille(t.weight_permille), format::permille(t.unknown_permille)))
+        .collect();
+    format!(
+        "\n## Risk\n\nWeights are policy, not measured probabilities.\n\n| what | state | weight | open |\n|---|---|---|---|\n\
+         {rows}\nceil(100 × (1 - {})) = {}\n",
+        product.join(" × "),
+        decision.risk
+    )
+}
+
+fn signoffs(standings: &[SignoffStanding]) -> String {
+    if standings.is_empty() {
+        return String::new();
+    }
+    let rows: String = standings
+        .iter()
+        .map(|standing| {
+            let some = |text: &Option<String>| text.as_deref().map(cell).unwrap_or_default();
+            let said = standing.reason.as_ref().or(standing.comment.as_ref());
+            let state = match standing.state {
+                SignoffState::Approved => "approved".to_owned(),
+                other => format!("**{}**", other.word()),
+            };
+            format!(
+                "| {} | {state} | {} | {} | {} | {} |\n",
+                cell(&standing.role),
+                some(&standing.who),
+                some(&standing.at),
+                standing.key.as_deref().map(code).unwrap_or_default(),
+                said.map(|text| cell(text)).unwrap_or_default()
+            )
+        })
+        .collect();
+    format!("\n## Sign-offs\n\n| role | state | who | when | key | said |\n|---|---|---|---|---|---|\n{rows}")
+}
+
+fn waivers(readiness: &Readiness<'_>) -> String {
+    let mut rows = String::new();
+    for row in &readiness.rows {
+        for criterion in row.criteria() {
+            let Some(waiver) = &criterion.waiver else { continue };
+            let over = waiver.expired || row.lapsed && waiver.expires < readiness.day;
+            rows += &format!(
+                "| {} | {} | {} | {} | {}{} |\n",
+                code(&row.head.name),
+                code(&criterion.text),
+                cell(&waiver.owner),
+                cell(&waiver.reason),
+                waiver.expires,
+                if over { " **(expired: counts as a failure)**" } else { "" }
+            );
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("\n## Waivers\n\n| step | criterion | owner | reason | until |\n|---|---|---|---|---|\n{rows}")
+}
+
+fn step(row: &Row<'_>) -> String {
+    let head = row.head;
+    let title = head.title.as_ref().map_or_else(String::new, |title| format!(": {}", plain(title)));
+    let mut out = format!("\n### {}{title}\n\n{}", span(&head.name), bold(row));
+    out += &format!(" · {}", span(&head.kind));
+    if !head.needs.is_empty() {
+        let needs: Vec<String> = head.needs.iter().map(|name| span(name)).collect();
+        out += &format!(" · needs {}", needs.join(", "));
+    }
+    out += "\n";
+    if let (Some(why), false) = (row.why(), row.state == State::Pass) {
+        out += &format!("\n> {}\n", cell(&why));
+    }
+    if let Some(reason) = row.result.and_then(|result| result.allowed_empty.as_ref()) {
+        out += &format!("\nNothing was looked at, which is allowed: {}\n", plain(reason));
+    }
+    let criteria = row.criteria();
+    if !criteria.is_empty() {
+        out += "\n| | criterion | expected | actual | |\n|---|---|---|---|---|\n";
+        criteria.iter().for_each(|criterion| out += &line(criterion));
+    }
+    if !row.links.is_empty() {
+        out += "\nEvidence:\n\n";
+        for link in &row.links {
+            let digest = link.sha256.as_ref().map_or_else(String::new, |sha256| format!(" SHA-256 {}", span(sha256)));
+            out += &format!("- [{}]({}){digest}\n", plain(&link.name), url(&link.target));
+        }
+    }
+    out
+}
+
+fn line(criterion: &CriterionResult) -> String {
+    let mark = match (is_good(criterion), &criterion.waiver) {
+        (true, _) => "✓",
+        (false, Some(waiver)) if !waiver.expired => "waived",
+        _ if criterion.state == State::Error => "error",
+        _ if criterion.state == State::Inconclusive => "?",
+        _ => "✗",
+    };
+    let tier = if criterion.tier == Tier::Pass { String::new() } else { format!("{}: ", criterion.tier.word()) };
+    let implied = if criterion.implied { " (implied)" } else { "" };
+    let said: Vec<&str> = [&criterion.margin, &criterion.note].into_iter().flatten().map(String::as_str).collect();
+    format!(
+        "| {mark} | {tier}{}{implied} | {} | {} | {} |\n",
+        code(&criterion.text),
+        code(&criterion.expected),
+        code(&criterion.actual),
+        cell(&said.join("; "))
+    )
+}
+
+fn bold(row: &Row<'_>) -> String {
+    let word = row.word().replace('_', " ");
+    if word == "pass" { word } else { format!("**{word}**") }
+}
+
+/// One line, not longer than is useful.
+fn short(text: &str) -> String {
+    let text = escape::line(text);
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
+}
+
+/// Text that is no markup, also in a cell.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in short(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// As [`plain`]: a cell needs no more.
+fn cell(text: &str) -> String {
+    plain(text)
+}
+
+/// A code span in a cell of a table.
+fn code(text: &str) -> String {
+    span(text).replace('|', "\\|")
+}
+
+/// A code span that holds any text.
+fn span(text: &str) -> String {
+    let text = short(text);
+    if text.is_empty() {
+        return text;
+    }
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A link's target.
+fn url(path: &str) -> String {
+    let mut out = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:@+,=".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
