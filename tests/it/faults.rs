@@ -129,7 +129,7 @@ fn a_workspace_that_cannot_be_written_gives_no_result() {
     let space = Space::plan("[steps.a]\nrun = 'true'\n");
     let script = "mount --bind . . && mount -o remount,ro,bind . . && cd \"$PWD\" && exec \"$1\" blueprint.toml";
     if let Some(child) = with_mounts(&space, script) {
-        let _ = support::finish(child).code(74).says("could not be written").says(".runplan").hides("GO ");
+        let _ = support::finish(child).code(74).says("no run log can be written").says(".runplan").hides("GO ");
     }
     if !rustix::process::geteuid().is_root() {
         std::fs::set_permissions(space.path(), PermissionsExt::from_mode(0o555)).expect("a mode");

@@ -28,13 +28,13 @@ fn plan(shape: Shape, n: usize, action: &str) -> String {
     text + "[finally.look]\nrun = \"grep -E '^(VmHWM|Threads):' /proc/$PPID/status\"\n"
 }
 
-/// Runs it with a main stack of 256 KiB, on which recursion over ten thousand steps would not fit.
+/// Runs it with a main stack of 1 MiB, on which recursion over ten thousand steps would not fit.
 #[track_caller]
 fn complete(shape: Shape, n: usize, action: &str) {
     let space = Space::plan(&plan(shape, n, action));
     space.write("file", "x");
     let began = Instant::now();
-    let command = format!("ulimit -s 256 && exec {RUNPLAN} -j16 --progress none blueprint.toml");
+    let command = format!("ulimit -s 1024 && exec {RUNPLAN} -j16 --progress none blueprint.toml");
     let mut shell = std::process::Command::new("sh");
     let output = shell.args(["-c", &command]).current_dir(space.path()).env_remove("RUNPLAN_JOBS").output();
     let output = output.expect("a shell");

@@ -311,8 +311,14 @@ fn decision(steps: &[Step], fates: &[Fate]) -> (&'static str, u32) {
         };
         left *= 1.0 - step.severity.1 * open;
         if open == 1.0 && step.required {
-            if fate.state == "inconclusive" { hold = true } else { veto = true }
+            // What is open where it began is open here.
+            let open_there = root.is_some_and(|root| fates[root].state == "inconclusive");
+            if fate.state == "inconclusive" || open_there { hold = true } else { veto = true }
         }
+    }
+    let ran = |(step, fate): (&Step, &Fate)| !step.finally && !["skipped", "not_run"].contains(&fate.state);
+    if !veto && !steps.iter().zip(fates).any(ran) {
+        hold = true;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
     let risk = (100.0 * (1.0 - left) - 1e-9).ceil().max(0.0) as u32;
