@@ -60,6 +60,8 @@ pub struct Request {
     pub attempt: u32,
     /// The attempt must be over by then.
     pub deadline: Option<Instant>,
+    /// The step's `timeout` that the deadline comes from, for messages.
+    pub timeout: Option<Duration>,
     /// Time between TERM and KILL.
     pub grace: Duration,
     /// First path segments (`stdout`, `json`, `percent`) that criteria name: costly facts are only made if wanted.

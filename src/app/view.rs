@@ -325,10 +325,10 @@ pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &
     let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
     let any_known = !options.durations.is_empty();
     Context {
-        excerpt: Box::new(move |place| excerpt(&for_excerpt, &place)),
+        excerpt: Box::new(move |place| excerpt(&for_excerpt, place)),
         tail: Box::new(move |which, stream| tail(&dir, &workspace, which, stream)),
         glance: Box::new(move |which| glance(&glance_dir, which)),
-        about: Box::new(move |name| about(&for_about, &name)),
+        about: Box::new(move |name| about(&for_about, name)),
         remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
         run_dir: shown,
         command: command_again(command),

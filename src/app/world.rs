@@ -57,10 +57,9 @@ pub(super) fn world(plan: &Plan) -> io::Result<World> {
 }
 
 fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
-    let http: Arc<dyn Act> = Arc::new(act::http::Http::default());
     let mut acts: BTreeMap<ActionKind, Box<dyn Act>> = BTreeMap::new();
     acts.insert(ActionKind::Run, Box::new(act::run::Run));
-    acts.insert(ActionKind::Service, Box::new(act::service::Service::new(http)));
+    acts.insert(ActionKind::Service, Box::new(act::service::Service::new(Box::new(act::http::Http::default()))));
     acts.insert(ActionKind::Http, Box::new(act::http::Http::default()));
     acts.insert(ActionKind::Render, Box::new(act::render::Render));
     acts.insert(ActionKind::File, Box::new(act::file::File));

@@ -91,8 +91,12 @@ static REPORT: [FactSpec; 14] = [
     fact("file.\"PATH\".total(lines|branches)", Kind::NUMBER, "how many there are in a file"),
     fact("file.\"PATH\".uncovered(lines|branches)", Kind::NUMBER, "how many are not covered in a file"),
     fact("tests.total", Kind::NUMBER, "test cases"),
-    fact("tests.(passed|failed|skipped|errors)", Kind::NUMBER, "test cases that ended so"),
-    fact("tests.names(passed|failed|skipped|errors)", Kind::List(Item::Text), "their names"),
+    fact(
+        "tests.(passed|failed|skipped|errors|flaky)",
+        Kind::NUMBER,
+        "test cases that ended so; `flaky` passed, but not at once",
+    ),
+    fact("tests.names(passed|failed|skipped|errors|flaky)", Kind::List(Item::Text), "their names"),
     maybe(
         "test.\"NAME\".state",
         Kind::TEXT,

@@ -60,7 +60,7 @@ pub(super) fn refs(id: StepId, refs: &[Ref], plan: &Plan, index: &Index, links: 
     }
 }
 
-/// Checks the secrets that steps use, once each.
+/// Checks every secret once; that it is there, only where a step uses it.
 pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &LoadOptions<'_>, diags: &mut Diags) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for (names, place) in read {
@@ -69,9 +69,7 @@ pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &Load
         }
     }
     for secret in &plan.secrets {
-        if let Some(user) = first.get(secret.name.as_str()) {
-            check_secret(secret, *user, &plan.workspace, options, diags);
-        }
+        check_secret(secret, first.get(secret.name.as_str()).copied(), plan, options, diags);
     }
 }
 

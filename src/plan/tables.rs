@@ -166,8 +166,8 @@ pub(super) static STEP: Kind = Kind {
         key("title", Template, "Title for people."),
         key("docs", Template, "Longer text or a link."),
         key("tags", TEXTS, "For selection and grouping."),
-        with("needs", TEXTS, "Steps that must have succeeded.", "[]", "[\"build\"]"),
-        with("after", TEXTS, "Steps that must have ended, whatever came out.", "[]", "[\"lint\"]"),
+        with("needs", TEMPLATES, "Steps that must have succeeded.", "[]", "[\"build\"]"),
+        with("after", TEMPLATES, "Steps that must have ended, whatever came out.", "[]", "[\"lint\"]"),
         with(
             "when",
             CRITERIA,
