@@ -21,14 +21,15 @@
 //! | `place` | byte spans and the texts they point into | `ids` |
 //! | `facts` | exact values under names | |
 //! | `outcome` | states, causes, results, decision | `facts` |
-//! | `action` | what a step does, as data | `outcome` |
+//! | `action` | what a step does, as data | `facts`, `outcome` |
 //! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
 //! | `policy` | retries, fail modes, sampling | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome` |
 //! | `digest` | SHA-256, the one hash | |
 //! | `mask` | secrets out of every byte | |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
-//! | `criteria` | the grammar, its types per action, evaluation; pure | vocabulary |
+//! | `compare` | two samples, three answers: statistics; pure | |
+//! | `criteria` | the grammar, its types per action, evaluation; pure | `compare`, vocabulary |
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
@@ -59,6 +60,7 @@ pub mod act;
 pub mod action;
 pub mod app;
 pub mod cli;
+pub mod compare;
 pub mod criteria;
 pub mod decide;
 pub mod digest;
