@@ -61,9 +61,12 @@ fn bounds(candidate: Counts, baseline: Counts, alpha: f64) -> (f64, f64) {
         return (1.0, 1.0);
     }
     let scale = baseline.total as f64 / candidate.total as f64;
-    let binomial = |odds: f64| Family { lowest: 0, highest: all, peak: all as f64 * (odds / (1.0 + odds)), ratio: move |k| {
-        (all - k) as f64 / (k + 1) as f64 * odds
-    } };
+    let binomial = |odds: f64| Family {
+        lowest: 0,
+        highest: all,
+        peak: all as f64 * (odds / (1.0 + odds)),
+        ratio: move |k| (all - k) as f64 / (k + 1) as f64 * odds,
+    };
     // Both tails grow or shrink with the odds, so that bisection finds where they reach `alpha / 2`.
     let low = if a == 0 { 0.0 } else { rising(|odds| binomial(odds).tails(a).1 >= alpha / 2.0) };
     let high = if a == all { f64::INFINITY } else { rising(|odds| binomial(odds).tails(a).0 <= alpha / 2.0) };
@@ -90,9 +93,7 @@ fn p_of_no_difference(candidate: Counts, baseline: Counts) -> f64 {
     let (n, m) = (candidate.total, baseline.total);
     let all = candidate.bad + baseline.bad;
     // (n - k)(all - k) / ((k + 1)(m - all + k + 1))
-    let ratio = |k: u64| {
-        (n - k) as f64 * (all - k) as f64 / ((k + 1) as f64 * (m + k + 1 - all) as f64)
-    };
+    let ratio = |k: u64| (n - k) as f64 * (all - k) as f64 / ((k + 1) as f64 * (m + k + 1 - all) as f64);
     let peak = (all + 1) as f64 * (n + 1) as f64 / (n + m + 2) as f64;
     Family { lowest: all.saturating_sub(m), highest: all.min(n), peak, ratio }.no_likelier(candidate.bad)
 }
@@ -146,7 +147,11 @@ impl<R: Fn(u64) -> f64> Family<R> {
     /// Chance of everything that is no likelier than `at`; what differs by rounding alone counts as alike.
     fn no_likelier(&self, at: u64) -> f64 {
         let mut own = 0.0;
-        self.weights(|k, weight| if k == at { own = weight });
+        self.weights(|k, weight| {
+            if k == at {
+                own = weight
+            }
+        });
         let (mut all, mut rest) = (0.0, 0.0);
         self.weights(|_, weight| {
             all += weight;

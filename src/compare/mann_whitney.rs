@@ -13,12 +13,7 @@ const NORMAL: &str = "mann-whitney, normal";
 ///
 /// # Errors
 /// A ratio of values below zero.
-pub fn mann_whitney(
-    candidate: &[f64],
-    baseline: &[f64],
-    limit: &Limit,
-    rules: &Rules,
-) -> Result<Comparison, Misfit> {
+pub fn mann_whitney(candidate: &[f64], baseline: &[f64], limit: &Limit, rules: &Rules) -> Result<Comparison, Misfit> {
     let samples = match sorted(candidate, baseline, limit.scale, NORMAL)? {
         Ok(samples) => samples,
         Err(lacking) => return Ok(lacking),
@@ -36,15 +31,7 @@ pub fn mann_whitney(
     let (low, high) = pairs.bounds(cut);
     let p = p_of_no_difference(&samples, null.as_deref());
     let method = if exact.is_some() { EXACT } else { NORMAL };
-    let all = Comparison {
-        answer: super::Answer::Holds,
-        estimate: pairs.middle(),
-        low,
-        high,
-        p: Some(p),
-        n,
-        method,
-    };
+    let all = Comparison { answer: super::Answer::Holds, estimate: pairs.middle(), low, high, p: Some(p), n, method };
     Ok(all.judged(limit, too_few(n, rules, Method::MannWhitney)))
 }
 
@@ -63,7 +50,12 @@ impl<'s> Pairs<'s> {
     fn of(samples: &'s Sorted, scale: Scale) -> Self {
         let zeros = |side: &[f64]| if scale == Scale::Ratio { side.partition_point(|value| *value == 0.0) } else { 0 };
         let (c, b) = (zeros(&samples.candidate), zeros(&samples.baseline));
-        Self { scale, candidate: &samples.candidate[c..], baseline: &samples.baseline[b..], zeros: (c as u64, b as u64) }
+        Self {
+            scale,
+            candidate: &samples.candidate[c..],
+            baseline: &samples.baseline[b..],
+            zeros: (c as u64, b as u64),
+        }
     }
 
     /// Pairs whose ratio is zero, neither, infinite.

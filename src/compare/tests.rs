@@ -112,10 +112,8 @@ fn constant_samples_are_evidence() {
 #[test]
 fn zeros() {
     let (zero, some) = ([0.0; 20], [3.0; 20]);
-    for answer in [
-        |c: &[f64], b: &[f64]| mw(c, b, at_most(1.1)),
-        |c: &[f64], b: &[f64]| boot(c, b, 0.5, at_most(1.1)),
-    ] {
+    for answer in [|c: &[f64], b: &[f64]| mw(c, b, at_most(1.1)), |c: &[f64], b: &[f64]| boot(c, b, 0.5, at_most(1.1))]
+    {
         let same = answer(&zero, &zero);
         assert_eq!((same.answer, same.low, same.high, same.estimate), (Answer::Holds, 1.0, 1.0, 1.0));
         let worse = answer(&some, &zero);

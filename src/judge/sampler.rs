@@ -111,6 +111,7 @@ impl Sampler {
                 }
             }
             State::NotRun | State::Skipped => return Next::Done(state, None, self.because("not finished")),
+            State::Inconclusive if may_recover && !last && !polls => {}
             State::Inconclusive | State::Pending => {
                 self.row = 0;
                 self.undecided += 1;

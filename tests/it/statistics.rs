@@ -45,13 +45,15 @@ impl Dice {
         [0.01, 0.05, 0.1, 0.2][self.below(4) as usize]
     }
 
-    /// A sample: smooth, or of few values with ties, with or without zeros.
+    /// A sample: smooth, of few values with ties, or mostly zeros.
     fn sample(&mut self, most: u64, least: u64, kind: u64, factor: f64) -> Vec<f64> {
         let n = least + self.below(most - least + 1);
         let one = |dice: &mut Self| match kind {
             0 => factor * (50.0 + 100.0 * dice.bell()),
             1 => (factor * (3 + dice.below(6)) as f64).floor(),
-            _ => (factor * dice.below(4) as f64).floor(),
+            2 => (factor * dice.below(4) as f64).floor(),
+            _ if dice.below(5) < 3 => 0.0,
+            _ => factor * (5.0 + 10.0 * dice.bell()),
         };
         (0..n).map(|_| one(self)).collect()
     }
@@ -91,7 +93,7 @@ fn cases() -> Vec<String> {
     let mut cases = Vec::new();
     for round in 0..300 {
         let scale = if round % 2 == 0 { Scale::Ratio } else { Scale::Shift };
-        let (alpha, limit, kind) = (dice.alpha(), dice.limit(scale), dice.below(3));
+        let (alpha, limit, kind) = (dice.alpha(), dice.limit(scale), dice.below(4));
         let most = [8, 50, 90][dice.below(3) as usize];
         let factor = 1.0 + dice.below(80) as f64 / 100.0;
         let (c, b) = (dice.sample(most, 2, kind, factor), dice.sample(most, 2, kind, 1.0));
