@@ -65,6 +65,12 @@ if [ -n "$packages" ]; then
     fi
 fi
 
+# SciPy, which the statistics are held against; without it their test is skipped, except in CI.
+tests/scipy.sh || {
+    [ -z "${CI:-}" ] || fail "setup: tests/scipy.sh could not install scipy"
+    echo "   without scipy the statistics are not held against it"
+}
+
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 part "format" cargo fmt --check
 part "lints" cargo clippy --quiet --locked --all-targets -- -D warnings

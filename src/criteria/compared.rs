@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::aggregate::aggregate;
-use super::ast::{Adjust, Agg, Compare, Form, LitUnit, Op, Operand, Path, Seg, Subject};
+use super::ast::{Adjust, Agg, Compare, Form, Op, Operand, Path, Seg, Subject};
 use super::datum::Datum;
 use super::eval::{Outcome, operand_text};
 use super::exact::Ratio;

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod children;
+mod compare;
 mod documents;
 mod faults;
 mod flow;
@@ -18,5 +19,6 @@ mod secrets;
 mod seeded;
 mod serial;
 mod staging;
+mod statistics;
 mod support;
 mod terminal;
