@@ -1,8 +1,12 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
+mod compare;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use compare::{CompareMethod, CompareSpec};
 
 use crate::outcome::Class;
 
@@ -101,6 +105,34 @@ impl Action {
             Self::Service(_) => ActionKind::Service,
             Self::Value(_) => ActionKind::Value,
             Self::Report(_) => ActionKind::Report,
+        }
+    }
+
+    /// Whether every look has a second side to `compare` with, without another step.
+    #[must_use]
+    pub fn is_two_sided(&self) -> bool {
+        match self {
+            Self::Run(_)
+            | Self::Http(_)
+            | Self::Render(_)
+            | Self::File(_)
+            | Self::Service(_)
+            | Self::Value(_)
+            | Self::Report(_) => false,
+        }
+    }
+
+    /// Most samples that one look takes of anything it measures several times; `None` where only the look knows.
+    #[must_use]
+    pub fn most_samples(&self) -> Option<u64> {
+        match self {
+            Self::Run(_)
+            | Self::Http(_)
+            | Self::Render(_)
+            | Self::File(_)
+            | Self::Service(_)
+            | Self::Value(_)
+            | Self::Report(_) => None,
         }
     }
 

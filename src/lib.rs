@@ -21,14 +21,15 @@
 //! | `place` | byte spans and the texts they point into | `ids` |
 //! | `facts` | exact values under names | |
 //! | `outcome` | states, causes, results, decision | `facts` |
-//! | `action` | what a step does, as data | `outcome` |
+//! | `action` | what a step does, as data | `facts`, `outcome` |
 //! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
 //! | `policy` | retries, fail modes, sign-offs | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
 //! | `digest` | SHA-256, the one hash | |
 //! | `mask` | secrets out of every byte | |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
-//! | `criteria` | the grammar, its types per action, evaluation; pure | vocabulary |
+//! | `compare` | two samples, three answers: statistics; pure | |
+//! | `criteria` | the grammar, its types per action, evaluation; pure | `compare`, vocabulary |
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
@@ -52,7 +53,8 @@
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, minijinja in
-//!   `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`, sha2 in `digest`.
+//!   `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`, sha2 in `digest`,
+//!   libm in `compare`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -60,6 +62,7 @@ pub mod act;
 pub mod action;
 pub mod app;
 pub mod cli;
+pub mod compare;
 pub mod criteria;
 pub mod decide;
 pub mod digest;

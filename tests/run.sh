@@ -77,6 +77,11 @@ if ! "$venv/bin/python3" -c 'import jsonschema' 2>/dev/null; then
 fi
 [ ! -x "$venv/bin/python3" ] || PATH=$venv/bin:$PATH
 export PATH
+# SciPy, which the statistics are held against; without it their test is skipped, except in CI.
+tests/scipy.sh || {
+    [ -z "${CI:-}" ] || fail "setup: tests/scipy.sh could not install scipy"
+    echo "   without scipy the statistics are not held against it"
+}
 
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 part "format" cargo fmt --check

@@ -34,6 +34,8 @@ pub(super) struct Compare {
     pub(super) operand: Operand,
     pub(super) operand_at: Range<usize>,
     pub(super) compiled: Compiled,
+    /// Filled by `check` where `baseline` is judged by a comparison.
+    pub(super) compared: Option<Box<super::compared::Compared>>,
 }
 
 /// What `check` made of a text operand.

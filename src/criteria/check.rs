@@ -6,6 +6,7 @@ use regex::Regex;
 use semver::VersionReq;
 
 use super::ast::{Adjust, Agg, Compare, Compiled, Lit, LitUnit, Op, Operand, Path, Quant, Seg, Subject, Test, Type};
+use super::compared::{self, Places};
 use super::scope::{self, Item, Kind, Scope};
 use super::{Criterion, Fault, parse};
 use crate::facts::{Num, Unit};
@@ -28,7 +29,7 @@ pub fn check(criterion: &mut Criterion, scope: &Scope<'_>) -> Vec<Fault> {
         Test::Exists => {}
         Test::Is(ty) => faults.extend(left.is_type(*ty)),
         Test::Compare(compare) => {
-            let Compare { op, op_at, operand, operand_at, compiled } = compare.as_mut();
+            let Compare { op, op_at, operand, operand_at, compiled, compared } = compare.as_mut();
             let right = right_kind(operand, scope, operand_at, &left, &mut faults);
             if let (Some(kind), Some(right)) = (kind, right) {
                 faults.extend(left.compare(kind, *op, op_at, &right, operand_at));
@@ -37,6 +38,13 @@ pub fn check(criterion: &mut Criterion, scope: &Scope<'_>) -> Vec<Fault> {
                 Ok(done) => *compiled = done,
                 Err(fault) if faults.is_empty() => faults.push(fault),
                 Err(_) => {}
+            }
+            if let (Operand::Baseline(adjust), Some(comparing), true) = (&*operand, scope.compare, faults.is_empty()) {
+                let places = Places { subject: &subject_at, op: op_at, operand: operand_at };
+                match compared::check(&criterion.form.subject, *op, *adjust, comparing, scope, &places) {
+                    Ok(found) => *compared = Some(Box::new(found)),
+                    Err(fault) => faults.push(fault),
+                }
             }
         }
     }

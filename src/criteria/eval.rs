@@ -10,7 +10,7 @@ use super::ast::{Adjust, Agg, Compiled, Form, Lit, LitUnit, Op, Operand, Path, Q
 use super::datum::{Datum, Number};
 use super::exact::Ratio;
 use super::read::{self, Read};
-use super::{Criterion, Evidence, literal, parse, show};
+use super::{Criterion, Evidence, compared, literal, parse, show};
 use crate::facts::{Num, Unit, Value};
 use crate::outcome::{CriterionResult, State};
 
@@ -21,7 +21,10 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
     let outcome = match &form.test {
         Test::Exists => exists(form, evidence),
         Test::Is(ty) => is_type(form, *ty, evidence),
-        Test::Compare(test) => compare(form, (test.op, &test.compiled), &test.operand, evidence),
+        Test::Compare(test) => match &test.compared {
+            Some(compared) => compared::judge(form, test, compared, evidence),
+            None => compare(form, (test.op, &test.compiled), &test.operand, evidence),
+        },
     };
     let state = match outcome.state {
         State::Pass if form.negated => State::Fail,
@@ -99,7 +102,7 @@ impl From<Lack> for Got<'_> {
     }
 }
 
-struct Outcome {
+pub(super) struct Outcome {
     state: State,
     expected: String,
     against: Option<String>,
@@ -109,11 +112,11 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
+    pub(super) fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
         Self { state, expected, against: None, actual: actual.into(), margin: None, note: None }
     }
 
-    fn note(mut self, note: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
@@ -515,7 +518,7 @@ fn adjust_text(adjust: Adjust) -> String {
 }
 
 /// The operand as the plan says it: nothing observed is in it.
-fn operand_text(unit: Option<Unit>, operand: &Operand) -> String {
+pub(super) fn operand_text(unit: Option<Unit>, operand: &Operand) -> String {
     match operand {
         Operand::Path(path) => path.to_string(),
         Operand::Ratchet => "ratchet".to_owned(),

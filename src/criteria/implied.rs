@@ -35,6 +35,7 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         vars: &vars,
         ratchet: false,
         baseline: false,
+        compare: None,
         only_globals: false,
         step: &|_| None,
         known_steps: &Vec::new,

@@ -36,6 +36,26 @@
 //! A `file` look at several files stores lists, in path order: scalar facts one item a file (`Null` where there is
 //! none), list facts (`lines`, `keys`, `values`) concatenated; `paths`, `count` and `template` are as for one file.
 //!
+//! # Two sides
+//!
+//! In a step that says `compare`, a criterion with `baseline` is judged by [`crate::compare`] and may be inconclusive.
+//! Where the two samples come from:
+//!
+//! - `compare = { baseline = "STEP", … }`: the candidate is the subject's path in the step itself (all looks so far, if
+//!   it samples), the baseline the same path in `STEP`. Both are lists (`p95(latency)` ranges over `latency`), or single
+//!   figures for `point`.
+//! - Without `baseline` the action looks at both sides ([`Shape::two_sided`]) and stores `values["compare"]` = Map, path
+//!   as written in the subject (`latency`, `rate(errors)`) → Map {`candidate`, `baseline`}, each a List of numbers, one
+//!   number, or counts. The fact itself (`values["latency"]`) is the candidate's, for criteria without `baseline`.
+//! - Counts, for `fisher`: Map {`bad`, `total`} of whole numbers; or a List of true and false; or a number of
+//!   [`crate::facts::Unit::Percent`], which is a counted fraction. A fact that is itself a rate (`rate(errors)`) has its
+//!   counts beside it: `values["counts"]` = Map, path → Map {`bad`, `total`}.
+//! - A sample that could not be taken is `Null`: it makes the comparison inconclusive, as does a missing `baseline`. A
+//!   missing or empty candidate is an error like any missing fact.
+//!
+//! An action that knows how many samples it takes at most says so in [`crate::action::Action::most_samples`], so that a
+//! plan that can't reach its `alpha` is refused at load.
+//!
 //! # Absent, no data, undecided
 //!
 //! - *Absent* (a header, a JSON path, `exit` after a signal; [`FactSpec::optional`]): the evidence proves that it is
@@ -52,6 +72,7 @@
 mod aggregate;
 mod ast;
 mod check;
+mod compared;
 mod datum;
 mod eval;
 mod exact;
@@ -73,6 +94,7 @@ use crate::outcome::Tier;
 use crate::place::Place;
 
 pub use check::{check, kind_of};
+pub use compared::Comparing;
 pub use eval::{evaluate, measured, value_of};
 pub use implied::implied;
 pub use scope::{Item, Kind, Scope, Shape, StepScope};
@@ -149,12 +171,24 @@ impl Criterion {
         if let Some(ast::Operand::Path(path)) = self.operand() {
             roots.push(root(path));
         }
+        if let Some(compared) = self.compared() {
+            let (own, others) = compared.roots();
+            roots.extend(own.map(|fact| Root::Fact(fact.to_owned())));
+            roots.extend(others.into_iter().map(|(name, fact)| Root::Step { name, fact }));
+        }
         roots
     }
 
     fn operand(&self) -> Option<&ast::Operand> {
         match &self.form.test {
             ast::Test::Compare(compare) => Some(&compare.operand),
+            ast::Test::Exists | ast::Test::Is(_) => None,
+        }
+    }
+
+    fn compared(&self) -> Option<&compared::Compared> {
+        match &self.form.test {
+            ast::Test::Compare(test) => test.compared.as_deref(),
             ast::Test::Exists | ast::Test::Is(_) => None,
         }
     }

@@ -215,7 +215,14 @@ impl<'t> Parser<'t> {
             )));
         }
         let operand = self.operand(op)?;
-        Ok(Test::Compare(Box::new(Compare { op, op_at, operand, operand_at: start..self.at, compiled: Compiled::No })))
+        Ok(Test::Compare(Box::new(Compare {
+            op,
+            op_at,
+            operand,
+            operand_at: start..self.at,
+            compiled: Compiled::No,
+            compared: None,
+        })))
     }
 
     fn type_name(&mut self) -> Result<Type, Fault> {

@@ -8,6 +8,7 @@ use serde_json_path::JsonPath;
 
 use super::Fault;
 use super::ast::{Agg, Path, Quant, Seg};
+use super::compared::Comparing;
 use super::suggest::{listed, nearest};
 use super::table::{FactSpec, STEP, facts_of, fits, glob_of, spelled};
 use crate::action::{Action, ActionKind, Probe};
@@ -124,6 +125,8 @@ pub struct Shape {
     pub sampled: bool,
     /// Readiness of a service looks by this action.
     pub probe: Option<ActionKind>,
+    /// Every look has a second side, stored as `compare`.
+    pub two_sided: bool,
     /// Names given by `value = { … }`.
     pub values: BTreeMap<String, Kind>,
 }
@@ -144,7 +147,17 @@ impl Shape {
             },
             Action::Render(_) | Action::Value(_) | Action::Report(_) => {}
         }
-        Self { kind: action.kind(), report: false, json, many, sampled: false, probe, values: BTreeMap::new() }
+        let two_sided = action.is_two_sided();
+        Self {
+            kind: action.kind(),
+            report: false,
+            json,
+            many,
+            sampled: false,
+            probe,
+            two_sided,
+            values: BTreeMap::new(),
+        }
     }
 
     fn specs(&self) -> impl Iterator<Item = &'static FactSpec> + '_ {
@@ -216,6 +229,8 @@ pub struct Scope<'a> {
     pub ratchet: bool,
     /// A `baseline` can be had.
     pub baseline: bool,
+    /// How it is compared with, if the step says so.
+    pub compare: Option<Comparing<'a>>,
     /// No facts of the step itself (`when`, `[[risk]]`).
     pub only_globals: bool,
     /// Another step by name; `None` if there is none.

@@ -12,7 +12,16 @@ use crate::facts::{Facts, Num, Unit};
 use crate::outcome::{CriterionResult, State};
 
 fn shape(kind: ActionKind) -> Shape {
-    Shape { kind, report: false, json: true, many: false, sampled: false, probe: None, values: BTreeMap::new() }
+    Shape {
+        kind,
+        report: false,
+        json: true,
+        many: false,
+        sampled: false,
+        probe: None,
+        two_sided: false,
+        values: BTreeMap::new(),
+    }
 }
 
 fn vars() -> BTreeMap<String, Value> {
@@ -39,6 +48,7 @@ fn checked(text: &str, own: Shape) -> Result<Criterion, Vec<Fault>> {
         vars: &kinds,
         ratchet: true,
         baseline: true,
+        compare: None,
         only_globals: false,
         step: &step,
         known_steps: &|| vec!["build".to_owned(), "late".to_owned()],
@@ -472,6 +482,7 @@ fn conditions_name_only_what_is_known_before() {
         vars: &kinds,
         ratchet: false,
         baseline: false,
+        compare: None,
         only_globals: true,
         step: &|_| None,
         known_steps: &Vec::new,

@@ -92,7 +92,9 @@ pub fn look(
     let open = |(c, r): (&Criterion, &CriterionResult)| {
         r.state == State::Pass || matches!(r.tier, Tier::Warn | Tier::Reject) || c.may_recover()
     };
-    let may_recover = state == State::Fail && cause != Some(Cause::Rejected) && criteria.iter().zip(&results).all(open);
+    let may_recover = matches!(state, State::Fail | State::Inconclusive)
+        && cause != Some(Cause::Rejected)
+        && criteria.iter().zip(&results).all(open);
     Judged { state, cause, detail, criteria: results, may_recover }
 }
 

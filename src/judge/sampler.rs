@@ -111,6 +111,7 @@ impl Sampler {
                 }
             }
             State::NotRun | State::Skipped => return Next::Done(state, None, self.because("not finished")),
+            State::Inconclusive if may_recover && !last && !polls => {}
             State::Inconclusive | State::Pending => {
                 self.row = 0;
                 self.undecided += 1;
@@ -299,6 +300,12 @@ mod tests {
         let mut poll = Sampler::new(keys(|k| k.within = Some(Duration::from_secs(60))).filled());
         let rejected = poll.take(&judged(F, Some(Cause::Rejected), false), Duration::ZERO);
         assert!(matches!(rejected, Next::Done(F, Some(Cause::Rejected), _)));
+        // A comparison over all looks is undecided until there are enough.
+        let mut count = Sampler::new(keys(|k| k.max = Some(2)).filled());
+        assert_eq!(count.take(&judged(I, None, true), Duration::ZERO), Next::Wait(Duration::from_secs(1)));
+        assert!(matches!(count.take(&judged(P, None, false), Duration::ZERO), Next::Done(P, None, _)));
+        let mut count = Sampler::new(keys(|k| k.max = Some(1)).filled());
+        assert!(matches!(count.take(&judged(I, None, true), Duration::ZERO), Next::Done(I, ..)));
         // p95 over three looks: the first ones don't decide, the last one does.
         let mut count = Sampler::new(keys(|k| k.max = Some(2)).filled());
         assert!(matches!(count.take(&judged(F, None, true), Duration::ZERO), Next::Wait(_)));

@@ -11,8 +11,8 @@ use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
-use crate::action::Action;
-use crate::criteria::{self, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
+use crate::action::{Action, CompareSpec};
+use crate::criteria::{self, Comparing, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::Tier;
@@ -60,6 +60,7 @@ pub(super) struct Judge<'a> {
     pub(super) links: &'a Links,
     kinds: BTreeMap<String, Kind>,
     shapes: Vec<Shape>,
+    compares: HashMap<StepId, (CompareSpec, Option<u64>, Option<u64>)>,
     outputs: HashMap<StepId, Vec<String>>,
     names: Vec<String>,
     suggested: Counter<u32>,
@@ -80,6 +81,11 @@ impl<'a> Judge<'a> {
             links,
             kinds: vars.iter().map(|(name, var)| (name.clone(), Kind::of(&var.value))).collect(),
             shapes: steps.iter().map(shape).collect(),
+            compares: steps
+                .iter()
+                .enumerate()
+                .filter_map(|(at, step)| Some((StepId::at(at), compare(step)?)))
+                .collect(),
             outputs: outputs.map(|(at, step)| (StepId::at(at), step.values.clone())).collect(),
             names: steps.iter().map(|step| step.name.clone()).collect(),
             suggested: Counter::new(0),
@@ -130,6 +136,11 @@ impl<'a> Judge<'a> {
         all.append(&mut step.criteria);
         all.sort_by_key(|criterion| criterion.tier);
         step.criteria = all;
+        if step.compare.is_some() && !step.criteria.iter().any(Criterion::uses_baseline) {
+            let message = format!("no criterion of `{}` compares with `baseline`", step.base);
+            let fault = Diagnostic::error("compare", step.place, message);
+            diags.push(fault.help("write such as `pass = [\"p95(latency) <= baseline + 10%\"]`"));
+        }
         if let Some(ratchet) = &mut step.ratchet {
             let mut users = step.criteria.iter().filter(|criterion| criterion.uses_ratchet());
             match (users.next(), users.next()) {
@@ -170,6 +181,7 @@ impl<'a> Judge<'a> {
             vars: &self.kinds,
             ratchet: false,
             baseline: false,
+            compare: None,
             only_globals: true,
             step: &|_| None,
             known_steps: &Vec::new,
@@ -203,6 +215,7 @@ impl<'a> Judge<'a> {
             if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
         };
         let shape = self.shapes[id.index()].clone();
+        let compare = self.compares.get(&id).map(|(spec, most, looks)| Comparing { spec, most: *most, looks: *looks });
         // What is asked before a step runs has no threshold of its own.
         let ratchet = self.links.has_ratchet(id) && !only_globals;
         let scope = Scope {
@@ -210,6 +223,7 @@ impl<'a> Judge<'a> {
             vars: &self.kinds,
             ratchet,
             baseline: !only_globals,
+            compare: compare.filter(|_| !only_globals),
             only_globals,
             step: &step,
             known_steps: &known_steps,
@@ -235,6 +249,12 @@ fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut 
             }
         }
     }
+}
+
+/// How a step compares, most samples of a look and most looks.
+fn compare(step: &Step) -> Option<(CompareSpec, Option<u64>, Option<u64>)> {
+    let looks = step.sample.as_ref().and_then(|sample| sample.max).map(u64::from);
+    step.compare.clone().map(|spec| (spec, step.action.most_samples(), looks))
 }
 
 fn shape(step: &Step) -> Shape {

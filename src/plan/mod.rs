@@ -6,6 +6,7 @@
 
 mod action;
 mod checks;
+mod compare;
 mod declare;
 mod diags;
 pub mod error;
@@ -37,7 +38,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::action::{Action, OutputSpec, ReportSpec, Text};
+use crate::action::{Action, CompareSpec, OutputSpec, ReportSpec, Text};
 use crate::criteria::Criterion;
 use crate::facts::Value;
 use crate::ids::{PoolId, StepId};
@@ -385,6 +386,8 @@ pub struct Step {
     pub secrets: Vec<String>,
     /// Standard input.
     pub stdin: Stdin,
+    /// How criteria that say `baseline` are judged.
+    pub compare: Option<CompareSpec>,
     /// Rising threshold.
     pub ratchet: Option<Ratchet>,
     /// Reads a volatile output (stdout, a port) of another step, so its record may differ.

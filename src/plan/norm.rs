@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{Plan, Retry, Sampling, SecretSource, Stdin, Step, vars};
-use crate::action::{Action, Command, HttpSpec, Probe, ReportSpec, Text};
+use crate::action::{Action, Command, CompareSpec, HttpSpec, Probe, ReportSpec, Text};
 use crate::criteria::Criterion;
 use crate::facts::Value;
 
@@ -123,6 +123,7 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
             Stdin::File(path) => json!({ "file": text_of(path) }),
         },
         "ratchet": ratchet,
+        "compare": step.compare.as_ref().map(compare),
     })
 }
 
@@ -230,6 +231,16 @@ fn sample(sample: &Sampling) -> Json {
         "failures": sample.failures,
         "inconclusive": sample.inconclusive,
         "errors": sample.errors,
+    })
+}
+
+fn compare(spec: &CompareSpec) -> Json {
+    json!({
+        "method": spec.method.word(),
+        "alpha": spec.alpha.reduced(),
+        "min_n": spec.min_n,
+        "seed": spec.seed,
+        "baseline": spec.baseline,
     })
 }
 

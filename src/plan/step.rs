@@ -2,6 +2,7 @@
 //! whether that makes sense together is `checks`'.
 
 use super::action;
+use super::compare;
 use super::declare::{on_failure, required, run_when, severity, weight};
 use super::diags::Diags;
 use super::error::Diagnostic;
@@ -90,6 +91,7 @@ impl Reader<'_> {
             texts.diags.push(fault.help("only a process can write them, to the file named by `$RUNPLAN_OUTPUT`; later steps can name facts: `steps.NAME.status`"));
         }
         let secrets = self.secrets(table, texts);
+        let sample = sampling(table, texts.diags);
         let step = Step {
             name: cell.name.clone(),
             base: cell.base.clone(),
@@ -102,7 +104,8 @@ impl Reader<'_> {
             report,
             criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
             allow_empty: allow_empty(table, texts),
-            sample: sampling(table, texts.diags),
+            compare: table.get("compare").and_then(|node| compare::read(node, sample.as_ref(), texts)),
+            sample,
             retry: retry(both, texts.diags),
             timeout: both.get("timeout").and_then(Node::duration),
             required: both.get("required").and_then(Node::bool).unwrap_or(true),

@@ -2,6 +2,7 @@
 //! schema all read it. Data only.
 
 use super::keys::{Key, Kind, Shape};
+use crate::action::CompareMethod;
 use Shape::{
     Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text,
     Word,
@@ -228,6 +229,13 @@ pub(super) static STEP: Kind = Kind {
         key("warn", CRITERIA, "All hold when `pass` does not: a warning instead of a failure."),
         key("reject", CRITERIA, "Any holds: fails at once, without more attempts."),
         key("any", CRITERIA, "At least one must hold."),
+        with(
+            "compare",
+            Table(&COMPARE),
+            "How criteria that say `baseline` are judged: by statistics on two samples.",
+            "",
+            "{ method = \"bootstrap\", baseline = \"load-main\" }",
+        ),
         with("ratchet", Table(&RATCHET), "A threshold that rises with what was reached.", "", "{ floor = \"55\" }"),
         with(
             "run",
@@ -341,6 +349,37 @@ pub(super) static RATCHET: Kind = Kind {
         key("floor", OneOf(&[Int(i64::MIN, i64::MAX), Number, Text]), "Lowest value ever asked for."),
         key("goal", OneOf(&[Int(i64::MIN, i64::MAX), Number, Text]), "The threshold does not rise above this."),
         with("slack", OneOf(&[Int(i64::MIN, i64::MAX), Number, Text]), "How far below the best a run may be.", "0", ""),
+    ],
+};
+
+pub(super) static COMPARE: Kind = Kind {
+    name: "compare",
+    what: "`compare`",
+    open: None,
+    keys: &[
+        with(
+            "method",
+            Word(&CompareMethod::WORDS),
+            "How the two sides are compared. Required.",
+            "",
+            "\"mann-whitney\"",
+        ),
+        with("alpha", Number, "Chance of a wrong answer, 0.001 to 0.5.", "0.05", "0.01"),
+        with(
+            "min_n",
+            Int(1, MANY),
+            "Fewest samples a side; with less the answer is inconclusive.",
+            "20; 1 for `point`",
+            "",
+        ),
+        with("seed", Int(0, i64::MAX), "Seed of `bootstrap`.", "0", ""),
+        with(
+            "baseline",
+            Template,
+            "The step whose facts are the other side.",
+            "the action's own second side",
+            "\"load-main\"",
+        ),
     ],
 };
 

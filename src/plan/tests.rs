@@ -134,6 +134,11 @@ pools = ["docker"]
 report = "c.xml"
 pass = ["percent(lines) >= ratchet"]
 ratchet = { floor = 55, goal = "85pp", slack = 1 }
+[steps.canary]
+needs = ["cov"]
+report = "d.xml"
+pass = ["avg(files.percent(lines)) >= baseline - 1%"]
+compare = { method = "bootstrap", alpha = 0.01, min_n = 50, seed = 7, baseline = "cov" }
 [finally.end]
 value = { v = "steps.build.exit" }
 any = ["v == 0"]
@@ -149,7 +154,10 @@ fn a_full_plan_loads_and_means_what_it_says() {
     let plan = loaded.plan;
     let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
     let cells = ["test[os=linux,py=3.11]", "test[os=linux,py=3.12]", "test[os=mac,py=3.12]", "test[os=win,py=3.13]"];
-    assert_eq!(names, [&["build"][..], &cells, &["each[a]", "each[b]", "srv", "look", "rend", "cov", "end"]].concat());
+    assert_eq!(
+        names,
+        [&["build"][..], &cells, &["each[a]", "each[b]", "srv", "look", "rend", "cov", "canary", "end"]].concat()
+    );
     let step = |name: &str| plan.step(plan.find(name).unwrap());
     assert_eq!(step("build").title.as_deref(), Some("Build local"));
     let Action::Run(run) = &step("test[os=linux,py=3.12]").action else { panic!() };

@@ -145,6 +145,7 @@ fn third_party_crates_have_one_home() {
         ("minijinja", "plan"),
         ("indicatif", "report"),
         ("clap", "cli"),
+        ("libm", "compare"),
         ("sha2", "digest"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod children;
+mod compare;
 mod documents;
 mod faults;
 mod flow;
@@ -20,6 +21,7 @@ mod seeded;
 mod serial;
 mod signoffs;
 mod staging;
+mod statistics;
 mod support;
 mod terminal;
 mod waivers;
