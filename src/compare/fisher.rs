@@ -149,7 +149,7 @@ impl<R: Fn(u64) -> f64> Family<R> {
         let mut own = 0.0;
         self.weights(|k, weight| {
             if k == at {
-                own = weight
+                own = weight;
             }
         });
         let (mut all, mut rest) = (0.0, 0.0);
