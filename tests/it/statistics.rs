@@ -9,7 +9,7 @@ use runplan::compare::{
 };
 use serde_json::{Value, json};
 
-use crate::support::repository;
+use crate::support::{repository, say};
 
 /// A Python that imports SciPy.
 fn python() -> Option<PathBuf> {
@@ -130,7 +130,7 @@ fn cases() -> Vec<String> {
 #[test]
 fn scipy_gives_the_same_figures() {
     let Some(python) = python() else {
-        eprintln!("skipped: no python3 with scipy; run tests/scipy.sh");
+        say("skipped: no python3 with scipy; run tests/scipy.sh");
         return;
     };
     let cases = cases();
