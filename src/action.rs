@@ -1,8 +1,12 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
+mod looks;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use looks::{GitSpec, MakeTag};
 
 use crate::outcome::Class;
 
@@ -47,12 +51,14 @@ pub enum ActionKind {
     Value,
     /// A result file.
     Report,
+    /// A git repository and a tag of it.
+    Git,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 7] =
-        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report];
+    pub const ALL: [Self; 8] =
+        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report, Self::Git];
 
     /// The key in the plan.
     #[must_use]
@@ -65,6 +71,7 @@ impl ActionKind {
             Self::Service => "service",
             Self::Value => "value",
             Self::Report => "report",
+            Self::Git => "git",
         }
     }
 }
@@ -87,6 +94,8 @@ pub enum Action {
     Value(ValueSpec),
     /// A result file.
     Report(ReportSpec),
+    /// A git repository and a tag of it.
+    Git(GitSpec),
 }
 
 impl Action {
@@ -101,6 +110,7 @@ impl Action {
             Self::Service(_) => ActionKind::Service,
             Self::Value(_) => ActionKind::Value,
             Self::Report(_) => ActionKind::Report,
+            Self::Git(_) => ActionKind::Git,
         }
     }
 
@@ -123,6 +133,7 @@ impl Action {
             }
             Self::Value(_) => Vec::new(),
             Self::Report(spec) => vec![&mut spec.path],
+            Self::Git(spec) => spec.texts_mut(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod data;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod git;
 pub mod http;
 mod process;
 mod program;
@@ -18,6 +19,7 @@ pub mod service;
 mod signals;
 #[cfg(test)]
 mod testing;
+mod tool;
 pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, Command as Argv, HttpSpec, Probe, Text};
+use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, Probe, Text};
 use crate::cli::{Format, PlanArgs, Run};
 use crate::criteria::Criterion;
 use crate::engine::{Options, heads};
@@ -276,6 +276,17 @@ fn action_line(step: &Step) -> String {
         Action::Service(spec) => command_line(&spec.command),
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
+        Action::Git(spec) => git_line(spec),
+    }
+}
+
+fn git_line(spec: &GitSpec) -> String {
+    let tag = spec.tag.as_ref().map_or("", |tag| &tag.src);
+    match &spec.make {
+        None if tag.is_empty() => "git".to_owned(),
+        None => format!("git tag {tag}"),
+        Some(MakeTag { at, push: None, .. }) => format!("git tag {tag} on {}", at.src),
+        Some(MakeTag { at, push: Some(remote), .. }) => format!("git tag {tag} on {}, pushed to {remote}", at.src),
     }
 }
 

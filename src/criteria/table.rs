@@ -1,5 +1,7 @@
 //! The fact table: what each action offers to criteria. Docs, suggestions, `explain` and the type check read it.
 
+mod looks;
+
 use super::ast::{Path, Seg};
 use super::scope::{Item, Kind};
 use crate::action::ActionKind;
@@ -116,6 +118,7 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Service => &SERVICE,
         ActionKind::Value => &[],
         ActionKind::Report => &REPORT,
+        ActionKind::Git => &looks::GIT,
     }
 }
 

@@ -145,6 +145,7 @@ fn action(action: &Action) -> Json {
         } }),
         Action::Value(spec) => json!({ "value": spec.values }),
         Action::Report(spec) => json!({ "report": report(spec) }),
+        Action::Git(spec) => json!({ "git": spec }),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Every key of the plan language, one line each: the only list there is. Messages, suggestions, the walk and the JSON
 //! schema all read it. Data only.
 
+mod looks;
+
+pub(super) use looks::GIT;
+
 use super::keys::{Key, Kind, Shape};
 use Shape::{
     Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word,
@@ -248,11 +252,12 @@ pub(super) static STEP: Kind = Kind {
             "",
             "\"coverage.xml\"",
         ),
+        with("git", Table(&GIT), "Look at a git repository, or make and push a tag.", "", "{ tag = \"v1.2\" }"),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 7] = ["run", "http", "render", "file", "service", "value", "report"];
+pub(super) const ACTIONS: [&str; 8] = ["run", "http", "render", "file", "service", "value", "report", "git"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

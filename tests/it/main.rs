@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
+mod actions;
 mod layers;
 mod running;
 mod support;

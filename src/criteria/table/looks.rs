@@ -1,0 +1,19 @@
+//! Facts of `git`, `checklist`, `net`, `load` and `promql`. Data only.
+
+use super::super::scope::Kind;
+use super::{FactSpec, fact, maybe};
+
+pub(super) static GIT: [FactSpec; 12] = [
+    maybe("head", Kind::TEXT, "the commit that is checked out; absent before the first one"),
+    maybe("branch", Kind::TEXT, "the branch that is checked out; absent if none is"),
+    fact("clean", Kind::BOOL, "nothing is changed, staged or untracked; ignored files aside"),
+    fact("tag.name", Kind::TEXT, "the tag that was looked at"),
+    fact("tag.exists", Kind::BOOL, "the tag is there"),
+    maybe("tag.commit", Kind::TEXT, "the commit that it leads to"),
+    maybe("tag.annotated", Kind::BOOL, "it has a message and an author of its own"),
+    maybe("tag.signed", Kind::BOOL, "it carries a signature, which was not checked"),
+    fact("tag.made", Kind::BOOL, "this look made it"),
+    maybe("tag.target", Kind::TEXT, "the commit it was to be made on (`make`)"),
+    fact("remote.NAME.has_tag", Kind::BOOL, "a remote has a tag of that name"),
+    maybe("remote.NAME.commit", Kind::TEXT, "the commit that the tag leads to there"),
+];

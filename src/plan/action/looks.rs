@@ -1,0 +1,38 @@
+//! `git`, `checklist`, `net`, `load` and `promql`, read from their tables. Knows what they need, not how they are done.
+
+use super::super::error::Diagnostic;
+use super::super::tables;
+use super::super::text::{Sink, Texts};
+use super::super::tree::{Node, Table};
+use crate::action::{GitSpec, MakeTag, Text};
+
+/// Says that `key` means nothing without `other`.
+fn needs(table: Table<'_>, key: &str, other: &str, texts: &mut Texts<'_>) {
+    if table.has(key) {
+        let message = format!("`{key}` means nothing without `{other}`");
+        texts.diags.push(
+            Diagnostic::error("unused-key", table.key_place(key), message).help(format!("add `{other}`, or drop it")),
+        );
+    }
+}
+
+pub(super) fn git(node: Node<'_>, texts: &mut Texts<'_>) -> Option<GitSpec> {
+    let table = node.table(&tables::GIT)?;
+    let flag = |key: &str| table.get(key).and_then(Node::bool).unwrap_or(false);
+    let tag = table.get("tag").map(|node| texts.text(node, Sink::Seen("the name of a tag")));
+    if tag.is_none() {
+        needs(table, "make", "tag", texts);
+    }
+    if !flag("make") {
+        ["at", "annotate", "sign", "push"].into_iter().for_each(|key| needs(table, key, "make = true", texts));
+        return Some(GitSpec { tag, make: None });
+    }
+    if flag("sign") && !table.has("annotate") {
+        needs(table, "sign", "annotate = \"…\"", texts);
+    }
+    let at = table.get("at").map(|node| texts.text(node, Sink::Seen("a commit")));
+    let annotate = table.get("annotate").map(|node| texts.text(node, Sink::Seen("a tag")));
+    let push = table.get("push").and_then(Node::text).map(str::to_owned);
+    let make = MakeTag { at: at.unwrap_or_else(|| Text::fixed("HEAD")), annotate, sign: flag("sign"), push };
+    Some(GitSpec { tag, make: Some(make) })
+}

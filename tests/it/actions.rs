@@ -1,0 +1,68 @@
+//! Each kind of check on the real thing, with its negative twin: git, checklists, sockets, bursts, Prometheus, headers,
+//! result files.
+
+use std::process::Command;
+
+use crate::support::Space;
+
+/// A program in the space, to its end.
+#[track_caller]
+fn sh(space: &Space, text: &str) -> String {
+    let who = [("GIT_AUTHOR_NAME", "A"), ("GIT_COMMITTER_NAME", "A"), ("EMAIL", "a@example.org")];
+    let output = Command::new("sh").args(["-ec", text]).current_dir(space.path()).envs(who).output().expect("a shell");
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const TAG: &str = r#"
+[vars]
+date = "20260824"
+
+[env]
+set = { GIT_COMMITTER_NAME = "A", GIT_COMMITTER_EMAIL = "a@example.org" }
+
+[steps.tag]
+git = { tag = "vSTAGING-{{ vars.date }}", make = true, annotate = "staging {{ vars.date }}", push = "origin" }
+pass = ["tag.annotated == true"]
+
+[steps.see]
+needs = ["tag"]
+git = { tag = "vSTAGING-{{ vars.date }}" }
+pass = ["tag.commit == head", "remote.origin.has_tag == true", "branch == \"main\"", "clean == true"]
+"#;
+
+#[test]
+fn a_tag_is_made_and_pushed_once_and_never_moved() {
+    let space = Space::plan(TAG);
+    sh(
+        &space,
+        "git init -q -b main . && git init -q --bare origin.git && git remote add origin ./origin.git
+         printf 'origin.git\n' > .gitignore && git add . && git commit -q -m first",
+    );
+    let _ = space.go(&[]).code(0);
+    let tags = sh(&space, "git -C origin.git for-each-ref");
+    assert!(tags.contains(" tag\trefs/tags/vSTAGING-20260824\n"), "{tags}");
+    let first = space.latest();
+    let _ = space.go(&[]).code(0);
+    assert_eq!(
+        std::fs::read(first.join("record.jsonl")).unwrap(),
+        std::fs::read(space.latest().join("record.jsonl")).unwrap()
+    );
+    sh(&space, "git commit -q --allow-empty -m second");
+    let _ = space.go(&[]).code(1).says("tag.commit == tag.target");
+    assert_eq!(space.state("tag"), ("fail".into(), "criteria".into()));
+    assert_eq!(sh(&space, "git -C origin.git for-each-ref"), tags, "not moved");
+}
+
+#[test]
+fn keys_of_git_belong_together() {
+    let check = |keys: &str, says: &str| {
+        let _ = Space::plan(&format!("[steps.a]\ngit = {{ {keys} }}\n"))
+            .run(&["check", "blueprint.toml"])
+            .code(2)
+            .says(says);
+    };
+    check("push = 'origin', tag = 'v1'", "`push` means nothing without `make = true`");
+    check("make = true", "`make` means nothing without `tag`");
+    check("tag = 'v1', make = true, sign = true", "`sign` means nothing without `annotate");
+}
