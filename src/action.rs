@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use looks::{GitSpec, MakeTag};
+pub use looks::{ChecklistSpec, GitSpec, MakeTag};
 
 use crate::outcome::Class;
 
@@ -53,12 +53,23 @@ pub enum ActionKind {
     Report,
     /// A git repository and a tag of it.
     Git,
+    /// A Markdown task list.
+    Checklist,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 8] =
-        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report, Self::Git];
+    pub const ALL: [Self; 9] = [
+        Self::Run,
+        Self::Http,
+        Self::Render,
+        Self::File,
+        Self::Service,
+        Self::Value,
+        Self::Report,
+        Self::Git,
+        Self::Checklist,
+    ];
 
     /// The key in the plan.
     #[must_use]
@@ -72,6 +83,7 @@ impl ActionKind {
             Self::Value => "value",
             Self::Report => "report",
             Self::Git => "git",
+            Self::Checklist => "checklist",
         }
     }
 }
@@ -96,6 +108,8 @@ pub enum Action {
     Report(ReportSpec),
     /// A git repository and a tag of it.
     Git(GitSpec),
+    /// A Markdown task list.
+    Checklist(ChecklistSpec),
 }
 
 impl Action {
@@ -111,6 +125,7 @@ impl Action {
             Self::Value(_) => ActionKind::Value,
             Self::Report(_) => ActionKind::Report,
             Self::Git(_) => ActionKind::Git,
+            Self::Checklist(_) => ActionKind::Checklist,
         }
     }
 
@@ -134,6 +149,7 @@ impl Action {
             Self::Value(_) => Vec::new(),
             Self::Report(spec) => vec![&mut spec.path],
             Self::Git(spec) => spec.texts_mut(),
+            Self::Checklist(spec) => vec![&mut spec.path],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
 mod blocking;
+pub mod checklist;
 pub mod contain;
 mod data;
 pub mod file;
@@ -66,7 +67,7 @@ pub struct Request {
     pub grace: Duration,
     /// First path segments (`stdout`, `json`, `percent`) that criteria name: costly facts are only made if wanted.
     pub wants: BTreeSet<String>,
-    /// For `value`: the facts, already computed.
+    /// For `value`: the facts, already computed. For `checklist`: the states of all steps that come before, by name.
     pub values: BTreeMap<String, Value>,
     /// Marks every process of this attempt in its environment (`RUNPLAN_MARK`), to find those that escaped their group.
     pub mark: String,

@@ -33,3 +33,14 @@ impl GitSpec {
         self.tag.iter_mut().chain(make.into_iter().flatten()).collect()
     }
 }
+
+/// `checklist`: the task list of a Markdown file, or of one section of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChecklistSpec {
+    /// The file, relative to the workspace; `FILE#HEADING` for one section.
+    pub path: Text,
+    /// Boxes that evidence earned are ticked in place.
+    pub tick: bool,
+    /// Further links: text of an item, and the step whose pass earns its box.
+    pub links: Vec<(String, String)>,
+}

@@ -277,6 +277,7 @@ fn action_line(step: &Step) -> String {
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
         Action::Git(spec) => git_line(spec),
+        Action::Checklist(spec) => format!("{}{}", spec.path.src, if spec.tick { ", ticked by evidence" } else { "" }),
     }
 }
 

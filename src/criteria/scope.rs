@@ -142,7 +142,7 @@ impl Shape {
                 Probe::Run(_) => probe = Some(ActionKind::Run),
                 Probe::Log(_) | Probe::Tcp(_) | Probe::Started => {}
             },
-            Action::Render(_) | Action::Value(_) | Action::Report(_) | Action::Git(_) => {}
+            Action::Render(_) | Action::Value(_) | Action::Report(_) | Action::Git(_) | Action::Checklist(_) => {}
         }
         Self { kind: action.kind(), report: false, json, many, sampled: false, probe, values: BTreeMap::new() }
     }

@@ -119,6 +119,7 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Value => &[],
         ActionKind::Report => &REPORT,
         ActionKind::Git => &looks::GIT,
+        ActionKind::Checklist => &looks::CHECKLIST,
     }
 }
 

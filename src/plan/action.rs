@@ -64,7 +64,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report` or `git`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git` or `checklist`"),
                 );
                 None
             }
@@ -88,6 +88,7 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "service" => Action::Service(service(node, texts)?),
         "value" => Action::Value(value(node, texts)?),
         "git" => Action::Git(looks::git(node, texts)?),
+        "checklist" => Action::Checklist(looks::checklist(node, texts)?),
         _ => return None,
     })
 }

@@ -161,6 +161,7 @@ fn document(
     for (at, refs) in rest.refs.iter().enumerate() {
         checks::refs(StepId::at(at), refs, plan, &index, &links, diags);
     }
+    checks::ticks(plan, &index, &links, diags);
     Judge::new(&files.sources, &index, &links, &plan.vars, &plan.steps).check(plan, &rest.broken, &rest.values, diags);
     rest.secrets.append(&mut secrets);
     checks::secrets(plan, &rest.secrets, options, diags);

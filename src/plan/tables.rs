@@ -3,7 +3,7 @@
 
 mod looks;
 
-pub(super) use looks::GIT;
+pub(super) use looks::{CHECKLIST, GIT};
 
 use super::keys::{Key, Kind, Shape};
 use Shape::{
@@ -253,11 +253,19 @@ pub(super) static STEP: Kind = Kind {
             "\"coverage.xml\"",
         ),
         with("git", Table(&GIT), "Look at a git repository, or make and push a tag.", "", "{ tag = \"v1.2\" }"),
+        with(
+            "checklist",
+            OneOf(&[Template, Table(&CHECKLIST)]),
+            "Look at a Markdown task list, and tick what evidence earned.",
+            "",
+            "\"STAGING.md#Post-deploy\"",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 8] = ["run", "http", "render", "file", "service", "value", "report", "git"];
+pub(super) const ACTIONS: [&str; 9] =
+    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

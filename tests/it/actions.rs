@@ -66,3 +66,46 @@ fn keys_of_git_belong_together() {
     check("make = true", "`make` means nothing without `tag`");
     check("tag = 'v1', make = true, sign = true", "`sign` means nothing without `annotate");
 }
+
+const LIST: &str = "# Staging\n- [ ] not ours <!-- step:good -->\n\n## Post-deploy\n\n- [ ] Ready <!-- step:good -->\n\
+                    - [ ] Smoke\n- [ ] Signed by hand\n\n## Later\n- [ ] later <!-- step:good -->\n";
+
+#[test]
+fn boxes_are_ticked_by_the_steps_that_earned_them() {
+    let space = Space::plan(
+        r#"
+[steps.good]
+run = "true"
+[steps.bad]
+run = "false"
+required = false
+[steps.list]
+after = ["good", "bad"]
+checklist = { path = "STAGING.md#Post-deploy", tick = { "Smoke" = "bad" } }
+pass = ["total == 3", "links same_set [\"pass\", \"fail\"]", "open == [\"Smoke\", \"Signed by hand\"]"]
+[steps.all]
+after = ["list"]
+checklist = "STAGING.md#post-deploy"
+[steps.empty]
+after = ["list"]
+checklist = "STAGING.md#Empty"
+"#,
+    );
+    space.write("STAGING.md", format!("{LIST}# Empty\n"));
+    let _ = space.go(&[]).code(1).says("unchecked == 0").says("not one box");
+    assert_eq!(space.state("list").0, "pass");
+    assert_eq!(space.state("all"), ("fail".into(), "criteria".into()));
+    assert_eq!(space.state("empty"), ("error".into(), "no_data".into()));
+    assert_eq!(space.read("STAGING.md"), format!("{LIST}# Empty\n").replace("[ ] Ready", "[x] Ready"));
+}
+
+#[test]
+fn a_box_can_only_be_earned_by_an_earlier_step() {
+    let check = |tick: &str, says: &str| {
+        let text =
+            format!("[steps.a]\nrun = 'true'\n[steps.list]\nchecklist = {{ path = 'x.md', tick = {{ {tick} }} }}\n");
+        let _ = Space::plan(&text).run(&["check", "blueprint.toml"]).code(2).says(says);
+    };
+    check("x = 'a'", "`a` does not come before this step");
+    check("x = 'b'", "there is no step `b`");
+}

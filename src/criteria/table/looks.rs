@@ -1,6 +1,6 @@
 //! Facts of `git`, `checklist`, `net`, `load` and `promql`. Data only.
 
-use super::super::scope::Kind;
+use super::super::scope::{Item, Kind};
 use super::{FactSpec, fact, maybe};
 
 pub(super) static GIT: [FactSpec; 12] = [
@@ -16,4 +16,16 @@ pub(super) static GIT: [FactSpec; 12] = [
     maybe("tag.target", Kind::TEXT, "the commit it was to be made on (`make`)"),
     fact("remote.NAME.has_tag", Kind::BOOL, "a remote has a tag of that name"),
     maybe("remote.NAME.commit", Kind::TEXT, "the commit that the tag leads to there"),
+];
+
+pub(super) static CHECKLIST: [FactSpec; 9] = [
+    fact("total", Kind::NUMBER, "boxes in the section"),
+    fact("checked", Kind::NUMBER, "boxes that are ticked, after this look"),
+    fact("unchecked", Kind::NUMBER, "boxes that are not"),
+    fact("ticked", Kind::NUMBER, "boxes that this look ticked"),
+    fact("unearned", Kind::NUMBER, "boxes that are ticked although a step they are linked to did not pass"),
+    fact("items", Kind::List(Item::Text), "texts of all items"),
+    fact("open", Kind::List(Item::Text), "texts of the items that are not ticked"),
+    fact("links", Kind::List(Item::Text), "state of the linked steps, one for each linked item (`pass`, `fail` …)"),
+    maybe("item.\"TEXT\".checked", Kind::BOOL, "whether one item is ticked"),
 ];

@@ -1,10 +1,11 @@
 //! `git`, `checklist`, `net`, `load` and `promql`, read from their tables. Knows what they need, not how they are done.
 
+use super::super::declare::required;
 use super::super::error::Diagnostic;
 use super::super::tables;
 use super::super::text::{Sink, Texts};
 use super::super::tree::{Node, Table};
-use crate::action::{GitSpec, MakeTag, Text};
+use crate::action::{ChecklistSpec, GitSpec, MakeTag, Text};
 
 /// Says that `key` means nothing without `other`.
 fn needs(table: Table<'_>, key: &str, other: &str, texts: &mut Texts<'_>) {
@@ -35,4 +36,17 @@ pub(super) fn git(node: Node<'_>, texts: &mut Texts<'_>) -> Option<GitSpec> {
     let push = table.get("push").and_then(Node::text).map(str::to_owned);
     let make = MakeTag { at: at.unwrap_or_else(|| Text::fixed("HEAD")), annotate, sign: flag("sign"), push };
     Some(GitSpec { tag, make: Some(make) })
+}
+
+pub(super) fn checklist(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ChecklistSpec> {
+    let seen = Sink::Seen("a path");
+    let Some(table) = node.table(&tables::CHECKLIST) else {
+        return Some(ChecklistSpec { path: texts.text(node, seen), tick: false, links: Vec::new() });
+    };
+    let path = required(table, "path", "`checklist`", texts.diags)?;
+    let tick = table.get("tick");
+    let links = tick.and_then(Node::map).into_iter().flat_map(Table::entries);
+    let links: Vec<_> = links.filter_map(|entry| Some((entry.key.to_owned(), entry.node.text()?.to_owned()))).collect();
+    let tick = tick.and_then(Node::bool).unwrap_or(!links.is_empty());
+    Some(ChecklistSpec { path: texts.text(path, seen), tick, links })
 }
