@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use looks::{ChecklistSpec, GitSpec, MakeTag};
+pub use looks::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
 
 use crate::outcome::Class;
 
@@ -55,11 +55,13 @@ pub enum ActionKind {
     Git,
     /// A Markdown task list.
     Checklist,
+    /// A port, a name, a TLS server.
+    Net,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -69,6 +71,7 @@ impl ActionKind {
         Self::Report,
         Self::Git,
         Self::Checklist,
+        Self::Net,
     ];
 
     /// The key in the plan.
@@ -84,6 +87,7 @@ impl ActionKind {
             Self::Report => "report",
             Self::Git => "git",
             Self::Checklist => "checklist",
+            Self::Net => "net",
         }
     }
 }
@@ -110,6 +114,8 @@ pub enum Action {
     Git(GitSpec),
     /// A Markdown task list.
     Checklist(ChecklistSpec),
+    /// A port, a name, a TLS server.
+    Net(NetSpec),
 }
 
 impl Action {
@@ -126,6 +132,7 @@ impl Action {
             Self::Report(_) => ActionKind::Report,
             Self::Git(_) => ActionKind::Git,
             Self::Checklist(_) => ActionKind::Checklist,
+            Self::Net(_) => ActionKind::Net,
         }
     }
 
@@ -150,6 +157,7 @@ impl Action {
             Self::Report(spec) => vec![&mut spec.path],
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
+            Self::Net(spec) => spec.texts_mut(),
         }
     }
 }

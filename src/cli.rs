@@ -115,13 +115,20 @@ enum ProgressArg {
     None,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 GO, 1 NO-GO, 2 the plan or the command line is wrong (nothing ran), 3 HOLD,
-4 run log corrupt, 70 engine bug, 74 the run log could not be written, 128+n interrupted.";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 GO   1 NO-GO   3 HOLD
+  2 the plan or the command line is wrong; nothing ran
+  4 a run log is corrupt   70 a bug in the engine
+  74 the run log or stdout could not be written   128+n interrupted by signal n";
+
+const MORE: &str = "\
+`runplan -n PLAN` shows what a run would do; `runplan run --help` has all options.";
 
 /// Runs a declarative plan: steps, dependencies and pass criteria; ends in GO, HOLD or NO-GO.
 #[derive(Parser)]
-#[command(name = "runplan", version, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(override_usage = "runplan [run] PLAN [STEP…] [OPTIONS]\n       runplan check|list|explain …")]
+#[command(name = "runplan", version, after_help = format!("{MORE}\n\n{EXIT_CODES}"), max_term_width = 100)]
+#[command(override_usage = "runplan [run] [OPTIONS] PLAN [STEP]...\n       runplan COMMAND ...")]
 struct Top {
     #[command(subcommand)]
     command: Sub,
@@ -154,10 +161,12 @@ enum Sub {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
-    /// Shows one step in full: criteria in force, policy, what it waits for, what waits for it
+    /// Shows one step in full: criteria in force, policy, what it waits for
+    ///
+    /// PLAN is blueprint.toml unless it is named.
+    #[command(override_usage = "runplan explain [OPTIONS] [PLAN] STEP")]
     Explain {
-        /// Plan file (default: blueprint.toml), then the step
-        #[arg(required = true, num_args = 1..=2, value_names = ["PLAN", "STEP"])]
+        #[arg(required = true, num_args = 1..=2, value_names = ["PLAN", "STEP"], hide = true)]
         words: Vec<String>,
         #[command(flatten)]
         args: PlanArgs,
@@ -172,6 +181,7 @@ struct RunArgs {
     #[arg(default_value = "blueprint.toml")]
     plan: String,
     /// Only these steps and what they need
+    #[arg(value_name = "STEP")]
     steps: Vec<String>,
     #[command(flatten)]
     args: PlanArgs,

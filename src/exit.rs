@@ -8,7 +8,7 @@
 //! | 3 | HOLD |
 //! | 4 | a run log is corrupt or not reproducible |
 //! | 70 | a bug in the engine |
-//! | 74 | the run log could not be written; the result is unknown |
+//! | 74 | the run log or stdout could not be written |
 //! | 128+n | interrupted by signal n (130 Ctrl-C, 143 SIGTERM) |
 
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub enum Exit {
     Corrupt,
     /// A bug.
     Bug,
-    /// The run log could not be written.
+    /// The run log could not be written (the result is unknown), or stdout (the log is complete).
     Unrecorded,
 }
 

@@ -169,8 +169,6 @@ impl PartialEq for Num {
 
 impl Eq for Num {}
 
-/// Equal numbers hash equally, however they were counted.
-
 /// `num` or `num/den`: the form in which numbers are stored.
 impl fmt::Display for Num {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

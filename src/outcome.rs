@@ -216,8 +216,11 @@ pub struct CriterionResult {
     pub place: String,
     /// Pass (holds), Fail (does not hold), Inconclusive (not decided) or Error (could not be evaluated).
     pub state: State,
-    /// What had to be: `>= 55 %`.
+    /// What had to be, as the plan says it: `>= 55 %`, `>= ratchet`.
     pub expected: String,
+    /// What the right side came to where the plan only names it: `32 %`. Observed, so never part of the record.
+    #[serde(default)]
+    pub against: Option<String>,
     /// What was: `31.4 % (157/500)`. Observed, so never part of the record.
     pub actual: String,
     /// How far off or how much to spare: `short by 23.6 pp`.

@@ -2,7 +2,7 @@
 //!
 //! Facts of one plain path: `exists` (Bool), `size` (Size), `mode` (Octal), `sha256` (Text), `age` (Time since the last
 //! change, negative for a file from the future), `text` (Text), `lines`, `keys`, `values` (List of Text), `data` (the
-//! tree), `template` (Map with `keys`). A path that does not exist has only `exists = false`. Of a folder, `size` is
+//! tree), `template` (Map with `keys`), and if wanted `paths` and `count`. A path that does not exist has only `exists = false`. Of a folder, `size` is
 //! that of all files in it and `sha256` that of the tree ([`files::tree_sha256`]).
 //!
 //! Facts of several paths or of a glob: `paths` (List of Text), `count` (of those that exist); `exists`, `size`, `mode`,
@@ -83,6 +83,13 @@ impl Eye {
                 let mut facts = Facts::about(1, "file");
                 facts.values =
                     self.one(path, quit)?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                if self.wants("paths") {
+                    facts.set("paths", texts(vec![files::relative(&self.workspace, path)]));
+                }
+                if self.wants("count") {
+                    let found = facts.values.get("exists") == Some(&Value::Bool(true));
+                    facts.set("count", Value::int(i32::from(found)));
+                }
                 facts
             }
             _ => self.many(&paths, if notes.is_empty() { paths.len() as u64 } else { 0 }, quit)?,

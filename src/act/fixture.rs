@@ -22,6 +22,7 @@ pub(crate) fn request(action: Action, workspace: &Path) -> Request {
         spool: workspace.to_owned(),
         attempt: 1,
         deadline: None,
+        timeout: None,
         grace: Duration::ZERO,
         wants: BTreeSet::new(),
         values: BTreeMap::new(),

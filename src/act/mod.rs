@@ -1,6 +1,7 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
 mod blocking;
+mod cert;
 pub mod checklist;
 pub mod contain;
 mod data;
@@ -9,6 +10,7 @@ pub mod file;
 pub(crate) mod fixture;
 pub mod git;
 pub mod http;
+pub mod net;
 mod process;
 mod program;
 mod pump;
@@ -63,6 +65,8 @@ pub struct Request {
     pub attempt: u32,
     /// The attempt must be over by then.
     pub deadline: Option<Instant>,
+    /// The step's `timeout` that the deadline comes from, for messages.
+    pub timeout: Option<Duration>,
     /// Time between TERM and KILL.
     pub grace: Duration,
     /// First path segments (`stdout`, `json`, `percent`) that criteria name: costly facts are only made if wanted.

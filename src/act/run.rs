@@ -12,7 +12,7 @@ use super::process::{Ended, Fault, Process, spoken};
 use super::{Act, ActError, Lent, Look, Observation, Request, Stop};
 use crate::action::{Action, Parse, RunSpec};
 use crate::facts::{Facts, Value};
-use crate::outcome::{Cause, Exit};
+use crate::outcome::{Cause, Exit, Note};
 
 /// The most output that is taken as a fact.
 const JUDGED: u64 = 16 * 1024 * 1024;
@@ -55,6 +55,7 @@ async fn look(request: &Request, spec: &RunSpec, lent: &Lent) -> Result<Observat
         }
         Some(Ending::Deadline(limit)) => {
             let (ended, signal) = process.end(Signal::TERM, request.grace).await;
+            let limit = request.timeout.unwrap_or(limit);
             (ended, (Cause::Timeout, format!("ran longer than {}; ended by {signal}", spoken(limit))))
         }
         Some(Ending::Asked(stop)) => {
@@ -121,7 +122,11 @@ fn observe(
     if let Some(unstored) = &ended.unstored {
         return Err(unstored.clone());
     }
-    said(request, spec, files, facts).map_err(|detail| match &ended.exit {
+    if request.wants.contains("leaked") {
+        let survived = |note: &Note| matches!(note.code.as_str(), "leaked_handles" | "left_running");
+        facts.set("leaked", Value::Bool(ended.notes.iter().any(survived)));
+    }
+    said(request, spec, files, facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
         // What went wrong first is usually what matters.
         Exit::Code(0) => detail,
         Exit::Code(code) => format!("{detail}; the process ended with exit code {code}"),
@@ -129,8 +134,8 @@ fn observe(
     })
 }
 
-/// Adds what was said, as far as it is wanted.
-fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Facts) -> Result<(), String> {
+/// Adds what was said, as far as it is wanted. Of a process that failed no JSON is expected: its exit code is the story.
+fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Facts, well: bool) -> Result<(), String> {
     let wants = |name: &str| request.wants.contains(name);
     let parse = spec.parse.or(wants("json").then_some(Parse::Json));
     for (stream, file) in ["stdout", "stderr"].iter().zip(files) {
@@ -141,7 +146,11 @@ fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Fac
         }
         let bytes = read(file, stream)?;
         if let Some(parse) = json {
-            facts.set("json", Value::Json(parsed(&bytes, parse)?));
+            match parsed(&bytes, parse) {
+                Ok(json) => facts.set("json", Value::Json(json)),
+                Err(_) if !well => {}
+                Err(detail) => return Err(detail),
+            }
         }
         let text = String::from_utf8_lossy(&bytes);
         if wants(&lines) {
@@ -218,7 +227,7 @@ mod tests {
         run(bench, request).map(|_| ()).expect_err("it should have failed")
     }
 
-    fn codes(notes: &[crate::outcome::Note]) -> Vec<&str> {
+    fn codes(notes: &[Note]) -> Vec<&str> {
         notes.iter().map(|note| note.code.as_str()).collect()
     }
 
@@ -475,7 +484,10 @@ mod tests {
                 if masked {
                     bench.mask = Some(Arc::new(Mask::new(&[("token".into(), b"hunter2-hunter2".to_vec())])));
                 }
-                let seen = ran(&bench, &bench.shell(text));
+                let mut request = bench.shell(text);
+                request.wants.insert("leaked".into());
+                let seen = ran(&bench, &request);
+                assert_eq!(seen.facts.values["leaked"], Value::Bool(true), "{text}");
                 assert_eq!(seen.exit, Some(Exit::Code(0)), "{text}");
                 assert_eq!(codes(&seen.notes), [code], "{text} {:?}", seen.notes);
                 assert!(bench.alive().is_empty(), "{text}");
@@ -599,11 +611,10 @@ mod tests {
         assert_eq!(error.cause, Cause::ActionError);
         assert_eq!(error.detail, "stdout is not JSON: key must be a string, line 3 column 3");
         assert_eq!(error.exit, Some(Exit::Code(0)));
-        let error = json("printf '1\\n[}\\n'; exit 4", Parse::Jsonl).map(|_| ()).expect_err("malformed");
-        assert_eq!(
-            error.detail,
-            "stdout is not JSON: expected value, line 2 column 2; the process ended with exit code 4"
-        );
+        let error = json("printf '1\\n[}\\n'", Parse::Jsonl).map(|_| ()).expect_err("malformed");
+        assert_eq!(error.detail, "stdout is not JSON: expected value, line 2 column 2");
+        let seen = json("echo oops; exit 4", Parse::Json).ok().expect("its exit code is the story");
+        assert_eq!((seen.facts.values["exit"].clone(), seen.facts.values.get("json")), (Value::int(4), None));
     }
 
     #[test]

@@ -28,13 +28,13 @@ const PROBE_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts services.
 pub struct Service {
-    http: Arc<dyn Act>,
+    http: Box<dyn Act>,
 }
 
 impl Service {
     /// `http` answers readiness by HTTP.
     #[must_use]
-    pub fn new(http: Arc<dyn Act>) -> Self {
+    pub fn new(http: Box<dyn Act>) -> Self {
         Self { http }
     }
 }
@@ -371,7 +371,7 @@ mod tests {
     async fn look(bench: &Bench, http: Scripted, spec: ServiceSpec) -> Result<Observation, ActError> {
         let request = bench.request(Action::Service(spec));
         let http: Box<dyn Act> = Box::new(http);
-        Service::new(Arc::from(http)).look(&request, &bench.lent()).await
+        Service::new(http).look(&request, &bench.lent()).await
     }
 
     async fn ready(bench: &Bench, http: Scripted, spec: ServiceSpec) -> (Facts, Box<dyn Held>) {

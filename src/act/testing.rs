@@ -58,6 +58,7 @@ impl Bench {
             spool: self.dir.path().join("spool"),
             attempt: 1,
             deadline: None,
+            timeout: None,
             grace: Duration::from_secs(60),
             wants: BTreeSet::new(),
             values: BTreeMap::new(),

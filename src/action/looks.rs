@@ -1,5 +1,7 @@
 //! What `git`, `checklist`, `net`, `load` and `promql` are asked, as data. Knows no plan file and no criteria.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Text;
@@ -43,4 +45,42 @@ pub struct ChecklistSpec {
     pub tick: bool,
     /// Further links: text of an item, and the step whose pass earns its box.
     pub links: Vec<(String, String)>,
+}
+
+/// `net`: a look at an address or a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetSpec {
+    /// What is looked at.
+    pub look: NetLook,
+    /// Longest time of each part of it: looking up and connecting, shaking hands.
+    pub timeout: Duration,
+}
+
+/// What `net` looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetLook {
+    /// `host:port` accepts a connection.
+    Tcp(Text),
+    /// A name resolves.
+    Dns(Text),
+    /// `host:port` speaks TLS.
+    Tls {
+        /// `host:port`.
+        address: Text,
+        /// The name its certificate is to be valid for (default: the host).
+        name: Option<Text>,
+        /// PEM file with the only authorities that are trusted, relative to the workspace (default: the system's).
+        ca: Option<Text>,
+    },
+}
+
+impl NetSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match &mut self.look {
+            NetLook::Tcp(text) | NetLook::Dns(text) => vec![text],
+            NetLook::Tls { address, name, ca } => std::iter::once(address).chain(name).chain(ca).collect(),
+        }
+    }
 }

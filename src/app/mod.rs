@@ -30,7 +30,18 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         terminal.write(Stream::Err, "runplan: this is a bug in runplan, and the result of the run is unknown\n");
         Exit::Bug
     });
-    exit.into()
+    delivered(exit, &terminal).into()
+}
+
+/// Whoever waits for the output must not take a lost one (a full disk, say) for success.
+fn delivered(exit: Exit, terminal: &Terminal) -> Exit {
+    let Some(kind) = terminal.lost_output() else { return exit };
+    let recorded = match exit {
+        Exit::Run(_) => "; the run log is complete, see `.runplan/latest`",
+        _ => "",
+    };
+    terminal.write(Stream::Err, &format!("runplan: stdout could not be written: {kind}{recorded}\n"));
+    if exit.code() == 0 { Exit::Unrecorded } else { exit }
 }
 
 /// After a panic: no process of a step may stay behind.
@@ -62,7 +73,7 @@ fn said(answer: &clap::Error) -> Exit {
     let text = answer.render();
     let shown = if terminal.look(stream).colour { text.ansi().to_string() } else { text.to_string() };
     terminal.write(stream, &shown);
-    exit
+    delivered(exit, &terminal)
 }
 
 fn terminal(command: &Command) -> Terminal {

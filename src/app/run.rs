@@ -106,9 +106,6 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
-    if let Some(kind) = terminal.lost_output() {
-        return Err(Trouble::Unrecorded(io::Error::new(kind, "stdout could not be written")));
-    }
     Ok(Exit::Run(status))
 }
 
@@ -152,7 +149,10 @@ fn close(
         debug_assert_eq!(again, *decision, "the record decides as the engine did");
         let bytes = record.finish(&again).map_err(io::Error::other)?;
         id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
-        ratchet::raise(plan, &over.reached)?;
+        if let Err(error) = ratchet::raise(plan, &over.reached) {
+            let text = format!("the ratchet file could not be written: {error}");
+            outlet.event(&Event { at, mono, kind: EventKind::Warn { step: None, code: "ratchet".into(), text } })?;
+        }
     }
     outlet.event(&Event { at, mono, kind: EventKind::Close { status, record: id.clone() } })?;
     store.set_latest(run.id()).map_err(io::Error::other)?;
@@ -268,5 +268,9 @@ impl Sink for Outlets {
 impl Outlet for Outlets {
     fn tick(&mut self, mono: u64) {
         self.reporter.tick(mono);
+    }
+
+    fn pause(&mut self) {
+        self.reporter.pause();
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, Probe, Text};
+use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Text};
 use crate::cli::{Format, PlanArgs, Run};
 use crate::criteria::Criterion;
 use crate::engine::{Options, heads};
@@ -277,6 +277,11 @@ fn action_line(step: &Step) -> String {
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
         Action::Git(spec) => git_line(spec),
+        Action::Net(spec) => match &spec.look {
+            NetLook::Tcp(address) => format!("connect to {}", address.src),
+            NetLook::Dns(name) => format!("look up {}", name.src),
+            NetLook::Tls { address, .. } => format!("connect by TLS to {}", address.src),
+        },
         Action::Checklist(spec) => format!("{}{}", spec.path.src, if spec.tick { ", ticked by evidence" } else { "" }),
     }
 }
@@ -337,10 +342,10 @@ pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &
     let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
     let any_known = !options.durations.is_empty();
     Context {
-        excerpt: Box::new(move |place| excerpt(&for_excerpt, &place)),
+        excerpt: Box::new(move |place| excerpt(&for_excerpt, place)),
         tail: Box::new(move |which, stream| tail(&dir, &workspace, which, stream)),
         glance: Box::new(move |which| glance(&glance_dir, which)),
-        about: Box::new(move |name| about(&for_about, &name)),
+        about: Box::new(move |name| about(&for_about, name)),
         remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
         run_dir: shown,
         command: command_again(command),

@@ -57,16 +57,16 @@ pub(super) fn world(plan: &Plan) -> io::Result<World> {
 }
 
 fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
-    let http: Arc<dyn Act> = Arc::new(act::http::Http::default());
     let mut acts: BTreeMap<ActionKind, Box<dyn Act>> = BTreeMap::new();
     acts.insert(ActionKind::Run, Box::new(act::run::Run));
-    acts.insert(ActionKind::Service, Box::new(act::service::Service::new(http)));
+    acts.insert(ActionKind::Service, Box::new(act::service::Service::new(Box::new(act::http::Http::default()))));
     acts.insert(ActionKind::Http, Box::new(act::http::Http::default()));
     acts.insert(ActionKind::Render, Box::new(act::render::Render));
     acts.insert(ActionKind::File, Box::new(act::file::File));
     acts.insert(ActionKind::Value, Box::new(act::value::Value));
     acts.insert(ActionKind::Report, Box::new(act::report::Report));
     acts.insert(ActionKind::Git, Box::new(act::git::Git));
+    acts.insert(ActionKind::Net, Box::new(act::net::Net));
     acts.insert(ActionKind::Checklist, Box::new(act::checklist::Checklist));
     acts
 }

@@ -75,6 +75,13 @@ fn subject_kind(subject: &mut Subject, scope: &Scope<'_>, at: &Range<usize>) -> 
         Subject::Agg { agg, path, samples } => {
             let kind = scope.resolve(path)?;
             let agg = *agg;
+            if agg == Agg::Percent
+                && let [only] = path.segs.as_slice()
+                && matches!(only.name.as_str(), "lines" | "branches")
+            {
+                let message = format!("`percent({})` is a fact of `report`, and there is none", only.name);
+                return Err(Fault::new(message, at.clone()).help("read a coverage report: `report = \"coverage.xml\"`"));
+            }
             percentile_range(agg, at)?;
             if agg == Agg::Age {
                 return match kind {
@@ -269,10 +276,13 @@ impl Left<'_> {
             (Op::Semver | Op::Matches, _) => None,
             (_, Right::Same(word)) => {
                 let fits = !op.is_text() && op != Op::In && op != Op::Contains;
-                (!fits).then(|| Fault::new(format!("`{}` does not go with `{word}`", op.word()), op_at.clone()))
+                (!fits).then(|| {
+                    Fault::new(format!("`{}` does not go with `{word}`", op.word()), op_at.clone())
+                        .help("compare with `==`, `!=`, `<`, `<=`, `>` or `>=`")
+                })
             }
             (Op::In, Right::Lits(lits)) if lits.is_empty() => {
-                Some(Fault::new("nothing is in an empty list", at.clone()))
+                Some(Fault::new("nothing is in an empty list", at.clone()).help("for example `in [200, 204]`"))
             }
             (Op::In, Right::Kind(Kind::List(of), name)) => self.same(item, *of, name, at),
             (Op::In, Right::Kind(Kind::One(Item::Any), _)) => None,
@@ -420,6 +430,7 @@ fn compile(op: Op, operand: &Operand, at: &Range<usize>) -> Result<Compiled, Fau
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("").trim().trim_start_matches("error: ").to_owned();
             Fault::new(format!("`{text}` is no regular expression: {why}"), at.clone())
+                .help("a character that means itself takes a `\\` before it")
         }),
         Op::Semver => VersionReq::parse(text).map(Compiled::Semver).map_err(|error| {
             Fault::new(format!("`{text}` is no version requirement: {error}"), at.clone())

@@ -35,6 +35,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         place,
         state,
         expected: if form.negated { format!("not {}", outcome.expected) } else { outcome.expected },
+        against: outcome.against,
         actual: outcome.actual,
         margin: outcome.margin,
         note: outcome.note,
@@ -47,7 +48,20 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
 /// One sentence: why there is no such value.
 pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
     let subject = parse::subject(subject_text).map_err(|fault| fault.message)?;
-    match subject_value(&subject, evidence) {
+    value(&subject, subject_text, evidence)
+}
+
+/// The value of a checked criterion's subject: what `percent(lines) >= 55` measured. Unlike [`value_of`] it knows
+/// whether `percent(lines)` is a fact of that name or an aggregate, because [`super::check()`] has settled it.
+///
+/// # Errors
+/// One sentence: why there is no such value.
+pub fn measured(criterion: &Criterion, evidence: &Evidence<'_>) -> Result<Value, String> {
+    value(&criterion.form.subject, criterion.subject_text(), evidence)
+}
+
+fn value(subject: &Subject, subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, String> {
+    match subject_value(subject, evidence) {
         Got::One(datum) => datum.to_value(),
         Got::Lack(Lack::Absent) => Err(format!("`{subject_text}` is absent")),
         Got::Lack(Lack::NoData(note)) => Err(note),
@@ -58,8 +72,16 @@ pub fn value_of(subject_text: &str, evidence: &Evidence<'_>) -> Result<Value, St
 /// What a subject came to.
 enum Got<'a> {
     One(Datum<'a>),
-    Items(Quant, Vec<Datum<'a>>),
+    Items(Items<'a>),
     Lack(Lack),
+}
+
+/// What a quantifier ranges over.
+struct Items<'a> {
+    quant: Quant,
+    data: Vec<Datum<'a>>,
+    /// What each of them belongs to (a file); empty where nothing is known.
+    names: Vec<String>,
 }
 
 /// Why there is no value.
@@ -79,6 +101,7 @@ impl From<Lack> for Got<'_> {
 struct Outcome {
     state: State,
     expected: String,
+    against: Option<String>,
     actual: String,
     margin: Option<String>,
     note: Option<String>,
@@ -86,7 +109,7 @@ struct Outcome {
 
 impl Outcome {
     fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
-        Self { state, expected, actual: actual.into(), margin: None, note: None }
+        Self { state, expected, against: None, actual: actual.into(), margin: None, note: None }
     }
 
     fn note(mut self, note: impl Into<String>) -> Self {
@@ -127,7 +150,10 @@ fn subject_value<'a>(subject: &Subject, ev: &Evidence<'a>) -> Got<'a> {
         },
         Subject::Quant { quant, path, samples } => match items(path, *samples) {
             Ok(items) if items.is_empty() => Got::Lack(Lack::NoData(format!("`{path}` is empty"))),
-            Ok(items) => Got::Items(*quant, items),
+            Ok(data) => {
+                let names = if *samples { Vec::new() } else { read::names(path, ev, data.len()) };
+                Got::Items(Items { quant: *quant, data, names })
+            }
             // Of what is not there, nothing can be said of every one; nor, by `not`, the opposite.
             Err(Lack::Absent) => Lack::NoData(format!("`{path}` is absent")).into(),
             Err(lack) => lack.into(),
@@ -145,7 +171,7 @@ fn exists(form: &Form, ev: &Evidence<'_>) -> Outcome {
         Got::One(datum) => Outcome::new(State::Pass, expected, show::datum(&datum, None)),
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent"),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(!matches!(item, Datum::Null))),
+        Got::Items(items) => quantified(&items, &expected, |item| Ok(!matches!(item, Datum::Null))),
     }
 }
 
@@ -172,38 +198,39 @@ fn is_type(form: &Form, ty: Type, ev: &Evidence<'_>) -> Outcome {
         }
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
-        Got::Items(quant, items) => quantified(quant, &items, &expected, |item| Ok(fits(item))),
+        Got::Items(items) => quantified(&items, &expected, |item| Ok(fits(item))),
     }
 }
 
 fn compare(form: &Form, test: (Op, &Compiled), operand: &Operand, ev: &Evidence<'_>) -> Outcome {
     let op = test.0;
+    let expected = format!("{} {}", op.word(), operand_text(form.unit, operand));
     let right = match right_side(form, operand, ev) {
         Ok(right) => right,
         Err((state, note)) => {
-            let expected = format!("{} {}", op.word(), operand_text(operand));
             let actual = match subject_value(&form.subject, ev) {
                 Got::One(datum) => show::datum(&datum, None),
-                Got::Items(_, items) => show::list(&items, 10),
+                Got::Items(items) => show::list(&items.data, 10),
                 Got::Lack(Lack::Absent) => "absent".to_owned(),
                 Got::Lack(Lack::NoData(_)) => "no data".to_owned(),
             };
             return Outcome::new(state, expected, actual).note(note);
         }
     };
-    let expected = format!("{} {}", op.word(), right.text);
-    match subject_value(&form.subject, ev) {
+    let mut outcome = match subject_value(&form.subject, ev) {
         Got::Lack(Lack::Absent) => Outcome::new(State::Fail, expected, "absent").note(absent_note(form)),
         Got::Lack(Lack::NoData(note)) => Outcome::new(State::Error, expected, "no data").note(note),
         Got::One(left) => one(form, test, &left, &right.datum, expected),
-        Got::Items(quant, items) => {
-            let mut outcome = quantified(quant, &items, &expected, |item| holds(test, item, &right.datum));
-            let wanted = if (quant == Quant::None) == form.negated { op } else { op.denied() };
-            let any_is_enough = (quant == Quant::Some) != form.negated;
-            outcome.margin = worst(wanted, any_is_enough, &items, &right.datum);
+        Got::Items(items) => {
+            let mut outcome = quantified(&items, &expected, |item| holds(test, item, &right.datum));
+            let wanted = if (items.quant == Quant::None) == form.negated { op } else { op.denied() };
+            let any_is_enough = (items.quant == Quant::Some) != form.negated;
+            outcome.margin = worst(wanted, any_is_enough, &items.data, &right.datum);
             outcome
         }
-    }
+    };
+    outcome.against = right.against;
+    outcome
 }
 
 /// One value against the operand.
@@ -277,17 +304,13 @@ fn worst(op: Op, any_is_enough: bool, items: &[Datum<'_>], right: &Datum<'_>) ->
 }
 
 fn quantified(
-    quant: Quant,
-    items: &[Datum<'_>],
+    Items { quant, data, names }: &Items<'_>,
     expected: &str,
     holds: impl Fn(&Datum<'_>) -> Result<bool, String>,
 ) -> Outcome {
-    let results: Vec<Result<bool, String>> = items.iter().map(holds).collect();
-    let pick = |wanted: bool| -> Vec<Datum<'_>> {
-        let picked = items.iter().zip(&results).filter(|(_, result)| **result == Ok(wanted));
-        picked.map(|(item, _)| item.clone()).collect()
-    };
-    let (yes, no, count) = (pick(true), pick(false), items.len());
+    let results: Vec<Result<bool, String>> = data.iter().map(holds).collect();
+    let pick = |wanted: bool| -> Vec<usize> { (0..data.len()).filter(|&at| results[at] == Ok(wanted)).collect() };
+    let (yes, no, count) = (pick(true), pick(false), data.len());
     let error = results.iter().find_map(|result| result.as_ref().err());
     let state = match quant {
         Quant::Every if !no.is_empty() => State::Fail,
@@ -297,7 +320,14 @@ fn quantified(
         Quant::Some => State::Fail,
         Quant::Every | Quant::None => State::Pass,
     };
-    let some = |items: &[Datum<'_>]| show::list(items, 3).trim_matches(['[', ']']).to_owned();
+    let some = |picked: &[usize]| {
+        let shown = picked.iter().take(3).map(|&at| match names.get(at) {
+            Some(name) => format!("{name}: {}", show::datum(&data[at], None)),
+            None => show::datum(&data[at], None),
+        });
+        let more = (picked.len() > 3).then(|| format!("… {} in all", picked.len()));
+        shown.chain(more).collect::<Vec<_>>().join(", ")
+    };
     // What holds for all is only counted: the values themselves may be nobody's business.
     let actual = match (quant, state) {
         (Quant::Every, State::Pass) => format!("all {count}"),
@@ -380,46 +410,43 @@ fn member(item: &Datum<'_>, items: &[Datum<'_>]) -> Option<bool> {
     (results.is_empty() || results.contains(&Some(false))).then_some(false)
 }
 
-/// The right side and how it reads.
+/// The right side and, where the plan only names it, how it reads.
 struct Right<'a> {
     datum: Datum<'a>,
-    text: String,
+    against: Option<String>,
 }
 
 fn right_side<'a>(form: &Form, operand: &'a Operand, ev: &Evidence<'a>) -> Result<Right<'a>, (State, String)> {
-    let plain = |datum: Datum<'a>| {
-        let text = read_as(form.unit, &datum);
-        Right { datum, text }
-    };
-    let named = |datum: Datum<'a>, name: String| {
-        let text = format!("{} ({name})", read_as(form.unit, &datum));
-        Right { datum, text }
+    let plain = |datum: Datum<'a>| Right { datum, against: None };
+    let named = |datum: Datum<'a>| {
+        let against = Some(read_as(form.unit, &datum));
+        Right { datum, against }
     };
     match operand {
         Operand::Lit(lit) => Ok(plain(lit_datum(lit))),
         Operand::List(lits) => Ok(plain(Datum::List(lits.iter().map(lit_datum).collect()))),
         Operand::Path(path) => match read::path(path, ev) {
             Read::Found(Datum::Null) => Err((State::Error, format!("`{path}` is null: nothing to compare with"))),
-            Read::Found(datum) => Ok(named(datum, path.to_string())),
+            Read::Found(datum) => Ok(named(datum)),
             Read::Absent => Err((State::Error, format!("`{path}` is absent: nothing to compare with"))),
             Read::NoData(note) => Err((State::Error, note)),
         },
         Operand::Ratchet => match ev.ratchet.map(Datum::of) {
             None | Some(Datum::Null) => Err((State::Error, "the ratchet has no value".to_owned())),
-            Some(datum) => Ok(named(datum, "ratchet".to_owned())),
+            Some(datum) => Ok(named(datum)),
         },
         Operand::Baseline(adjust) => match ev.baseline.map(Datum::of) {
             None | Some(Datum::Null) => {
                 Err((State::Inconclusive, "there is no baseline yet: no earlier run passed".to_owned()))
             }
-            Some(datum) => {
-                let name =
-                    format!("baseline {}{}", show::datum(&datum, None), adjust.map(adjust_text).unwrap_or_default());
-                match adjust {
-                    None => Ok(named(datum, "baseline".to_owned())),
-                    Some(adjust) => adjusted(&datum, *adjust).map(|datum| named(datum, name)),
+            Some(datum) => match adjust {
+                None => Ok(named(datum)),
+                Some(adjust) => {
+                    let from = format!("baseline {}", show::datum(&datum, None));
+                    let right = named(adjusted(&datum, *adjust)?);
+                    Ok(Right { against: right.against.map(|text| format!("{text}, {from}")), ..right })
                 }
-            }
+            },
         },
     }
 }
@@ -486,13 +513,13 @@ fn adjust_text(adjust: Adjust) -> String {
     format!(" {sign} {}", text(Num { num: value.num.abs(), den: value.den }, unit))
 }
 
-/// The operand as written, where it has no value.
-fn operand_text(operand: &Operand) -> String {
+/// The operand as the plan says it: nothing observed is in it.
+fn operand_text(unit: Option<Unit>, operand: &Operand) -> String {
     match operand {
         Operand::Path(path) => path.to_string(),
         Operand::Ratchet => "ratchet".to_owned(),
         Operand::Baseline(adjust) => format!("baseline{}", adjust.map(adjust_text).unwrap_or_default()),
-        Operand::Lit(lit) => read_as(None, &lit_datum(lit)),
-        Operand::List(lits) => read_as(None, &Datum::List(lits.iter().map(lit_datum).collect())),
+        Operand::Lit(lit) => read_as(unit, &lit_datum(lit)),
+        Operand::List(lits) => read_as(unit, &Datum::List(lits.iter().map(lit_datum).collect())),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ast::Subject;
 use super::scope::{Scope, Shape};
 use super::{Criterion, check, parse};
-use crate::action::{Action, ActionKind, GitSpec, MakeTag};
+use crate::action::{Action, ActionKind, GitSpec, MakeTag, NetLook};
 use crate::outcome::Tier;
 use crate::place::Place;
 
@@ -19,9 +19,12 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
         ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
-        ActionKind::Render | ActionKind::Service | ActionKind::Value | ActionKind::Report | ActionKind::Git => {
-            (&[], &[])
-        }
+        ActionKind::Render
+        | ActionKind::Service
+        | ActionKind::Value
+        | ActionKind::Report
+        | ActionKind::Git
+        | ActionKind::Net => (&[], &[]),
     };
     let looks = looks(action, given);
     let named = |criterion: &Criterion| {
@@ -55,6 +58,15 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
 fn looks(action: &Action, given: &[Criterion]) -> Vec<String> {
     match action {
         Action::Git(GitSpec { tag: Some(_), make }) => git(make.as_ref(), given),
+        Action::Net(spec) => {
+            let wanted: &[(&str, &str)] = match spec.look {
+                NetLook::Dns(_) => &[("addrs", "count(addrs) > 0")],
+                NetLook::Tcp(_) => &[("open", "open == true")],
+                NetLook::Tls { .. } => &[("open", "open == true"), ("tls.trusted", "tls.trusted == true")],
+            };
+            let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
+            wanted.iter().filter(|(path, _)| !named(path)).map(|(_, text)| (*text).to_owned()).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -174,7 +174,8 @@ pub(super) fn quoted(text: &str, base: usize, regex: bool) -> Result<(String, us
             None => break,
         }
     }
-    Err(Fault::new(format!("the text that starts here has no closing `{quote}`"), base..base + text.len()))
+    Err(Fault::new(format!("the text that starts here has no closing `{quote}`"), base..base + text.len())
+        .help(format!("end it with `{quote}`")))
 }
 
 /// A duration as text (`1m30s`), in nanoseconds.

@@ -68,12 +68,12 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::facts::Value;
+use crate::facts::{Unit, Value};
 use crate::outcome::Tier;
 use crate::place::Place;
 
 pub use check::{check, kind_of};
-pub use eval::{evaluate, value_of};
+pub use eval::{evaluate, measured, value_of};
 pub use implied::implied;
 pub use scope::{Item, Kind, Scope, Shape, StepScope};
 pub use table::{FactSpec, facts_of};
@@ -163,6 +163,12 @@ impl Criterion {
     #[must_use]
     pub fn uses_ratchet(&self) -> bool {
         matches!(self.operand(), Some(ast::Operand::Ratchet))
+    }
+
+    /// The subject's unit, where it is known before a run (and [`check()`] has settled it).
+    #[must_use]
+    pub fn unit(&self) -> Option<Unit> {
+        self.form.unit
     }
 
     /// Whether it compares with `baseline`.

@@ -208,7 +208,11 @@ impl<'t> Parser<'t> {
         self.space();
         let start = self.at;
         if self.rest().is_empty() {
-            return Err(Fault::new(format!("`{}` needs a value behind it", op.word()), op_at));
+            return Err(Fault::new(format!("`{}` needs a value behind it", op.word()), op_at).help(format!(
+                "for example `{} 0` or `{} \"text\"`",
+                op.word(),
+                op.word()
+            )));
         }
         let operand = self.operand(op)?;
         Ok(Test::Compare(Box::new(Compare { op, op_at, operand, operand_at: start..self.at, compiled: Compiled::No })))
@@ -223,7 +227,8 @@ impl<'t> Parser<'t> {
         }
         let names: Vec<&str> = Type::WORDS.iter().map(|(name, _)| *name).collect();
         if word == "not" {
-            return Err(Fault::new("`not` stands at the front of a criterion", self.here()).help("`not … is null`"));
+            return Err(Fault::new("`not` stands at the front of a criterion", self.here())
+                .help("such as `not signal is string`"));
         }
         let meant = match word {
             "text" | "str" => Some("string"),

@@ -28,10 +28,23 @@ pub(super) fn path<'a>(path: &Path, ev: &Evidence<'a>) -> Read<'a> {
             .map_or_else(|| Read::NoData(format!("`{path}` has no value")), |v| Read::Found(Datum::of(v))),
         "env" => ev.env.get(&name(1)).map_or(Read::Absent, |text| Read::Found(Datum::Text(text.into()))),
         "steps" => match (ev.steps.get(&name(1)), path.segs.get(2..)) {
-            (Some(facts), Some(segs)) => walk(path, segs, facts),
+            (Some(facts), Some(segs)) => match unrun(facts) {
+                Some(state) if segs.first().is_some_and(|seg| seg.name != "state") => {
+                    Read::NoData(format!("step `{}` did not run ({state})", name(1)))
+                }
+                _ => walk(path, segs, facts),
+            },
             _ => Read::NoData(format!("step `{}` gave no facts", name(1))),
         },
         _ => walk(path, &path.segs, ev.facts),
+    }
+}
+
+/// The state of a step that never ran, if these are its facts: there is nothing else to say of it.
+fn unrun(facts: &Facts) -> Option<&str> {
+    match facts.values.get("state") {
+        Some(Value::Text(state)) if ["skipped", "not_run"].contains(&state.as_str()) => Some(state),
+        _ => None,
     }
 }
 
@@ -45,6 +58,41 @@ pub(super) fn samples<'a>(path: &Path, ev: &Evidence<'a>) -> Result<Vec<Datum<'a
             Read::NoData(note) => Err(note),
         })
         .collect()
+}
+
+/// What each item of a list belongs to, where the facts tell: the file of each coverage, the path of each `file` fact.
+/// Empty, or as many as there are items.
+pub(super) fn names(path: &Path, ev: &Evidence<'_>, count: usize) -> Vec<String> {
+    let name = |i: usize| path.segs.get(i).map(Seg::key).unwrap_or_default();
+    let (facts, at) = match path.head() {
+        "steps" => (ev.steps.get(&name(1)), 2),
+        _ => (Some(ev.facts), 0),
+    };
+    let Some(facts) = facts else { return Vec::new() };
+    let value = |key: &str| facts.values.get(key);
+    let names = match (path.segs.get(at).map(|seg| seg.name.as_str()), glob_of(path)) {
+        (Some("files"), _) => match value("files") {
+            Some(Value::Map(lists)) => lists.get("names").map(texts),
+            _ => None,
+        },
+        (Some("file"), Some(glob)) => match (value("file"), matcher(path, glob)) {
+            (Some(Value::Map(files)), Ok(matcher)) => {
+                Some(files.keys().filter(|n| matcher.is_match(n)).cloned().collect())
+            }
+            _ => None,
+        },
+        (Some(fact), None) if PER_PATH.contains(&fact) => value("paths").map(texts),
+        _ => None,
+    };
+    names.filter(|names: &Vec<String>| names.len() == count).unwrap_or_default()
+}
+
+/// Facts of the `file` action that are lists in the order of `paths` (`lines` and `values` are not).
+const PER_PATH: [&str; 6] = ["exists", "size", "mode", "sha256", "age", "text"];
+
+fn texts(value: &Value) -> Vec<String> {
+    let Value::List(items) = value else { return Vec::new() };
+    items.iter().filter_map(|item| if let Value::Text(text) = item { Some(text.clone()) } else { None }).collect()
 }
 
 fn walk<'a>(path: &Path, segs: &[Seg], facts: &'a Facts) -> Read<'a> {

@@ -142,7 +142,12 @@ impl Shape {
                 Probe::Run(_) => probe = Some(ActionKind::Run),
                 Probe::Log(_) | Probe::Tcp(_) | Probe::Started => {}
             },
-            Action::Render(_) | Action::Value(_) | Action::Report(_) | Action::Git(_) | Action::Checklist(_) => {}
+            Action::Render(_)
+            | Action::Value(_)
+            | Action::Report(_)
+            | Action::Git(_)
+            | Action::Checklist(_)
+            | Action::Net(_) => {}
         }
         Self { kind: action.kind(), report: false, json, many, sampled: false, probe, values: BTreeMap::new() }
     }
@@ -255,6 +260,13 @@ impl Scope<'_> {
         let Some(step) = (self.step)(&name.key()) else {
             let names = (self.known_steps)();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let base = format!("{}[", name.key());
+            if let Some(cell) = names.iter().find(|known| known.starts_with(&base)) {
+                let message = format!("`{}` stands for several steps", name.key());
+                let rest = path.segs[2..].iter().map(|seg| seg.name.as_str()).collect::<Vec<_>>().join(".");
+                let help = format!("name one of them, in quotes: `steps.\"{cell}\".{rest}`");
+                return Err(Fault::new(message, name.at.clone()).help(help));
+            }
             return Err(unknown(&format!("there is no step `{}`", name.key()), name, &names, "steps"));
         };
         if !step.upstream {
@@ -353,11 +365,38 @@ fn no_fact(segs: &[Seg], shape: &Shape, names: &[&str], owner: &str) -> Fault {
     {
         return fault.help(format!("did you mean `{function}({param})`?"));
     }
-    if let Some(name) = nearest(&written, names.iter().copied()) {
+    let meant = MEANT.iter().find(|(word, fact)| *word == head && segs.len() == 1 && names.contains(fact));
+    if let Some(name) = meant.map(|(_, fact)| *fact).or_else(|| nearest(&written, names.iter().copied())) {
+        return fault.help(format!("did you mean `{name}`?"));
+    }
+    let heads = names.iter().filter(|name| name.contains('.')).filter_map(|name| name.split('.').next());
+    if segs.len() > 1
+        && let Some(near) = nearest(head, heads)
+        && let Some(name) = names.iter().find(|name| name.split('.').next() == Some(near) && name.contains('.'))
+    {
         return fault.help(format!("did you mean `{name}`?"));
     }
     fault.help(format!("its facts: {}", listed(names, 14)))
 }
+
+/// What people call a fact.
+const MEANT: [(&str, &str); 12] = [
+    ("code", "status"),
+    ("code", "exit"),
+    ("status_code", "status"),
+    ("exit_code", "exit"),
+    ("exitcode", "exit"),
+    ("status", "exit"),
+    ("body", "text"),
+    ("content", "text"),
+    ("output", "stdout"),
+    ("duration", "latency"),
+    ("time", "latency"),
+    ("time", "duration"),
+];
+
+/// Deepest nesting of a JSONPath: what reads it goes down once a level.
+const DEEPEST_QUERY: usize = 32;
 
 /// The aggregate or quantifier that somebody probably meant.
 fn meant_function(word: &str) -> Option<&'static str> {
@@ -376,8 +415,22 @@ fn meant_function(word: &str) -> Option<&'static str> {
 /// Compiles the JSONPath or glob of a path; returns its final kind.
 fn compile(path: &mut Path, kind: Kind) -> Result<Kind, Fault> {
     if let Some((seg, query)) = json_query(path) {
+        let mut deep = 0_usize;
+        for c in query.chars() {
+            match c {
+                '[' | '(' => deep += 1,
+                ']' | ')' => deep = deep.saturating_sub(1),
+                _ => {}
+            }
+            if deep > DEEPEST_QUERY {
+                return Err(Fault::new("this JSONPath is nested too deeply", seg)
+                    .help(format!("at most {DEEPEST_QUERY} levels of `[` and `(`")));
+            }
+        }
         let parsed = JsonPath::parse(&query).map_err(|error| {
-            Fault::new(format!("`{query}` is no JSONPath: {error}"), seg).help("for example `json.\"$.items[0].name\"`")
+            let begin = if query.starts_with('$') { "" } else { "it begins with `$`, " };
+            Fault::new(format!("`{query}` is no JSONPath: {error}"), seg)
+                .help(format!("{begin}for example `json.\"$.items[0].name\"`"))
         })?;
         path.json = Some(parsed);
         return Ok(if is_plural(&query) { Kind::List(Item::Any) } else { kind });

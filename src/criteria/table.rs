@@ -43,7 +43,7 @@ static RUN: [FactSpec; 12] = [
     fact("leaked", Kind::BOOL, "a process outlived it or kept its output open"),
 ];
 
-static HTTP: [FactSpec; 9] = [
+static HTTP: [FactSpec; 12] = [
     fact("status", Kind::NUMBER, "status code"),
     maybe("header.\"NAME\"", Kind::TEXT, "a response header, name in any case"),
     fact("json", Kind::ANY, "body as JSON"),
@@ -53,6 +53,9 @@ static HTTP: [FactSpec; 9] = [
     fact("redirects", Kind::NUMBER, "how many redirects were followed"),
     fact("size", Kind::SIZE, "size of the body"),
     fact("url", Kind::TEXT, "address that answered, after redirects"),
+    maybe("cert.expires_in", Kind::TIME, "time until the server's certificate expires; absent over plain http"),
+    maybe("cert.names", Kind::List(Item::Text), "names it is valid for"),
+    maybe("cert.issuer", Kind::TEXT, "who issued it"),
 ];
 
 static FILE: [FactSpec; 13] = [
@@ -93,8 +96,12 @@ static REPORT: [FactSpec; 14] = [
     fact("file.\"PATH\".total(lines|branches)", Kind::NUMBER, "how many there are in a file"),
     fact("file.\"PATH\".uncovered(lines|branches)", Kind::NUMBER, "how many are not covered in a file"),
     fact("tests.total", Kind::NUMBER, "test cases"),
-    fact("tests.(passed|failed|skipped|errors)", Kind::NUMBER, "test cases that ended so"),
-    fact("tests.names(passed|failed|skipped|errors)", Kind::List(Item::Text), "their names"),
+    fact(
+        "tests.(passed|failed|skipped|errors|flaky)",
+        Kind::NUMBER,
+        "test cases that ended so; `flaky` passed, but not at once",
+    ),
+    fact("tests.names(passed|failed|skipped|errors|flaky)", Kind::List(Item::Text), "their names"),
     maybe(
         "test.\"NAME\".state",
         Kind::TEXT,
@@ -120,6 +127,7 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Report => &REPORT,
         ActionKind::Git => &looks::GIT,
         ActionKind::Checklist => &looks::CHECKLIST,
+        ActionKind::Net => &looks::NET,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,10 +150,26 @@ async fn attend(
     };
     let lent = lend(shared, id, stop, &ready);
     let judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
-    if !judged.state.is_success() {
-        return judged;
+    let judged =
+        if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
+    match made::tidy_named(&request, shared.world.mask.as_deref()) {
+        Ok(()) => judged,
+        Err(error) => {
+            let detail = format!("can't clear the output file: {error}");
+            judge_error(shared, step, &Cause::ActionError, &detail, course)
+        }
     }
-    match made::take_in(shared, id, &request, &ready).await {
+}
+
+async fn take_in(
+    shared: &Shared<'_>,
+    id: StepId,
+    request: &Request,
+    ready: &Ready,
+    judged: Judged,
+    given: &mut Given,
+) -> Judged {
+    match made::take_in(shared, id, request, ready).await {
         Ok(made) => {
             given.outputs = made.outputs;
             given.values = made.values;
@@ -167,7 +184,10 @@ async fn attend(
 fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started: Instant) -> Result<Request, String> {
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
-    let spool = shared.keeper.spool(rank, &step.name).map_err(|e| format!("can't make the step's folder: {e}"))?;
+    // Only a process writes anything there.
+    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_) | Action::Git(_));
+    let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
+    let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
     let mut request = Request {
         step: step.name.clone(),
@@ -179,15 +199,18 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         spool,
         attempt,
         deadline: step.timeout.map(|timeout| started + timeout),
+        timeout: step.timeout,
         grace: shared.options.grace,
         wants: shared.wants(id),
         values: ready.values.clone(),
         mark,
     };
-    let output = request.spool_file("outputs");
-    std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
-    request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
-    request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    if writes {
+        let output = request.spool_file("outputs");
+        std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
+        request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
+        request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
+    }
     Ok(request)
 }
 
@@ -355,7 +378,8 @@ pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     for criterion in &mut result.criteria {
         hide(&mut criterion.actual);
         hide(&mut criterion.expected);
-        criterion.note.iter_mut().chain(criterion.margin.iter_mut()).for_each(hide);
+        let observed = [&mut criterion.against, &mut criterion.margin, &mut criterion.note];
+        observed.into_iter().flatten().for_each(hide);
     }
     result.notes.iter_mut().for_each(|note| hide(&mut note.text));
     result.facts.values.values_mut().for_each(|value| masked_value(value, mask));

@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::act::Request;
-use crate::action::OutputSpec;
+use crate::action::{Action, OutputSpec};
 use crate::facts::{Facts, Value};
 use crate::files::{self, Quit, Role};
 use crate::ids::StepId;
+use crate::mask::Mask;
 use crate::outcome::{Cause, OutputDigest};
 
 use super::outputs;
@@ -24,6 +25,22 @@ pub(super) struct Made {
 /// When and how a file was last written; `None` if there is none.
 pub(super) fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.size()))
+}
+
+/// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file.
+pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<()> {
+    if request.spool.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let path = request.spool_file("outputs");
+    match (std::fs::metadata(&path).map_or(0, |meta| meta.len()), mask) {
+        // Nearly every step: no empty file is left beside its output.
+        (0, _) => drop(std::fs::remove_file(&path)),
+        (1..=outputs::MOST_BYTES, Some(mask)) => std::fs::write(&path, mask.bytes(&std::fs::read(&path)?))?,
+        (_, Some(_)) => std::fs::remove_file(&path)?,
+        (_, None) => {}
+    }
+    Ok(())
 }
 
 fn invalid(detail: impl Into<String>) -> Fault {
@@ -62,6 +79,9 @@ pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, 
 }
 
 fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+    if !matches!(request.action, Action::Run(_) | Action::Service(_)) {
+        return Ok(BTreeMap::new());
+    }
     let path = request.spool_file("outputs");
     let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
     if size > outputs::MOST_BYTES {
@@ -69,10 +89,6 @@ fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, Stri
     }
     let bytes = std::fs::read(&path).map_err(|e| invalid(format!("can't read the output file: {e}")))?;
     let values = outputs::parse(&bytes, declared).map_err(invalid)?;
-    if bytes.is_empty() {
-        // Nearly every step: no empty file is left beside its output.
-        drop(std::fs::remove_file(&path));
-    }
     Ok(values)
 }
 
@@ -91,6 +107,7 @@ async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> 
     for file in &digests.files {
         let path = request.workspace.join(&file.path);
         if let Some(mask) = &shared.world.mask {
+            prepare::without_secret(mask, &file.path, "output", Cause::SecretInOutput)?;
             let found = std::fs::File::open(&path).and_then(|bytes| mask.finds(bytes));
             if let Ok(Some(secret)) = found {
                 let detail = format!("`{}` contains the secret `{secret}`", file.path);

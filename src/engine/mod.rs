@@ -1,6 +1,6 @@
 //! The one async loop: select {finished, signal, tick}; feeds the schedule, performs its effects, emits events.
 //!
-//! Judges nothing itself and knows no format: [`attempt`] runs one attempt, the schedule says what comes next, the
+//! Judges nothing itself and knows no format: `attempt` runs one attempt, the schedule says what comes next, the
 //! outlet stores and shows.
 
 mod attempt;
@@ -46,6 +46,8 @@ const FINALLY_BUDGET: Duration = Duration::from_secs(600);
 pub trait Outlet: Sink {
     /// Time passed; `mono` as in [`Event::mono`].
     fn tick(&mut self, mono: u64);
+    /// The engine is about to be stopped (Ctrl-Z): the terminal belongs to somebody else until the next call.
+    fn pause(&mut self);
 }
 
 /// What ended in the loop's set of futures.
@@ -361,15 +363,23 @@ impl<'a> Loop<'a, '_> {
             }
             _ => StepResult::unrun(state, cause.unwrap_or(Cause::Interrupted)),
         };
-        if !result.attempts.is_empty() {
+        if result.attempts.is_empty() {
+            self.shared.unrun(step, state);
+        } else {
             let given = Given { outputs: result.outputs.clone(), values: result.values.clone(), ..Given::default() };
             self.shared.restate(step, state, &given);
         }
         self.emit(EventKind::Commit { step, result: Box::new(result) })
     }
 
-    /// Every main step is over: the decision so far, which `finally` steps may see.
+    /// Every main step is over: the decision so far, which `finally` steps may see. They see what a serial run would
+    /// have left: nothing of a step above the failure that stopped the run, even where it had already ended.
     fn main_done(&mut self) -> io::Result<Input> {
+        for id in self.shared.plan.ids() {
+            if let Some((state, Some(Cause::Stopped(_)))) = self.schedule.counted(id) {
+                self.shared.unrun(id, state);
+            }
+        }
         let decision = self.decide();
         self.shared.decision.set(Some(decision.verdict));
         if self.shared.plan.steps.iter().any(|step| step.finally) {
@@ -398,6 +408,7 @@ impl<'a> Loop<'a, '_> {
 
     fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if signal.only_pauses() {
+            self.outlet.pause();
             signals::pause();
             return Ok(());
         }

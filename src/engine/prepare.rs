@@ -1,6 +1,7 @@
 //! Makes an attempt ready: completes late texts, gathers the child's environment, digests inputs, takes the action's
 //! identity. Starts nothing.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::facts::Value;
 use crate::files::{self, Quit, Role};
 use crate::identity::{ActionForm, NeedForm, StdinForm};
 use crate::ids::StepId;
+use crate::mask::Mask;
 use crate::outcome::{Cause, FileDigest};
 use crate::plan::{Stdin, Step, template};
 
@@ -30,6 +32,7 @@ pub(super) struct Ready {
     pub(super) identity: String,
     pub(super) preimage: String,
     pub(super) values: BTreeMap<String, Value>,
+    /// For the text of a template file; empty for other actions.
     pub(super) context: Json,
 }
 
@@ -50,10 +53,9 @@ const BASE_ENV: [(&str, &str); 3] = [("TZ", "UTC"), ("LC_ALL", "C.UTF-8"), ("LAN
 
 pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
     let step = shared.plan.step(id);
-    let open = context(shared, false);
-    let secret = context(shared, true);
+    let (open, secret) = (Context::new(shared, false), Context::new(shared, true));
     let complete =
-        |text: &Text, context: &Json| render(text, context).map_err(|error| Fault::new(Cause::ActionError, error));
+        |text: &Text, context: &Context<'_>| render(text, context).map_err(|e| Fault::new(Cause::ActionError, e));
     let mut action = step.action.clone();
     for text in action.texts_mut() {
         *text = Text::fixed(complete(text, &secret)?);
@@ -81,7 +83,11 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
         Action::Checklist(_) => shared.states_before(id),
         _ => BTreeMap::new(),
     };
-    Ok(Ready { action, report, cwd, env, stdin, input_patterns, inputs, identity, preimage, values, context: secret })
+    let context = match &step.action {
+        Action::Render(_) => secret.get().clone(),
+        _ => Json::Null,
+    };
+    Ok(Ready { action, report, cwd, env, stdin, input_patterns, inputs, identity, preimage, values, context })
 }
 
 fn workspace<'a>(shared: &'a Shared<'_>) -> &'a Path {
@@ -89,27 +95,42 @@ fn workspace<'a>(shared: &'a Shared<'_>) -> &'a Path {
 }
 
 /// The values that late texts may name. Secrets are in it only where the plan language allows them; the loader has
-/// refused them elsewhere.
-fn context(shared: &Shared<'_>, secrets: bool) -> Json {
-    let mut steps = serde_json::Map::new();
-    for (name, values) in shared.published() {
-        steps.insert(name, json!({ "outputs": values }));
-    }
-    let mut root = crate::plan::context(shared.plan);
-    root["steps"] = Json::Object(steps);
-    root["ports"] = json!(shared.world.ports);
-    root["run"] = json!({ "id": shared.options.run, "decision": shared.decision_word() });
-    if secrets {
-        root["secrets"] = json!(shared.world.secrets);
-    }
-    root
+/// refused them elsewhere. Made only if a text asks: most steps have none that does.
+struct Context<'s> {
+    shared: &'s Shared<'s>,
+    secrets: bool,
+    made: OnceCell<Json>,
 }
 
-fn render(text: &Text, context: &Json) -> Result<String, String> {
+impl<'s> Context<'s> {
+    fn new(shared: &'s Shared<'_>, secrets: bool) -> Self {
+        Self { shared, secrets, made: OnceCell::new() }
+    }
+
+    fn get(&self) -> &Json {
+        self.made.get_or_init(|| {
+            let shared = self.shared;
+            let mut steps = serde_json::Map::new();
+            for (name, values) in shared.published() {
+                steps.insert(name, json!({ "outputs": values }));
+            }
+            let mut root = crate::plan::context(shared.plan);
+            root["steps"] = Json::Object(steps);
+            root["ports"] = json!(shared.world.ports);
+            root["run"] = json!({ "id": shared.options.run, "decision": shared.decision_word() });
+            if self.secrets {
+                root["secrets"] = json!(shared.world.secrets);
+            }
+            root
+        })
+    }
+}
+
+fn render(text: &Text, context: &Context<'_>) -> Result<String, String> {
     if !text.late {
         return Ok(text.src.clone());
     }
-    template::render(&text.src, context).map_err(|error| format!("`{}`: {}", text.src, error.message))
+    template::render(&text.src, context.get()).map_err(|error| format!("`{}`: {}", text.src, error.message))
 }
 
 fn working_folder(shared: &Shared<'_>, relative: &str) -> Result<PathBuf, Fault> {
@@ -122,7 +143,7 @@ fn working_folder(shared: &Shared<'_>, relative: &str) -> Result<PathBuf, Fault>
 }
 
 /// The complete environment of a child: base, inherited by name, plan, step, secrets; later ones win.
-fn environment(shared: &Shared<'_>, step: &Step, context: &Json) -> Result<Vec<(OsString, OsString)>, Fault> {
+fn environment(shared: &Shared<'_>, step: &Step, context: &Context<'_>) -> Result<Vec<(OsString, OsString)>, Fault> {
     let mut env: BTreeMap<OsString, OsString> =
         BASE_ENV.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     env.insert("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
@@ -153,7 +174,24 @@ pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<
         .map_err(|error| Fault::new(Cause::ActionError, format!("input {error}")))?;
     match found.missing.first() {
         Some(pattern) => Err(Fault::new(Cause::NoData, format!("the input `{pattern}` matches no file"))),
-        None => Ok(found.files),
+        None => {
+            if let Some(mask) = &shared.world.mask {
+                for file in &found.files {
+                    without_secret(mask, &file.path, "input", Cause::ActionError)?;
+                }
+            }
+            Ok(found.files)
+        }
+    }
+}
+
+/// Paths are recorded as they are, so none may hold a secret.
+pub(super) fn without_secret(mask: &Mask, path: &str, what: &str, cause: Cause) -> Result<(), Fault> {
+    let shown = mask.text(path);
+    if shown == path {
+        Ok(())
+    } else {
+        Err(Fault::new(cause, format!("the path of the {what} `{shown}` contains a secret")))
     }
 }
 
@@ -201,10 +239,19 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
     }
     if step.retry.limit > 0 {
         put("retry.limit", step.retry.limit.to_string());
-        put("retry.exit", format!("{:?}", step.retry.exit));
+        let codes: Vec<String> = step.retry.exit.iter().map(i32::to_string).collect();
+        put("retry.exit", codes.join(","));
     }
     if let Some(sample) = &step.sample {
-        put("sample", format!("{sample:?}"));
+        put("sample.delay", nanos(sample.delay));
+        put("sample.every", nanos(sample.every));
+        put("sample.within", sample.within.map_or_else(String::new, nanos));
+        put("sample.consecutive", sample.consecutive.to_string());
+        put("sample.errors", sample.errors.to_string());
+        let limits = [("max", sample.max), ("failures", sample.failures), ("inconclusive", sample.inconclusive)];
+        for (key, limit) in limits {
+            put(&format!("sample.{key}"), limit.map_or_else(String::new, |limit| limit.to_string()));
+        }
     }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());

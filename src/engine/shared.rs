@@ -35,6 +35,8 @@ pub(super) struct Shared<'a> {
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
+    /// Those of them that gave named outputs: few, even where steps are many.
+    giving: RefCell<BTreeSet<StepId>>,
     /// Facts that other steps name, by step name.
     quoted: BTreeMap<String, BTreeSet<String>>,
     vars: BTreeMap<String, Value>,
@@ -63,6 +65,7 @@ impl<'a> Shared<'a> {
             decision: Cell::new(None),
             reached: RefCell::default(),
             done: RefCell::new(vec![None; plan.steps.len()]),
+            giving: RefCell::default(),
             quoted: quoted(plan),
             vars,
             env,
@@ -82,10 +85,11 @@ impl<'a> Shared<'a> {
     /// Publishes a step's facts and, on success, its outputs.
     pub(super) fn publish(&self, id: StepId, state: State, facts: &Facts, given: &super::attempt::Given) {
         let step = self.plan.step(id);
-        if let (Some(ratchet), true) = (&step.ratchet, state.is_success()) {
+        let ratcheted = step.criteria.iter().find(|criterion| criterion.uses_ratchet());
+        if let (Some(criterion), true) = (ratcheted, state.is_success()) {
             let steps = BTreeMap::new();
             let evidence = self.evidence(facts, std::slice::from_ref(facts), &steps, None);
-            if let Ok(value) = criteria::value_of(&ratchet.subject, &evidence) {
+            if let Ok(value) = criteria::measured(criterion, &evidence) {
                 self.reached.borrow_mut().insert(step.name.clone(), value);
             }
         }
@@ -97,12 +101,17 @@ impl<'a> Shared<'a> {
         kept.set("state", Value::text(state.word()));
         let outputs = given.values.iter().map(|(name, value)| (name.clone(), Value::text(value.clone()))).collect();
         kept.set("outputs", Value::Map(outputs));
-        self.done.borrow_mut()[id.index()] = Some(Rc::new(Finished {
-            name: step.name.clone(),
-            facts: kept,
-            outputs: given.outputs.clone(),
-            values: given.values.clone(),
-        }));
+        let (outputs, values) = (given.outputs.clone(), given.values.clone());
+        self.settle(id, Finished { name: step.name.clone(), facts: kept, outputs, values });
+    }
+
+    fn settle(&self, id: StepId, finished: Finished) {
+        if finished.values.is_empty() {
+            self.giving.borrow_mut().remove(&id);
+        } else {
+            self.giving.borrow_mut().insert(id);
+        }
+        self.done.borrow_mut()[id.index()] = Some(Rc::new(finished));
     }
 
     /// The step is over, perhaps otherwise than its last attempt: only its state and outputs change.
@@ -110,20 +119,26 @@ impl<'a> Shared<'a> {
         if let Some(before) = self.finished(id) {
             let mut facts = before.facts.clone();
             facts.set("state", Value::text(state.word()));
-            let done = Finished {
-                name: before.name.clone(),
-                facts,
-                outputs: given.outputs.clone(),
-                values: given.values.clone(),
-            };
-            self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
+            let (outputs, values) = (given.outputs.clone(), given.values.clone());
+            self.settle(id, Finished { name: before.name.clone(), facts, outputs, values });
         }
+    }
+
+    /// The step did not run, or counts as if it had not: all that later steps may see of it is its state.
+    pub(super) fn unrun(&self, id: StepId, state: State) {
+        let name = self.plan.step(id).name.clone();
+        self.reached.borrow_mut().remove(&name);
+        let mut facts = Facts::default();
+        facts.set("state", Value::text(state.word()));
+        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new() };
+        self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
     }
 
     /// Named outputs of every finished step.
     pub(super) fn published(&self) -> BTreeMap<String, BTreeMap<String, String>> {
-        let done = self.done.borrow();
-        done.iter().flatten().filter(|d| !d.values.is_empty()).map(|d| (d.name.clone(), d.values.clone())).collect()
+        let giving = self.giving.borrow();
+        let done = giving.iter().filter_map(|id| self.finished(*id));
+        done.map(|done| (done.name.clone(), done.values.clone())).collect()
     }
 
     pub(super) fn decision_word(&self) -> Option<&'static str> {

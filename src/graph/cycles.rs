@@ -62,6 +62,10 @@ fn shortest(dag: &DiGraph<StepId, Edge>, component: &[NodeIndex]) -> Option<Vec<
 }
 
 fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnostic {
+    // As people read it: from a step to the one that it waits for.
+    let mut ring = ring.to_vec();
+    ring.reverse();
+    ring.rotate_right(1);
     let names: Vec<&str> = ring.iter().map(|n| plan.steps[n.index()].name.as_str()).collect();
     let arrows = if names.len() <= MOST_EDGES + 2 {
         format!("{} → {}", names.join(" → "), names[0])
@@ -71,8 +75,8 @@ fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnos
         format!("{} → … {skipped} more … → {last} → {}", names[..MOST_EDGES - 1].join(" → "), names[0])
     };
     let mut places = Vec::new();
-    for (at, &earlier) in ring.iter().enumerate() {
-        let later = ring[(at + 1) % ring.len()];
+    for (at, &later) in ring.iter().enumerate() {
+        let earlier = ring[(at + 1) % ring.len()];
         let step = &plan.steps[later.index()];
         let wanted = StepId::at(earlier.index());
         let Some(edge) = dag.edges_connecting(earlier, later).next() else {
@@ -91,7 +95,12 @@ fn name(plan: &Plan, dag: &DiGraph<StepId, Edge>, ring: &[NodeIndex]) -> Diagnos
     let (place, label) = places.next().unwrap_or_default();
     let mut fault = Diagnostic::error("cycle", place, format!("steps wait for each other in a circle: {arrows}"))
         .label(label)
-        .help("remove one of these edges; if only the order matters in one of them, it is the wrong way round");
-    fault.related = places.take(MOST_EDGES - 1).collect();
+        .help("remove one of them: a step cannot wait for itself, not even through others");
+    let mut rest: Vec<_> = places.collect();
+    if rest.len() >= MOST_EDGES {
+        // The one that closes a long circle is the likeliest to be wrong.
+        rest.drain(MOST_EDGES - 2..rest.len() - 1);
+    }
+    fault.related = rest;
     fault
 }

@@ -1,7 +1,8 @@
 //! Facts × criteria → how a look came out. Pure: no clock, no I/O; knows no plan and no schedule.
 //!
 //! Order: action error → no-data rule → `reject` → `pass` and `any` → `warn` → the rest fails (or is inconclusive when
-//! `reject` is given). Lists combine by three-valued logic ([`combine`]).
+//! `reject` is given). Lists combine by three-valued logic ([`combine`]). What an action implies (a `run` exits with 0)
+//! must hold for a warning too: nobody who asks for less coverage asks for failing tests.
 
 mod sampler;
 
@@ -142,7 +143,8 @@ fn tiers(results: &[CriterionResult]) -> (State, Option<Cause>, Option<usize>) {
         return (State::Error, Some(Cause::ActionError), blamed(State::Error));
     }
     if has(Tier::Warn) {
-        match combine(Logic::All, of(Tier::Warn)) {
+        let implied = results.iter().filter(|r| r.implied && r.tier == Tier::Pass).map(|r| r.state);
+        match combine(Logic::All, of(Tier::Warn).chain(implied)) {
             State::Pass => return unless_rejected(State::Warn, blamed(main)),
             State::Error => return (State::Error, Some(Cause::ActionError), first(State::Error, &[Tier::Warn])),
             State::Inconclusive => {
@@ -228,6 +230,36 @@ mod tests {
             now: 0,
         };
         look(&criteria, &evidence, &|_| "p:1:1".to_owned(), allow, None)
+    }
+
+    #[test]
+    fn a_warning_needs_what_the_action_implies() {
+        let judged = |exit: i32, n: i32| {
+            let mut facts = Facts::about(1, "process");
+            facts.set("exit", Value::int(exit));
+            facts.set("n", Value::int(n));
+            let mut criteria: Vec<_> = [(Tier::Pass, "exit == 0"), (Tier::Pass, "n >= 55"), (Tier::Warn, "n >= 32")]
+                .map(|(tier, text)| parse(text, tier, Place::default()).unwrap())
+                .into();
+            criteria[0].implied = true;
+            let (steps, vars, env) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+            let evidence = Evidence {
+                facts: &facts,
+                samples: &[],
+                steps: &steps,
+                vars: &vars,
+                env: &env,
+                ratchet: None,
+                baseline: None,
+                now: 0,
+            };
+            look(&criteria, &evidence, &|_| String::new(), None, None)
+        };
+        assert_eq!(judged(0, 40).state, State::Warn);
+        assert_eq!(judged(0, 60).state, State::Pass);
+        let failed = judged(2, 40);
+        assert_eq!((failed.state, failed.detail.as_deref()), (State::Fail, Some("`exit == 0`: was 2")));
+        assert_eq!(judged(2, 60).state, State::Fail);
     }
 
     #[test]

@@ -58,13 +58,13 @@ pub(super) fn read(
         return match report {
             Some(report) => Some((Action::Report(report?), None)),
             // `[steps.a.b]`: already said that `b` is no step; `a` was not meant to be one.
-            None if dotted(step) => None,
+            None if dotted(step) || tables::ACTIONS.iter().any(|key| step.misspelt(key)) => None,
             None => {
                 let fault = Diagnostic::error("no-action", place, format!("step `{name}` does nothing"));
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git` or `checklist`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist` or `net`"),
                 );
                 None
             }
@@ -89,6 +89,7 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "value" => Action::Value(value(node, texts)?),
         "git" => Action::Git(looks::git(node, texts)?),
         "checklist" => Action::Checklist(looks::checklist(node, texts)?),
+        "net" => Action::Net(looks::net(node, texts)?),
         _ => return None,
     })
 }
@@ -104,7 +105,10 @@ fn stdout_format(node: Node<'_>) -> Option<Parse> {
 fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> {
     if let Some(text) = node.text() {
         if text.trim().is_empty() {
-            texts.diags.push(Diagnostic::error("empty-command", node.place, format!("`{key}` is empty")));
+            texts.diags.push(
+                Diagnostic::error("empty-command", node.place, format!("`{key}` is empty"))
+                    .help("write such as `run = \"make test\"`"),
+            );
             return None;
         }
         return Some(Command::Shell(texts.shell(node)));
@@ -144,7 +148,8 @@ fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
                     && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
                 if !good {
                     let message = format!("`{}` is not the name of a header", entry.key);
-                    texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message));
+                    let help = "names of headers are letters, digits and `-`, such as `content-type`";
+                    texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message).help(help));
                 }
                 let value = texts.text(entry.node, Sink::Hidden);
                 spec.headers.push((entry.key.to_ascii_lowercase(), value));
@@ -156,8 +161,14 @@ fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
     let rest = spec.url.src.strip_prefix("http://").or_else(|| spec.url.src.strip_prefix("https://"));
     let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?']));
     if !has_host && !spec.url.src.starts_with("{{") {
-        let fault = Diagnostic::error("bad-url", url.place, format!("`{}` is not an absolute URL", spec.url.src));
-        texts.diags.push(fault.help("write `http://host:port/path` or `https://…`"));
+        let src = &spec.url.src;
+        let fault = Diagnostic::error("bad-url", url.place, format!("`{src}` is not an http or https URL"));
+        let bare = !src.contains("://") && src.starts_with(|c: char| c.is_ascii_alphanumeric());
+        texts.diags.push(if bare && src.contains([':', '.']) {
+            fault.help(format!("write `http://{src}`"))
+        } else {
+            fault.help("write `http://host:port/path` or `https://…`")
+        });
     }
     Some(spec)
 }
@@ -181,15 +192,19 @@ pub(super) fn path(node: Node<'_>, what: &str, texts: &mut Texts<'_>) -> Text {
         let fault = Diagnostic::error("path-outside", node.place, format!("{what} `{}` {reason}", text.src));
         texts.diags.push(fault.help("paths are relative to the workspace and stay inside it"));
     } else if !text.late && text.src.trim().is_empty() {
-        texts.diags.push(Diagnostic::error("path-outside", node.place, format!("{what} is empty")));
+        let fault = Diagnostic::error("path-outside", node.place, format!("{what} is empty"));
+        texts.diags.push(fault.help("name a file or folder in the workspace; `.` is the workspace itself"));
     }
     text
 }
 
 /// Why a path is not inside the workspace.
 fn outside(path: &str) -> Option<&'static str> {
-    if path.starts_with('/') || path.starts_with('~') {
+    if path.starts_with('/') {
         return Some("is absolute");
+    }
+    if path == "~" || path.starts_with("~/") {
+        return Some("begins with `~`, which only a shell knows");
     }
     let mut depth = 0_i32;
     for part in path.split('/') {
@@ -219,6 +234,9 @@ fn file(node: Node<'_>, texts: &mut Texts<'_>) -> Option<FileSpec> {
     }
     nodes.extend(many);
     let paths = texts.texts(&nodes, seen);
+    if paths.is_empty() && (table.misspelt("path") || table.misspelt("paths")) {
+        return None;
+    }
     let parse = table.text("parse").and_then(|word| match word {
         "dotenv" => Some(Format::Dotenv),
         "json" => Some(Format::Json),
@@ -239,7 +257,8 @@ fn some_paths(
     texts: &mut Texts<'_>,
 ) -> Option<FileSpec> {
     if paths.is_empty() {
-        texts.diags.push(Diagnostic::error("missing-key", place, "`file` names no path".to_owned()));
+        let fault = Diagnostic::error("missing-key", place, "`file` names no path".to_owned());
+        texts.diags.push(fault.help("write such as `file = \"dist/app.tar.gz\"` or `file = { path = \"…\" }`"));
         return None;
     }
     Some(FileSpec { paths, parse, template })
@@ -268,7 +287,7 @@ fn ready_of(table: Table<'_>, texts: &mut Texts<'_>) -> Ready {
             Diagnostic::error("two-keys", table.key_place(second), format!("`ready` has `{first}` and `{second}`"));
         texts.diags.push(fault.help("readiness looks at one thing; make the other a step"));
     }
-    if given.is_empty() {
+    if given.is_empty() && !looks.iter().any(|key| table.misspelt(key)) {
         let fault = Diagnostic::error("missing-key", table.place, "`ready` looks at nothing".to_owned());
         texts.diags.push(fault.help("give it one of `http`, `run`, `log` or `tcp`"));
     }
@@ -292,8 +311,8 @@ fn ready_of(table: Table<'_>, texts: &mut Texts<'_>) -> Ready {
 
 fn regex(node: Node<'_>, texts: &mut Texts<'_>) -> Option<String> {
     let text = node.text()?;
-    if regex::Regex::new(text).is_err() {
-        texts.diags.push(bad_regex("log", node.place));
+    if let Err(error) = regex::Regex::new(text) {
+        texts.diags.push(bad_regex("log", node.place, &error));
     }
     Some(text.to_owned())
 }

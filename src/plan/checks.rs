@@ -81,7 +81,7 @@ pub(super) fn ticks(plan: &Plan, index: &Index, links: &Links, diags: &mut Diags
     }
 }
 
-/// Checks the secrets that steps use, once each.
+/// Checks every secret once; that it is there, only where a step uses it.
 pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &LoadOptions<'_>, diags: &mut Diags) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for (names, place) in read {
@@ -90,9 +90,7 @@ pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &Load
         }
     }
     for secret in &plan.secrets {
-        if let Some(user) = first.get(secret.name.as_str()) {
-            check_secret(secret, *user, &plan.workspace, options, diags);
-        }
+        check_secret(secret, first.get(secret.name.as_str()).copied(), plan, options, diags);
     }
 }
 

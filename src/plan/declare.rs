@@ -9,9 +9,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::names::is_identifier;
+use super::tables;
 use super::text::{Texts, env_name};
 use super::tree::{Entry, Node, Table};
-use super::{DecisionPolicy, EnvPolicy, LoadOptions, OnFailure, Pool, Risk, RunWhen, Secret, SecretSource, tables};
+use super::{DecisionPolicy, EnvPolicy, LoadOptions, OnFailure, Plan, Pool, Risk, RunWhen, Secret, SecretSource, Var};
 use crate::outcome::Severity;
 use crate::place::Place;
 
@@ -33,7 +34,7 @@ impl<K: Hash + Eq + std::fmt::Display> Once<K> {
     pub(super) fn first(&mut self, name: K, place: Place, diags: &mut Diags) -> bool {
         if let Some(first) = self.seen.get(&name) {
             let fault = Diagnostic::error("duplicate-name", place, format!("{} `{name}` is declared twice", self.what));
-            diags.push(fault.related(*first, "first declared here"));
+            diags.push(fault.related(*first, "first declared here").help("remove or rename one of the two"));
             return false;
         }
         self.seen.insert(name, place);
@@ -44,8 +45,16 @@ impl<K: Hash + Eq + std::fmt::Display> Once<K> {
 /// Says that a table lacks a key it cannot do without.
 pub(super) fn required<'t>(table: Table<'t>, key: &str, what: &str, diags: &mut Diags) -> Option<Node<'t>> {
     let node = table.get(key);
-    if node.is_none() {
-        diags.push(Diagnostic::error("missing-key", table.place, format!("{what} needs `{key}`")));
+    if node.is_none() && !table.misspelt(key) {
+        let fault = Diagnostic::error("missing-key", table.place, format!("{what} needs `{key}`"));
+        let help = table.about(key).map(|known| {
+            let doc = known.doc.trim_end_matches('.');
+            let first = doc.chars().next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+            let doc = if doc.starts_with("URL") { doc.to_owned() } else { first + doc.get(1..).unwrap_or("") };
+            let example = if known.example.is_empty() { known.shape.sketch() } else { known.example };
+            format!("add `{key} = {example}`: {doc}")
+        });
+        diags.push(fault.hint(help));
     }
     node
 }
@@ -93,7 +102,7 @@ pub(super) fn weight(node: Option<Node<'_>>, diags: &mut Diags) -> Option<u32> {
     node.number()?;
     let weight = node.permille();
     if weight.is_none() {
-        let message = "`weight` needs a number from 0 to 1".to_owned();
+        let message = format!("`weight` needs a number from 0 to 1, got {}", node.scalar().unwrap_or_default());
         diags.push(Diagnostic::error("out-of-range", node.place, message).label("out of range"));
     }
     weight
@@ -136,10 +145,12 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
         }
         let Some(table) = entry.node.table(&tables::SECRET) else { continue };
         let random = table.get("random").and_then(Node::bool).unwrap_or(false);
+        // Still declared: who uses it is not wrong too.
+        let unknown = || SecretSource::Env { name: entry.key.to_owned(), random: true };
         let source = match (table.text("env"), table.text("file")) {
             (Some(env), None) => SecretSource::Env { name: env.to_owned(), random },
             (None, Some(file)) => SecretSource::File(file.to_owned()),
-            (None, None) if table.has("env") || table.has("file") => continue,
+            (None, None) if ["env", "file"].iter().any(|key| table.has(key) || table.misspelt(key)) => unknown(),
             _ => {
                 let fault = Diagnostic::error(
                     "secret-source",
@@ -147,7 +158,7 @@ pub(super) fn secrets(roots: &[Table<'_>], diags: &mut Diags) -> Vec<Secret> {
                     format!("secret `{}` needs one source", entry.key),
                 );
                 diags.push(fault.help("write `{ env = \"NAME\" }` or `{ file = \"path\" }`"));
-                continue;
+                unknown()
             }
         };
         list.push(Secret { name: entry.key.to_owned(), source, place: entry.key_place });
@@ -165,44 +176,59 @@ fn identifier(what: &str, entry: Entry<'_>, diags: &mut Diags) -> bool {
     good
 }
 
-/// Checks that a secret some step uses is there and long enough to be masked.
+/// Checks a secret's value: there if a step (`user`) needs it, long enough to be masked, and nowhere in the plan itself,
+/// whose texts are recorded as they stand. The value is never shown.
 pub(super) fn check_secret(
     secret: &Secret,
-    user: Place,
-    workspace: &Utf8Path,
+    user: Option<Place>,
+    plan: &Plan,
     options: &LoadOptions<'_>,
     diags: &mut Diags,
 ) {
-    let short = |place: Place, whence: &str| {
-        let message = format!("secret `{}` is shorter than {SHORTEST_SECRET} bytes", secret.name);
-        Diagnostic::error("secret-short", place, message)
-            .label(format!("from {whence}"))
-            .help("so short a value cannot be masked without damage to other text; use a longer one")
-    };
-    match &secret.source {
+    let (whence, value) = match &secret.source {
         SecretSource::Env { name, random } => match (options.env)(name) {
-            None if *random => {}
-            None => {
-                let fault = Diagnostic::error(
-                    "secret-missing",
-                    secret.place,
-                    format!("secret `{}` has no value: `{name}` is not set", secret.name),
-                );
-                diags.push(fault.related(user, "used here").help(format!("set it before the run: `export {name}=…`")));
-            }
-            Some(value) if value.len() < SHORTEST_SECRET => diags.push(short(secret.place, &format!("`{name}`"))),
-            Some(_) => {}
+            None if *random => return,
+            value => (name, value.ok_or_else(|| (format!("`{name}` is not set"), format!("`export {name}=…`")))),
         },
         SecretSource::File(path) => {
-            // A file that is not there yet may be made by a step; the engine says so when it is needed.
-            if let Ok(meta) = std::fs::metadata(workspace.join(path))
-                && meta.is_file()
-                && meta.len() < SHORTEST_SECRET as u64
-            {
-                diags.push(short(secret.place, &format!("`{path}`")));
-            }
+            let text = std::fs::read_to_string(plan.workspace.join(path));
+            let why = |error| (format!("can't read `{path}`: {error}"), format!("make `{path}`"));
+            (path, text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(why))
         }
+    };
+    let value = match (value, user) {
+        (Ok(value), _) => value,
+        (Err(_), None) => return,
+        (Err((why, make)), Some(user)) => {
+            let message = format!("secret `{}` has no value: {why}", secret.name);
+            let fault = Diagnostic::error("secret-missing", secret.place, message).related(user, "used here");
+            return diags.push(fault.help(format!("set it before the run: {make}")));
+        }
+    };
+    if value.len() < SHORTEST_SECRET {
+        let message = format!("secret `{}` is shorter than {SHORTEST_SECRET} bytes", secret.name);
+        let fault = Diagnostic::error("secret-short", secret.place, message).label(format!("from `{whence}`"));
+        diags.push(fault.help("so short a value cannot be masked without damage to other text; use a longer one"));
+    } else if let Some(at) = stands_in(&value, plan) {
+        let message = format!("the value of secret `{}` stands in the plan: {at}", secret.name);
+        let fault = Diagnostic::error("secret-in-plan", secret.place, message).label(format!("from `{whence}`"));
+        diags.push(
+            fault.help("plans and their variables are recorded as they stand; take it out, or use another value"),
+        );
     }
+}
+
+/// Where the plan itself says this: a line of a file, or a variable.
+fn stands_in(value: &str, plan: &Plan) -> Option<String> {
+    let lines = plan.sources.files.iter().find_map(|file| {
+        let at = file.text.find(value)?;
+        let line = file.text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Some(format!("line {line} of `{}`", file.path))
+    });
+    lines.or_else(|| {
+        let holds = |(_, var): &(&String, &Var)| super::shown(&var.value).contains(value);
+        plan.vars.iter().find(holds).map(|(name, _)| format!("the variable `{name}`"))
+    })
 }
 
 /// `[pools]`.

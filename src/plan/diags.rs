@@ -8,6 +8,23 @@ use crate::place::Place;
 /// Suggestions cost a look at every name, so only the first faults get one.
 const MOST_SUGGESTIONS: usize = 200;
 
+/// Longest thing from a plan that a message repeats, in bytes.
+const LONGEST_QUOTE: usize = 120;
+
+/// Cuts what stands in backticks: a plan may hold a thing of any length.
+fn shorten(message: &mut String) {
+    let odd = |(at, part): (usize, &str)| {
+        if at % 2 == 0 || part.len() <= LONGEST_QUOTE {
+            return part.to_owned();
+        }
+        let end = (0..=LONGEST_QUOTE / 2).rev().find(|end| part.is_char_boundary(*end)).unwrap_or(0);
+        format!("{}…", &part[..end])
+    };
+    if message.len() > LONGEST_QUOTE {
+        *message = message.split('`').enumerate().map(odd).collect::<Vec<_>>().join("`");
+    }
+}
+
 /// The diagnostics of one load.
 #[derive(Default)]
 pub(super) struct Diags {
@@ -18,7 +35,9 @@ pub(super) struct Diags {
 
 impl Diags {
     /// Adds one, unless the same was said at the same place.
-    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn push(&mut self, mut diagnostic: Diagnostic) {
+        shorten(&mut diagnostic.message);
+        diagnostic.help.as_mut().map(shorten);
         let key = (diagnostic.code, diagnostic.place, diagnostic.message.clone());
         if self.seen.insert(key) {
             self.list.push(diagnostic);

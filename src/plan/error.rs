@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents};
 use miette::{SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles};
@@ -13,10 +15,13 @@ use crate::place::{Place, Sources};
 const MOST_DRAWN: usize = 100;
 /// Most places drawn for one diagnostic.
 const MOST_LABELS: usize = 8;
-/// Bytes of a line from which on only a window around the place is shown.
-const LONG_LINE: usize = 200;
+/// Columns that miette puts before a line: line number and frame.
+const GUTTER: usize = 8;
 /// Lines that one snippet may have before two places get snippets of their own.
 const MOST_LINES: usize = 12;
+
+/// Stands for `-` while lines are broken, which miette would do behind it: codes and names of steps stay whole.
+const JOINED: &str = "\u{f8ff}";
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,9 +134,9 @@ pub fn render_human(diagnostics: &[Diagnostic], sources: &Sources, color: bool, 
         .with_links(false)
         .without_syntax_highlighting()
         .with_context_lines(1);
-    let view = View::new(sources);
+    let whole = View::new(sources, width.max(40));
     for diagnostic in diagnostics.iter().take(MOST_DRAWN) {
-        let drawn = Drawn { diagnostic, view: &view };
+        let drawn = Drawn { diagnostic, view: &whole.around(diagnostic) };
         if handler.render_report(&mut out, &drawn).is_err() {
             let _ = writeln!(out, "{}: {}", diagnostic.severity.word(), clean(&diagnostic.message));
         }
@@ -140,6 +145,7 @@ pub fn render_human(diagnostics: &[Diagnostic], sources: &Sources, color: bool, 
     if diagnostics.len() > MOST_DRAWN {
         let _ = writeln!(out, "… and {} more; `--format json` lists them all\n", diagnostics.len() - MOST_DRAWN);
     }
+    out = out.replace(JOINED, "-");
     out.push_str(&summary(diagnostics, sources));
     out.push('\n');
     out
@@ -227,31 +233,84 @@ pub fn clean(text: &str) -> String {
 struct View<'a> {
     sources: &'a Sources,
     /// Texts with harmful characters replaced.
-    texts: Vec<String>,
+    texts: Vec<Arc<str>>,
     /// Where each file begins; a gap of one keeps the end of a file apart from the begin of the next.
     bases: Vec<usize>,
+    /// Longest line that is shown whole, in bytes.
+    room: usize,
 }
 
 impl<'a> View<'a> {
-    fn new(sources: &'a Sources) -> Self {
-        let texts: Vec<_> = sources.files.iter().map(|source| clean(&source.text.replace("\r\n", " \n"))).collect();
+    fn new(sources: &'a Sources, width: usize) -> Self {
+        let texts: Vec<Arc<str>> =
+            sources.files.iter().map(|source| clean(&source.text.replace("\r\n", " \n")).into()).collect();
         let mut bases = Vec::with_capacity(texts.len());
         let mut next = 0;
         for text in &texts {
             bases.push(next);
             next += text.len() + 1;
         }
-        Self { sources, texts, bases }
+        Self { sources, texts, bases, room: width - GUTTER }
     }
 
-    /// The span of a place, cut to its first line.
-    fn span(&self, place: Place) -> Option<SourceSpan> {
+    /// The view for one diagnostic: long lines that it points into have `…` where they are cut.
+    fn around(&self, diagnostic: &Diagnostic) -> View<'a> {
+        let mut view = View { texts: self.texts.clone(), bases: self.bases.clone(), ..*self };
+        let mut ranges: Vec<(usize, Range<usize>)> =
+            places(diagnostic).filter_map(|place| Some((usize::from(place.file.0), self.range(place)?))).collect();
+        ranges.sort_by_key(|(file, range)| (*file, range.start));
+        let mut at = 0;
+        while let Some((file, range)) = ranges.get(at).cloned() {
+            at += 1;
+            let line = self.line(file, range.start);
+            if line.len() <= self.room {
+                continue;
+            }
+            // As `read` is asked: places that fit into one window are drawn in one.
+            let mut all = range;
+            while let Some((_, next)) = ranges.get(at).filter(|(other, next)| *other == file && next.start < line.end)
+                && self.fits(all.start..next.end.max(all.end))
+            {
+                all.end = next.end.max(all.end);
+                at += 1;
+            }
+            let shown = self.window(file, &line, all);
+            if let Some(text) = view.texts.get_mut(file) {
+                *text = elided(text, &line, &shown).into();
+            }
+        }
+        view
+    }
+
+    fn fits(&self, place: Range<usize>) -> bool {
+        place.len() <= self.room * 3 / 4
+    }
+
+    /// The line that holds a byte, without its end.
+    fn line(&self, file: usize, at: usize) -> Range<usize> {
+        let (text, source) = (&self.texts[file], &self.sources.files[file]);
+        let (line, _) = source.line_col(at);
+        let (start, end) = (source.line_start(line), source.line_start(line + 1));
+        start..start + text[start..end.min(text.len())].trim_end_matches('\n').len()
+    }
+
+    /// The bytes of a place within its file, cut to its first line and to what can be shown of it.
+    fn range(&self, place: Place) -> Option<Range<usize>> {
         let text = self.texts.get(usize::from(place.file.0))?;
-        let base = self.bases.get(usize::from(place.file.0))?;
         let start = (place.start as usize).min(text.len());
-        let end = place.range().end.clamp(start, text.len());
+        let mut end = place.range().end.clamp(start, text.len()).min(start + self.room / 2);
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
         let cut = text.get(start..end)?.find('\n').map_or(end, |line| start + line);
-        Some(SourceSpan::from((base + start, cut - start)))
+        Some(start..cut)
+    }
+
+    /// The span of a place.
+    fn span(&self, place: Place) -> Option<SourceSpan> {
+        let range = self.range(place)?;
+        let base = self.bases.get(usize::from(place.file.0))?;
+        Some(SourceSpan::from((base + range.start, range.len())))
     }
 
     fn read(&self, span: &SourceSpan, around: usize) -> Option<MietteSpanContents<'_>> {
@@ -267,34 +326,70 @@ impl<'a> View<'a> {
         if last - first > MOST_LINES {
             return None;
         }
-        let offset_of = |line: usize| source.line_start(line);
-        let (from, to) = (first.saturating_sub(around).max(1), (last + around).min(source.lines()));
-        let (mut low, mut high) = (offset_of(from), offset_of(to + 1));
-        let mut line = from;
-        if high - low > LONG_LINE * (to - from + 1) {
-            (low, high) = window(text, offset_of(first)..offset_of(last + 1), start..end);
-            line = first;
-        }
-        let data = text.get(low..high)?.as_bytes();
+        let short = |line: usize| self.line(file, source.line_start(line)).len() <= self.room;
+        let (mut from, mut to) = (first, last);
+        let shown = if (first..=last).all(short) {
+            while from > 1 && first - from < around && short(from - 1) {
+                from -= 1;
+            }
+            while to < source.lines() && to - last < around && short(to + 1) {
+                to += 1;
+            }
+            source.line_start(from)..source.line_start(to + 1)
+        } else if first == last && self.fits(start..end) {
+            self.window(file, &self.line(file, start), start..end)
+        } else {
+            return None;
+        };
+        let data = text.get(shown.clone())?.as_bytes();
         let column = if around == 0 { column - 1 } else { 0 };
-        let line = if around == 0 { first } else { line };
-        let span = SourceSpan::from((base + low, high - low));
+        let line = if around == 0 { first } else { from };
+        let span = SourceSpan::from((base + shown.start, shown.len()));
         let name = clean(&source.path);
         Some(MietteSpanContents::new_named(name, data, span, line - 1, column, to - from + 1))
     }
+
+    /// The part of a long line that is shown around a place, on character bounds.
+    fn window(&self, file: usize, line: &Range<usize>, place: Range<usize>) -> Range<usize> {
+        let text = &self.texts[file];
+        let before = (self.room - place.len().min(self.room)) / 2;
+        let low = place.start.saturating_sub(before).max(line.start).min(line.end.saturating_sub(self.room));
+        let (mut low, mut high) = (low.max(line.start), (low + self.room).max(place.end).min(line.end));
+        while !text.is_char_boundary(low) {
+            low += 1;
+        }
+        while !text.is_char_boundary(high) {
+            high -= 1;
+        }
+        // With the line's end, so that it can be pointed at.
+        low..if high == line.end { (high + 1).min(text.len()) } else { high }
+    }
 }
 
-/// The part of long lines that is shown around a place, on character bounds.
-fn window(text: &str, lines: std::ops::Range<usize>, place: std::ops::Range<usize>) -> (usize, usize) {
-    let mut low = place.start.saturating_sub(LONG_LINE / 4).max(lines.start);
-    let mut high = (place.end.min(place.start + LONG_LINE) + LONG_LINE / 4).min(lines.end);
-    while !text.is_char_boundary(low) {
-        low += 1;
+/// Every place of a diagnostic that is drawn.
+fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = Place> + '_ {
+    let related = diagnostic.related.iter().take(MOST_LABELS).map(|(place, _)| *place);
+    diagnostic.place.into_iter().chain(related)
+}
+
+/// Stands where a line is cut.
+const MARK: &str = "…";
+
+/// A text with `…` at the ends of what is shown of a line. With spaces it takes as many bytes as what it replaces, so
+/// that every place still fits.
+fn elided(text: &str, line: &Range<usize>, shown: &Range<usize>) -> String {
+    let mut out = text.to_owned();
+    let part = &text[shown.start..shown.end.min(line.end)];
+    let enough = |len: &usize| *len >= MARK.len();
+    let first = part.char_indices().map(|(at, c)| at + c.len_utf8()).find(enough);
+    let last = part.char_indices().rev().map(|(at, _)| part.len() - at).find(enough);
+    if let Some(len) = first.filter(|_| shown.start > line.start) {
+        out.replace_range(shown.start..shown.start + len, &format!("{MARK:<0$}", len - 2));
     }
-    while !text.is_char_boundary(high) {
-        high -= 1;
+    if let Some(len) = last.filter(|_| shown.end < line.end) {
+        out.replace_range(shown.end - len..shown.end, &format!("{MARK:>0$}", len - 2));
     }
-    (low, high)
+    out
 }
 
 impl SourceCode for View<'_> {
@@ -322,7 +417,8 @@ impl fmt::Debug for Drawn<'_> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", clean(&self.diagnostic.message), self.diagnostic.code)
+        let text = format!("{} [{}]", clean(&self.diagnostic.message), self.diagnostic.code);
+        f.write_str(&text.replace('-', JOINED))
     }
 }
 
@@ -342,7 +438,7 @@ impl miette::Diagnostic for Drawn<'_> {
         if hidden > 0 {
             help = format!("{help}\n{hidden} more places are not shown").trim_start().to_owned();
         }
-        (!help.is_empty()).then(|| Box::new(help) as Box<dyn fmt::Display>)
+        (!help.is_empty()).then(|| Box::new(help.replace('-', JOINED)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -17,6 +17,8 @@ use crate::place::{Place, Sources};
 /// Most cells of one matrix.
 const MOST_CELLS: usize = 10_000;
 
+const SPLIT: &str = "split the step, or let one step go through the list itself";
+
 /// A step to be read: its table and the values of its cell.
 pub(super) struct Cell<'t> {
     pub(super) table: Table<'t>,
@@ -81,6 +83,7 @@ impl Expander<'_> {
     fn matrix(&self, step: &str, table: Table<'_>, diags: &mut Diags) -> Vec<Vec<(String, String)>> {
         let mut axes: Vec<(String, Vec<String>)> = Vec::new();
         let mut product: usize = 1;
+        let before = diags.count();
         for entry in
             table.entries().filter(|entry| tables::MATRIX.key(entry.key).is_none() && !entry.key.starts_with("x-"))
         {
@@ -96,7 +99,7 @@ impl Expander<'_> {
         }
         if product > MOST_CELLS {
             let message = format!("the matrix of `{step}` has more than {MOST_CELLS} cells");
-            diags.push(Diagnostic::error("matrix-too-large", table.place, message));
+            diags.push(Diagnostic::error("matrix-too-large", table.place, message).help(SPLIT));
             return Vec::new();
         }
         let mut cells: Vec<Vec<(String, String)>> = if axes.is_empty() { Vec::new() } else { vec![Vec::new()] };
@@ -112,19 +115,27 @@ impl Expander<'_> {
         }
         let excluded = self.combinations(table, "exclude", &axes, diags);
         cells.retain(|cell| {
-            !excluded.iter().any(|part| !part.is_empty() && part.iter().all(|pair| cell.contains(pair)))
+            !excluded.iter().any(|(part, _)| !part.is_empty() && part.iter().all(|pair| cell.contains(pair)))
         });
-        for part in self.combinations(table, "include", &axes, diags) {
+        for (mut part, place) in self.combinations(table, "include", &axes, diags) {
             if axes.is_empty() || part.len() == axes.len() {
                 let order = |pair: &(String, String)| axes.iter().position(|(axis, _)| *axis == pair.0);
-                let mut part = part;
                 part.sort_by_key(order);
-                cells.push(part);
+                if cells.contains(&part) {
+                    let message = format!("the matrix of `{step}` has `{}` already", cell(&part));
+                    diags.push(Diagnostic::error("duplicate-step", place, message).help("remove this one"));
+                } else {
+                    cells.push(part);
+                }
             }
         }
-        if cells.is_empty() {
+        if cells.is_empty() && diags.count() == before {
             let fault = Diagnostic::error("matrix-empty", table.place, format!("the matrix of `{step}` has no cell"));
-            diags.push(fault.help("give an axis with values: `matrix = { os = [\"linux\", \"mac\"] }`"));
+            diags.push(if product > 0 && !axes.is_empty() {
+                fault.help("`exclude` takes every combination out: leave one, or remove the step")
+            } else {
+                fault.help("give every axis a value: `matrix = { os = [\"linux\", \"mac\"] }`")
+            });
         }
         cells
     }
@@ -138,7 +149,7 @@ impl Expander<'_> {
                 values.push(value);
             } else {
                 let message = format!("`{value}` stands twice on axis `{}`: two steps would have one name", entry.key);
-                diags.push(Diagnostic::error("duplicate-step", node.place, message));
+                diags.push(Diagnostic::error("duplicate-step", node.place, message).help("remove one of the two"));
             }
         }
         values
@@ -160,7 +171,7 @@ impl Expander<'_> {
         key: &str,
         axes: &[(String, Vec<String>)],
         diags: &mut Diags,
-    ) -> Vec<Vec<(String, String)>> {
+    ) -> Vec<(Vec<(String, String)>, Place)> {
         let mut all = Vec::new();
         for map in table.list(key).into_iter().filter_map(Node::map) {
             let mut part = Vec::new();
@@ -184,7 +195,7 @@ impl Expander<'_> {
                 );
                 diags.push(fault.help("name a value for every axis"));
             }
-            all.push(part);
+            all.push((part, map.place));
         }
         all
     }
@@ -214,12 +225,12 @@ impl Expander<'_> {
                 items.push((key, value));
             } else {
                 let message = format!("`{key}` stands twice in `foreach`: two steps would be called `{step}[{key}]`");
-                diags.push(Diagnostic::error("duplicate-step", place, message));
+                diags.push(Diagnostic::error("duplicate-step", place, message).help("remove one of the two"));
             }
         }
         if items.len() > MOST_CELLS {
             let message = format!("`foreach` of `{step}` has more than {MOST_CELLS} items");
-            diags.push(Diagnostic::error("matrix-too-large", node.place, message));
+            diags.push(Diagnostic::error("matrix-too-large", node.place, message).help(SPLIT));
             items.truncate(MOST_CELLS);
         }
         if items.is_empty() && !diags.has_errors() {
@@ -236,7 +247,12 @@ impl Expander<'_> {
             Some(Err(errors)) => {
                 errors.iter().for_each(|error| diags.push(template_fault(self.sources, text, node.place, error)));
             }
-            _ => {
+            Some(Ok(_)) => {
+                let message = format!("`foreach` needs a list, and `{}` is none", text.trim());
+                let fault = Diagnostic::error("wrong-type", node.place, message);
+                diags.push(fault.help("declare the variable as a list, such as `hosts = [\"a\", \"b\"]`"));
+            }
+            None => {
                 let message = "`foreach` needs a list, or one `{{ name }}` that is a list".to_owned();
                 diags.push(
                     Diagnostic::error("wrong-type", node.place, message)

@@ -10,9 +10,10 @@ use super::links::Links;
 use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
-use super::{Plan, Risk, Step, Var};
+use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
 use crate::action::Action;
-use crate::criteria::{self, Criterion, Fault, Kind, Scope, Shape, StepScope};
+use crate::criteria::{self, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
+use crate::facts::{Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::Tier;
 use crate::place::{Place, Sources};
@@ -132,7 +133,12 @@ impl<'a> Judge<'a> {
         if let Some(ratchet) = &mut step.ratchet {
             let mut users = step.criteria.iter().filter(|criterion| criterion.uses_ratchet());
             match (users.next(), users.next()) {
-                (Some(user), None) => user.subject_text().clone_into(&mut ratchet.subject),
+                (Some(user), None) => {
+                    user.subject_text().clone_into(&mut ratchet.subject);
+                    if let Some(unit) = user.unit() {
+                        ratchet_in_unit(ratchet, unit, step.place, diags);
+                    }
+                }
                 (Some(_), Some(second)) => {
                     let message = "two criteria compare with `ratchet`".to_owned();
                     diags.push(
@@ -169,6 +175,13 @@ impl<'a> Judge<'a> {
             known_steps: &Vec::new,
         };
         for criterion in &mut risk.when {
+            let other = criterion.roots().into_iter().find(|root| !matches!(root, Root::Var(_) | Root::Env(_)));
+            if let Some(Root::Step { .. } | Root::Fact(_)) = other {
+                let message = format!("`{}` cannot be asked of a risk factor", criterion.text);
+                let fault = Diagnostic::error("criterion", criterion.place, message);
+                diags.push(fault.help("it knows no step: only `vars.NAME` and `env.NAME`; text goes in quotes"));
+                continue;
+            }
             for fault in criteria::check(criterion, &scope) {
                 diags.push(diagnostic(self.sources, criterion.place, &criterion.text, fault));
             }
@@ -190,17 +203,36 @@ impl<'a> Judge<'a> {
             if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
         };
         let shape = self.shapes[id.index()].clone();
-        let ratchet = self.links.has_ratchet(id);
+        // What is asked before a step runs has no threshold of its own.
+        let ratchet = self.links.has_ratchet(id) && !only_globals;
         let scope = Scope {
             shape,
             vars: &self.kinds,
             ratchet,
-            baseline: true,
+            baseline: !only_globals,
             only_globals,
             step: &step,
             known_steps: &known_steps,
         };
         run(&scope)
+    }
+}
+
+/// Puts the numbers of a ratchet on the scale of what it watches.
+fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut Diags) {
+    let numbers =
+        [("floor", Some(&mut ratchet.floor)), ("goal", ratchet.goal.as_mut()), ("slack", ratchet.slack.as_mut())];
+    for (key, value) in numbers {
+        let Some(Value::Num(num, given)) = value.as_deref().cloned() else { continue };
+        match ratchet::in_unit(num, given, unit) {
+            Some(fitting) => value.into_iter().for_each(|value| *value = fitting.clone()),
+            None => {
+                let message = format!("`ratchet.{key}` has another unit than `{}`", ratchet.subject);
+                diags.push(
+                    Diagnostic::error("wrong-unit", place, message).help("write all three in the subject's unit"),
+                );
+            }
+        }
     }
 }
 

@@ -72,6 +72,17 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// How its value is written, where the tables have no example.
+    pub(super) fn sketch(&self) -> &'static str {
+        match self {
+            Self::Int(..) | Self::Number => "1",
+            Self::List(_) => "[\"…\"]",
+            Self::OneOf(shapes) => shapes.first().map_or("…", Self::sketch),
+            Self::Table(_) | Self::Map(_) => "{ … }",
+            _ => "\"…\"",
+        }
+    }
+
     /// How messages ask for it.
     pub(super) fn want(&self) -> String {
         match self {
@@ -83,6 +94,7 @@ impl Shape {
                     if most.is_empty() { last.clone() } else { format!("{} or {last}", most.join(", ")) }
                 })
             }
+            Self::Int(0, i64::MAX) => "a whole number".to_owned(),
             Self::Int(low, i64::MAX) => format!("a whole number from {low}"),
             Self::Int(low, high) => format!("a whole number from {low} to {high}"),
             Self::Number => "a number".to_owned(),
@@ -102,7 +114,7 @@ impl Shape {
                 let wants: Vec<String> = shapes.iter().map(Self::want).collect();
                 wants.join(" or ")
             }
-            Self::Table(kind) if kind.keys.is_empty() => "a table".to_owned(),
+            Self::Table(kind) if kind.open.is_some() => "a table { name = [value, …], … }".to_owned(),
             Self::Table(kind) => {
                 let keys: Vec<&str> = kind.keys.iter().take(4).map(|key| key.name).collect();
                 let more = if kind.keys.len() > 4 { ", …" } else { "" };

@@ -16,6 +16,8 @@ mod links;
 mod names;
 mod norm;
 pub mod ratchet;
+#[cfg(test)]
+mod reference;
 mod resolve;
 pub mod schema;
 mod shape;

@@ -4,9 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::diags::Diags;
 use super::error::Diagnostic;
-use super::template::nearest;
+use super::template::{nearest, words};
 use crate::ids::StepId;
 use crate::place::Place;
+
+/// Up to so many steps are all named where none is near.
+const MOST_NAMED: usize = 12;
 
 /// Whether a text is a step name: `[a-z0-9][a-z0-9_-]*`.
 pub(super) fn is_name(text: &str) -> bool {
@@ -130,8 +133,14 @@ impl Index {
         if let Some(near) = nearest(base, self.bases.iter().map(String::as_str)) {
             return Some(format!("did you mean `{near}`?"));
         }
-        let name = as_name(base)?;
-        self.cells.contains_key(&name).then(|| format!("did you mean `{name}`?"))
+        match as_name(base).filter(|name| self.cells.contains_key(name)) {
+            Some(name) => Some(format!("did you mean `{name}`?")),
+            None if self.bases.is_empty() || self.bases.len() > MOST_NAMED => None,
+            None => {
+                let bases: Vec<&str> = self.bases.iter().map(String::as_str).collect();
+                Some(format!("the plan has {}", words(&bases)))
+            }
+        }
     }
 }
 

@@ -147,6 +147,7 @@ fn action(action: &Action) -> Json {
         Action::Report(spec) => json!({ "report": report(spec) }),
         Action::Git(spec) => json!({ "git": spec }),
         Action::Checklist(spec) => json!({ "checklist": spec }),
+        Action::Net(spec) => json!({ "net": spec }),
     }
 }
 

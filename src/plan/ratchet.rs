@@ -97,7 +97,8 @@ fn threshold(floor: &Value, goal: Option<&Value>, slack: Option<&Value>, reached
     Value::Num(risen.max(*lowest), *unit)
 }
 
-/// Writes what was reached where it is better than before. `reached`: step name to the exact value.
+/// Writes what was reached where that raises a threshold; at the goal the file stays as it is. `reached`: step name to
+/// the exact value.
 ///
 /// # Errors
 /// When the file can't be written.
@@ -110,8 +111,11 @@ pub fn raise(plan: &Plan, reached: &BTreeMap<String, Value>) -> io::Result<()> {
     let mut raised = false;
     for step in &plan.steps {
         let (Some(ratchet), Some(Value::Num(num, _))) = (&step.ratchet, reached.get(&step.name)) else { continue };
-        let before = best.get(&step.name).filter(|(subject, _)| *subject == ratchet.subject);
-        if before.is_none_or(|(_, before)| num > before) {
+        let before = best.get(&step.name).filter(|(subject, _)| *subject == ratchet.subject).map(|(_, num)| *num);
+        let at = |num| threshold(&ratchet.floor, ratchet.goal.as_ref(), ratchet.slack.as_ref(), num);
+        if let (Value::Num(now, _), Value::Num(earlier, _)) = (at(Some(*num)), at(before))
+            && now > earlier
+        {
             best.insert(step.name.clone(), (ratchet.subject.clone(), *num));
             raised = true;
         }
@@ -127,12 +131,13 @@ pub fn raise(plan: &Plan, reached: &BTreeMap<String, Value>) -> io::Result<()> {
     Ok(())
 }
 
-/// A plan's number as a value in the dimension of the subject: `32` for a percentage is the fraction 32/100.
-#[must_use]
-pub fn in_unit(num: Num, unit: Unit) -> Value {
-    match unit {
-        Unit::Percent => Value::Num(num.times(Num { num: 1, den: 100 }).unwrap_or(num), unit),
-        _ => Value::Num(num, unit),
+/// A plan's number on the scale of the subject: a plain `32` beside a percentage is the fraction 32/100. None if the
+/// units don't go together.
+pub(super) fn in_unit(num: Num, given: Unit, subject: Unit) -> Option<Value> {
+    match (given, subject) {
+        (given, subject) if given == subject => Some(Value::Num(num, subject)),
+        (Unit::One, Unit::Percent) => num.times(Num { num: 1, den: 100 }).map(|share| Value::Num(share, subject)),
+        _ => None,
     }
 }
 
@@ -154,6 +159,14 @@ mod tests {
         assert_eq!(at(Some((10, 100))), floor);
         assert_eq!(at(Some((40, 100))), percent(398, 1000));
         assert_eq!(at(Some((96, 100))), goal);
+    }
+
+    #[test]
+    fn plain_numbers_take_the_scale_of_the_subject() {
+        assert_eq!(in_unit(Num::int(32), Unit::One, Unit::Percent), Some(percent(32, 100)));
+        assert_eq!(in_unit(Num::int(32), Unit::One, Unit::One), Some(Value::Num(Num::int(32), Unit::One)));
+        assert_eq!(in_unit(Num::ratio(1, 2).unwrap(), Unit::Percent, Unit::Percent), Some(percent(1, 2)));
+        assert_eq!(in_unit(Num::int(5), Unit::Time, Unit::Percent), None);
     }
 
     #[test]

@@ -30,26 +30,28 @@ const MOST_STEPS: usize = 100_000;
 pub(super) fn resolve(path: &Utf8Path, files: &Files, mut diags: Diags, options: &LoadOptions<'_>) -> Loaded {
     let mut plan = Plan { sources: files.sources.clone(), ..Plan::default() };
     plan.name = path.file_stem().unwrap_or("plan").to_owned();
-    for doc in files.docs.iter().filter(|doc| !doc.broken) {
+    let readable = formats(files, &mut diags);
+    for doc in files.docs.iter().filter(|doc| !doc.broken && readable.contains(&doc.file)) {
         shape::check(doc.root(), &tables::DOCUMENT, &mut diags);
     }
     let main = files.docs.iter().find(|doc| doc.file == FileId(0)).map(Doc::root);
     let broken = files.docs.iter().any(|doc| doc.broken);
     if let (Some(main), false) = (main, broken)
-        && formats(files, &mut diags)
+        && readable.len() == files.docs.len()
     {
         document(path, main, files, &mut plan, &mut diags, options);
     }
     Loaded { plan, diagnostics: diags.finish(options.strict) }
 }
 
-/// Whether all files are written in the version of the language that this is.
-fn formats(files: &Files, diags: &mut Diags) -> bool {
-    let mut good = true;
+/// The files that are written in the version of the language that this is; of others nothing more can be said.
+fn formats(files: &Files, diags: &mut Diags) -> HashSet<FileId> {
+    let mut readable: HashSet<FileId> = files.docs.iter().map(|doc| doc.file).collect();
     for doc in &files.docs {
         let root = doc.root();
         match (root.get("format"), doc.file == FileId(0)) {
             (None, false) => {}
+            (None, true) if doc.broken || root.misspelt("format") => {}
             (None, true) => {
                 let fault = Diagnostic::error(
                     "missing-format",
@@ -61,7 +63,7 @@ fn formats(files: &Files, diags: &mut Diags) -> bool {
             (Some(node), _) => match node.int() {
                 Some(1) | None => {}
                 Some(version) => {
-                    good = false;
+                    readable.remove(&doc.file);
                     let message =
                         format!("this plan is written in language version {version}; this runplan reads version 1");
                     let help =
@@ -71,7 +73,7 @@ fn formats(files: &Files, diags: &mut Diags) -> bool {
             },
         }
     }
-    good
+    readable
 }
 
 /// Keys that do not belong into the file they stand in, or not into this version.
@@ -209,8 +211,9 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     }
     if !cells.iter().any(|cell| !cell.finally) && !diags.has_errors() {
         let place = roots.last().map_or(Place::default(), |root| root.place);
+        let message = if cells.is_empty() { "the plan has no steps" } else { "the plan has only `finally` steps" };
         diags.push(
-            Diagnostic::error("no-steps", place, "the plan has no steps")
+            Diagnostic::error("no-steps", place, message)
                 .help("add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"),
         );
     }

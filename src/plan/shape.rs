@@ -24,10 +24,45 @@ pub(super) fn check(table: Table<'_>, kind: &'static Kind, diags: &mut Diags) {
     }
 }
 
+/// What other tools call it.
+const MEANT: [(&str, &str); 26] = [
+    ("depends_on", "needs"),
+    ("depends", "needs"),
+    ("dependencies", "needs"),
+    ("deps", "needs"),
+    ("requires", "needs"),
+    ("if", "when"),
+    ("only_if", "when"),
+    ("condition", "when"),
+    ("command", "run"),
+    ("cmd", "run"),
+    ("script", "run"),
+    ("exec", "run"),
+    ("shell", "run"),
+    ("dir", "cwd"),
+    ("workdir", "cwd"),
+    ("working_directory", "cwd"),
+    ("working-directory", "cwd"),
+    ("environment", "env"),
+    ("retries", "retry"),
+    ("name", "title"),
+    ("description", "title"),
+    ("desc", "title"),
+    ("labels", "tags"),
+    ("criteria", "pass"),
+    ("expect", "pass"),
+    ("assert", "pass"),
+];
+
 fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, diags: &mut Diags) {
-    let near = nearest(key, kind.keys.iter().map(|key| key.name));
+    let meant = MEANT.iter().find(|(word, name)| *word == key && kind.key(name).is_some());
+    let affordable = diags.may_suggest();
+    let near = meant.map(|(_, name)| *name);
+    let near = near.or_else(|| nearest(key, kind.keys.iter().map(|key| key.name).filter(|_| affordable)));
     let in_step = std::ptr::eq(kind, &raw const tables::STEP) || kind.name == tables::STEP.name;
-    if in_step && near.is_none() && node.value.is_table() && super::names::is_name(key) {
+    // `[steps.a.b]`: the header holds the key; a table in braces stands behind it.
+    let header = node.place.range().start <= place.range().start && place.range().end <= node.place.range().end;
+    if in_step && near.is_none() && node.value.is_table() && header && super::names::is_name(key) {
         let fault = Diagnostic::error("step-name-dots", place, format!("`{key}` is a table inside a step, not a step"));
         diags.push(
             fault
@@ -36,15 +71,15 @@ fn unknown_key(kind: &'static Kind, key: &str, place: Place, node: Node<'_>, dia
         );
         return;
     }
-    let help = near.map_or_else(
-        || {
+    let help = match near {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => affordable.then(|| {
             let keys: Vec<&str> = kind.keys.iter().map(|key| key.name).collect();
             format!("{} takes {}", kind.what, all(&keys))
-        },
-        |near| format!("did you mean `{near}`?"),
-    );
+        }),
+    };
     let fault = Diagnostic::error("unknown-key", place, format!("unknown key `{key}` in {}", kind.what));
-    diags.push(fault.label("not a key of this table").help(help));
+    diags.push(fault.label("not a key of this table").hint(help));
 }
 
 /// Every key, comma-separated.
@@ -92,7 +127,8 @@ fn check_item(item: Node<'_>, key: &str, of: &Shape, diags: &mut Diags) {
         check_value(item, key, of, diags);
     } else {
         let message = format!("each element of `{key}` needs to be {}, got {}", of.want(), item.type_name());
-        diags.push(Diagnostic::error("wrong-type", item.place, message).label(item.type_name()).hint(quoted(item)));
+        let help = if matches!(of, Shape::Text | Shape::Template | Shape::Scalar) { quoted(item) } else { None };
+        diags.push(Diagnostic::error("wrong-type", item.place, message).label(item.type_name()).hint(help));
     }
 }
 
@@ -129,14 +165,29 @@ fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
         (Shape::Int(..) | Shape::Number, Value::Text(text)) if text.parse::<f64>().is_ok() => {
             Some("write it without quotes".to_owned())
         }
-        (Shape::List(Shape::Text | Shape::Template), Value::Text(_)) => Some(format!("write `{key} = [\"…\"]`")),
-        (Shape::Text | Shape::Template | Shape::Word(_), _) => quoted(node),
+        (Shape::List(Shape::Text | Shape::Template), Value::Text(text)) => {
+            Some(format!("write `{key} = [{}]`", serde_json::Value::from(text.as_str())))
+        }
+        (Shape::Text | Shape::Template | Shape::OneOf([Shape::Text | Shape::Template | Shape::Scalar, ..]), _) => {
+            quoted(node)
+        }
+        (Shape::Table(kind), Value::Text(text)) if kind.name == tables::STEP.name => Some(format!(
+            "begin a step with `[steps.{key}]` and give it `run = {}`",
+            serde_json::Value::from(text.as_str())
+        )),
+        (Shape::Map(Shape::Table(kind)), _) if kind.name == tables::STEP.name => {
+            Some(format!("each step is a table of its own: `[{key}.NAME]`"))
+        }
+        (Shape::Table(_) | Shape::Map(_), _) => Some(format!("write `{key} = {{ … }}`, or a header for it")),
         _ => None,
     };
     diags.push(Diagnostic::error("wrong-type", node.place, message).label(node.type_name()).hint(help));
 }
 
 fn quoted(node: Node<'_>) -> Option<String> {
+    if matches!(node.value, Value::Date) {
+        return Some("write it in quotes".to_owned());
+    }
     node.scalar().filter(|_| !node.value.is_text()).map(|text| format!("write it in quotes: \"{text}\""))
 }
 
@@ -146,7 +197,7 @@ fn word(node: Node<'_>, key: &str, known: &'static [&'static str], diags: &mut D
         return;
     }
     let fault = Diagnostic::error("unknown-word", node.place, format!("`{key}` cannot be `{text}`"));
-    let fault = fault.label(format!("needs {}", Shape::Word(known).want()));
+    let fault = fault.label("no such word");
     let near = nearest(text, known.iter().copied());
     diags.push(
         fault.help(
@@ -166,7 +217,7 @@ fn integer(node: Node<'_>, key: &str, low: i64, high: i64, diags: &mut Diags) {
 fn number(node: Node<'_>, key: &str, diags: &mut Diags) {
     if node.number().is_none() {
         let message = format!("`{key}` needs a finite number, got {}", node.scalar().unwrap_or_default());
-        diags.push(Diagnostic::error("out-of-range", node.place, message));
+        diags.push(Diagnostic::error("out-of-range", node.place, message).label("out of range"));
     }
 }
 
@@ -174,14 +225,18 @@ fn unit(node: Node<'_>, key: &str, fault: Option<String>, diags: &mut Diags) {
     if let Some(reason) = fault {
         let text = node.text().unwrap_or("");
         let message = format!("`{key}` cannot be `{text}`");
-        let help =
-            if text.contains("{{") { Some("templates have no place here: write the value".to_owned()) } else { None };
-        diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason).hint(help));
+        let (reason, help) = match reason.split_once("; ") {
+            _ if text.contains("{{") => ("not a value", "templates have no place here: write the value"),
+            Some(parts) => parts,
+            None => ("not a value", reason.as_str()),
+        };
+        diags.push(Diagnostic::error("wrong-unit", node.place, message).label(reason).help(help));
     }
 }
 
 fn nul(node: Node<'_>, key: &str, diags: &mut Diags) {
     if node.text().is_some_and(|text| text.contains('\0')) {
-        diags.push(Diagnostic::error("nul", node.place, format!("`{key}` has a NUL character in it")));
+        let fault = Diagnostic::error("nul", node.place, format!("`{key}` has a NUL character in it"));
+        diags.push(fault.help("no argument, variable or file name can hold one: remove it"));
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,8 +17,9 @@ use super::tree::{Members, Node, Table};
 use crate::ids::FileId;
 use crate::place::{Place, Source, Sources};
 
-/// Most bytes of one file.
-const MOST_BYTES: u64 = 1 << 20;
+/// Most bytes of one file. Room for as many generated steps as a plan may have (100,000, of 80 bytes each), and little
+/// enough to answer at once where somebody names a log or a dump by mistake.
+const MOST_BYTES: u64 = 8 << 20;
 /// Most files of one plan.
 const MOST_FILES: usize = 256;
 /// Deepest chain of includes.
@@ -112,7 +114,7 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(fault(
             "file-too-large",
-            format!("`{name}` is larger than 1 MiB"),
+            format!("`{name}` is larger than {} MiB", MOST_BYTES >> 20),
             "split it with `include`, or generate fewer steps by `matrix` and `foreach`",
         ));
     }
@@ -120,15 +122,23 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
         return Err(fault("not-utf8", format!("`{name}` is UTF-16"), "save it as UTF-8"));
     }
     let bad = match std::str::from_utf8(&bytes) {
-        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul", "has a NUL byte")),
-        Err(error) => Some((error.valid_up_to(), "not-utf8", "is not UTF-8")),
+        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul")),
+        Err(error) => Some((error.valid_up_to(), "not-utf8")),
     };
-    if let Some((at, code, what)) = bad {
+    if let Some((at, code)) = bad {
         let before = String::from_utf8_lossy(&bytes[..at]);
         let (line, column) =
             (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
-        let message = format!("`{name}` {what}: byte 0x{:02x} at line {line}, column {column}", bytes[at]);
-        return Err(fault(code, message, "plan files are UTF-8 text"));
+        let place = format!("at line {line}, column {column}");
+        return Err(if code == "nul" {
+            fault(
+                code,
+                format!("`{name}` has a NUL byte {place}"),
+                "a plan is text: remove it, if this is a plan at all",
+            )
+        } else {
+            fault(code, format!("`{name}` is not UTF-8: byte 0x{:02x} {place}", bytes[at]), "save it as UTF-8")
+        });
     }
     String::from_utf8(bytes)
         .map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
@@ -215,10 +225,16 @@ impl Reader {
             Ok(text) => self.file(&path, identity, text, diags),
             Err(fault) => {
                 self.partial = true;
-                let help = format!(
-                    "`include` paths are relative to the including file's folder (`{}`)",
-                    if folder.as_str().is_empty() { "." } else { folder.as_str() }
-                );
+                let help = match (path.is_dir(), fault.code) {
+                    (true, _) => {
+                        format!("name the files in it: such as `{}`", Utf8Path::new(target).join("checks.toml"))
+                    }
+                    (_, "unreadable-file") => format!(
+                        "`include` paths are relative to the including file's folder (`{}`)",
+                        if folder.as_str().is_empty() { "." } else { folder.as_str() }
+                    ),
+                    _ => fault.help.clone().unwrap_or_default(),
+                };
                 let code = if fault.code == "unreadable-file" { "bad-include" } else { fault.code };
                 diags.push(Diagnostic::error(code, place, fault.message).help(help));
             }
@@ -231,8 +247,11 @@ fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut said = 0;
     let mut end_of_last: Option<usize> = None;
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
+    // The parser looks several times, so its errors are not in the order of the text.
+    let mut errors: Vec<_> =
+        errors.iter().map(|error| (error.span().unwrap_or_else(|| deepest(text)), error)).collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    for (span, error) in &errors {
         // One region, one error: what follows on the next lines mostly comes of the first.
         let near = end_of_last
             .is_some_and(|end| text.get(end..span.start.max(end)).is_none_or(|gap| gap.matches('\n').count() <= 3));
@@ -248,6 +267,20 @@ fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
     (Members::new(tree.into_inner(), file), !errors.is_empty())
 }
 
+/// The line with the longest dotted key: the parser does not say where one is too long.
+fn deepest(text: &str) -> Range<usize> {
+    let mut start = 0;
+    let mut found = (0, 0..0);
+    for line in text.split_inclusive('\n') {
+        let dots = line.split('"').step_by(2).map(|part| part.matches('.').count()).sum();
+        if dots > found.0 {
+            found = (dots, start..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+    found.1
+}
+
 /// The parser's words, made a sentence a stranger can act on.
 fn friendly(message: &str) -> (String, Option<String>) {
     let has = |word: &str| message.contains(word);
@@ -255,7 +288,16 @@ fn friendly(message: &str) -> (String, Option<String>) {
         return ("values are nested too deeply".to_owned(), Some("a plan needs no more than a few levels".to_owned()));
     } else if has("duplicate key") {
         "a name may stand only once in its table; rename or merge the two"
-    } else if has("missing value") || has("string values must be quoted") || has("unquoted") {
+    } else if has("string values must be quoted") || has("invalid boolean") {
+        let help = "text values stand in quotes: `name = \"value\"`; others are numbers, `true` and `false`";
+        return ("not valid TOML: a word without quotes".to_owned(), Some(help.to_owned()));
+    } else if has("visible characters") && !has("expected `") {
+        let help = "write it as an escape, such as `\\u001b`";
+        return ("not valid TOML: a control character in a text".to_owned(), Some(help.to_owned()));
+    } else if has("escaped value") {
+        let help = "in \"…\" write `\\\\` for a backslash, or use '…', where it stands for itself";
+        return ("not valid TOML: unknown escape after `\\`".to_owned(), Some(help.to_owned()));
+    } else if has("missing value") || has("unquoted") {
         "text values stand in quotes: `name = \"value\"`"
     } else if has("unclosed array") || has("array elements") {
         "close the list with `]` and put a comma between its elements"
@@ -268,6 +310,7 @@ fn friendly(message: &str) -> (String, Option<String>) {
     } else {
         ""
     };
+    let message = message.trim_end_matches(", expected nothing");
     (format!("not valid TOML: {message}"), (!help.is_empty()).then(|| help.to_owned()))
 }
 

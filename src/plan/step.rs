@@ -83,6 +83,12 @@ impl Reader<'_> {
         let needs = self.links(id, table, "needs", cell.finally, texts);
         let after = self.links(id, table, "after", cell.finally, texts);
         let (outputs, values) = outputs(table, texts);
+        if !values.is_empty() && !broken && !matches!(action, Action::Run(_) | Action::Service(_)) {
+            let place = table.key_place("outputs");
+            let message = format!("a `{}` step has no named outputs", action.kind().word());
+            let fault = Diagnostic::error("values-without-process", place, message);
+            texts.diags.push(fault.help("only a process can write them, to the file named by `$RUNPLAN_OUTPUT`; later steps can name facts: `steps.NAME.status`"));
+        }
         let secrets = self.secrets(table, texts);
         let step = Step {
             name: cell.name.clone(),
@@ -182,11 +188,9 @@ impl Reader<'_> {
             let at = self.pools.iter().position(|pool| pool.name == name).and_then(|at| u32::try_from(at).ok());
             match at.map(PoolId) {
                 Some(id) if list.contains(&id) => {
-                    diags.push(Diagnostic::error(
-                        "duplicate-pool",
-                        node.place,
-                        format!("pool `{name}` is named twice"),
-                    ));
+                    let fault =
+                        Diagnostic::error("duplicate-pool", node.place, format!("pool `{name}` is named twice"));
+                    diags.push(fault.help("a step holds one place in a pool: remove one of the two"));
                 }
                 Some(id) => list.push(id),
                 None if self.partial => {}
@@ -314,7 +318,8 @@ fn outputs(table: Table<'_>, texts: &mut Texts<'_>) -> (Vec<OutputSpec>, Vec<Str
         match list.iter_mut().find(|known| known.path == path) {
             Some(known) if known.artifact || !artifact => {
                 let message = format!("{what} `{}` is declared twice", path.src);
-                texts.diags.push(Diagnostic::error("duplicate-output", node.place, message));
+                let fault = Diagnostic::error("duplicate-output", node.place, message);
+                texts.diags.push(fault.help("remove one of the two"));
             }
             Some(known) => {
                 known.artifact = true;
@@ -334,7 +339,8 @@ fn value_names(nodes: &[Node<'_>], diags: &mut Diags) -> Vec<String> {
             let fault = Diagnostic::error("bad-name", node.place, format!("`{name}` cannot be the name of an output"));
             diags.push(fault.help("names are letters, digits and `_`"));
         } else if values.iter().any(|known| known == name) {
-            diags.push(Diagnostic::error("duplicate-name", node.place, format!("output `{name}` is declared twice")));
+            let fault = Diagnostic::error("duplicate-name", node.place, format!("output `{name}` is declared twice"));
+            diags.push(fault.help("remove one of the two"));
         } else {
             values.push(name.to_owned());
         }
@@ -358,18 +364,17 @@ fn retry(both: Both<'_>, diags: &mut Diags) -> Retry {
         let percent = factor.times(Num::int(100)).map_or(0, |scaled| scaled.num / scaled.den);
         match u32::try_from(percent) {
             Ok(percent @ 100..=10_000) => retry.factor_percent = percent,
-            _ => diags.push(Diagnostic::error(
-                "out-of-range",
-                node.place,
-                "`factor` needs a number from 1 to 100".to_owned(),
-            )),
+            _ => {
+                let got = node.scalar().unwrap_or_default();
+                let message = format!("`factor` needs a number from 1 to 100, got {got}");
+                diags.push(Diagnostic::error("out-of-range", node.place, message).label("out of range"));
+            }
         }
     }
     let codes = table.list("exit").into_iter().filter_map(Node::int);
     retry.exit = codes.filter_map(|code| i32::try_from(code).ok()).collect();
-    if retry.exit.contains(&0) {
-        let fault =
-            Diagnostic::error("retry-exit", table.key_place("exit"), "exit code 0 is no failure to retry".to_owned());
+    if let Some(zero) = table.list("exit").into_iter().find(|node| node.int() == Some(0)) {
+        let fault = Diagnostic::error("retry-exit", zero.place, "exit code 0 is no failure to retry".to_owned());
         diags.push(fault.help("name the codes of failures that may pass, such as 75"));
     }
     retry
@@ -392,7 +397,7 @@ fn sampling(step: Table<'_>, diags: &mut Diags) -> Option<Sampling> {
         diags.push(Diagnostic::error("sample-impossible", table.key_place(key), message).help(help.to_owned()));
     };
     let Sampling { max, within, every, consecutive, failures, .. } = sampling;
-    if let Some(max) = max {
+    if let Some(max) = max.filter(|max| *max > 0) {
         if consecutive > max {
             let message = format!("{consecutive} looks in a row can never pass out of at most {max}");
             impossible("consecutive", message, "raise `max` or lower `consecutive`");
@@ -428,8 +433,23 @@ fn ratchet(node: Node<'_>, diags: &mut Diags) -> Option<Ratchet> {
         value
     };
     let (goal, slack, floor) = (read("goal"), read("slack"), read("floor"));
-    required(table, "floor", "`ratchet`", diags)?;
-    Some(Ratchet { floor: floor?, goal, slack, subject: String::new() })
+    required(table, "floor", "`ratchet`", diags);
+    // `55` and `55%` are the same beside each other.
+    let points = |value: &Value| match value {
+        Value::Num(num, Unit::Percent) => num.times(Num::int(100)).map(|num| (num, Unit::One)),
+        Value::Num(num, unit) => Some((*num, *unit)),
+        _ => None,
+    };
+    if let (Some((low, unit)), Some((high, other))) = (floor.as_ref().and_then(points), goal.as_ref().and_then(points))
+        && unit == other
+        && high < low
+    {
+        let fault = Diagnostic::error("ratchet", table.key_place("goal"), "`goal` is below `floor`");
+        diags.push(fault.help("the threshold rises from `floor` to `goal`: swap the two"));
+    }
+    // With a faulty floor there still is a ratchet: who compares with it is not wrong too.
+    let floor = floor.or_else(|| goal.clone()).unwrap_or(Value::Null);
+    Some(Ratchet { floor, goal, slack, subject: String::new() })
 }
 
 /// A number with or without a unit.

@@ -3,7 +3,7 @@
 
 mod looks;
 
-pub(super) use looks::{CHECKLIST, GIT};
+pub(super) use looks::{CHECKLIST, GIT, NET};
 
 use super::keys::{Key, Kind, Shape};
 use Shape::{
@@ -170,8 +170,8 @@ pub(super) static STEP: Kind = Kind {
         key("title", Template, "Title for people."),
         key("docs", Template, "Longer text or a link."),
         key("tags", TEXTS, "For selection and grouping."),
-        with("needs", TEXTS, "Steps that must have succeeded.", "[]", "[\"build\"]"),
-        with("after", TEXTS, "Steps that must have ended, whatever came out.", "[]", "[\"lint\"]"),
+        with("needs", TEMPLATES, "Steps that must have succeeded.", "[]", "[\"build\"]"),
+        with("after", TEMPLATES, "Steps that must have ended, whatever came out.", "[]", "[\"lint\"]"),
         with(
             "when",
             CRITERIA,
@@ -260,12 +260,19 @@ pub(super) static STEP: Kind = Kind {
             "",
             "\"STAGING.md#Post-deploy\"",
         ),
+        with(
+            "net",
+            OneOf(&[Template, Table(&NET)]),
+            "Look at a port (`host:port`), a name or a TLS server.",
+            "",
+            "{ tls = \"example.org:443\" }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 9] =
-    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist"];
+pub(super) const ACTIONS: [&str; 10] =
+    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

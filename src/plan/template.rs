@@ -110,7 +110,10 @@ impl Known {
                 ("item" | "matrix", _) => {
                     error.help(format!("`{root}` exists only in a step with its own list of values"))
                 }
-                (_, Some(near)) => error.help(format!("did you mean `{near}`?")),
+                (_, Some(near)) => {
+                    let whole = [&[near.to_owned()], &name.parts[1..]].concat().join(".");
+                    error.help(format!("did you mean `{whole}`?"))
+                }
                 _ => error.help(format!("names begin with {}", words(&all))),
             });
         };
@@ -235,7 +238,7 @@ fn end_of_expression(text: &str, from: usize) -> Option<usize> {
 /// Dotted names in an expression. Step names after `steps.` may have `-` and a `[matrix part]`.
 fn names_in(text: &str, expr: Range<usize>) -> Vec<Name> {
     let bytes = text.as_bytes();
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii();
     let mut found = Vec::new();
     let (mut at, mut before) = (expr.start, b' ');
     let mut last_word = "";
@@ -280,7 +283,7 @@ fn skip_quoted(bytes: &[u8], open: usize, end: usize) -> usize {
 fn name_at(text: &str, start: usize, end: usize) -> Name {
     let bytes = text.as_bytes();
     let take = |from: usize, dashes: bool| {
-        let fits = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || (dashes && *b == b'-');
+        let fits = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || !b.is_ascii() || (dashes && *b == b'-');
         from + bytes[from..end].iter().take_while(|b| fits(b)).count()
     };
     let mut at = take(start, false);
@@ -517,8 +520,22 @@ fn shown(text: &str, range: Range<usize>, value: &minijinja::Value) -> Result<St
 }
 
 fn of_minijinja(text: &str, range: Range<usize>, error: &minijinja::Error) -> TemplateError {
-    TemplateError::new(text, range, reason(error))
+    let written = text.get(range.clone()).unwrap_or("");
+    let shown = TemplateError::new(text, range, reason(error));
+    if error.kind() != minijinja::ErrorKind::UnknownFilter {
+        return shown;
+    }
+    let used = |name: &&str| shown.message.contains(&format!("`{name}`"));
+    let wrong = written.split(|c: char| !(c.is_alphanumeric() || c == '_')).find(used).unwrap_or("");
+    match nearest(wrong, FILTERS.iter().copied()) {
+        Some(near) => shown.help(format!("did you mean `{near}`?")),
+        None => shown.help(format!("such as {}", words(&FILTERS))),
+    }
 }
+
+/// Filters worth naming.
+const FILTERS: [&str; 10] =
+    ["upper", "lower", "trim", "replace", "join", "default", "first", "last", "length", "unique"];
 
 /// minijinja's reason as one lower-case sentence.
 fn reason(error: &minijinja::Error) -> String {
@@ -526,6 +543,10 @@ fn reason(error: &minijinja::Error) -> String {
     match error.kind() {
         minijinja::ErrorKind::SyntaxError => format!("the template is malformed: {detail}"),
         minijinja::ErrorKind::UndefinedError => "a name has no value".to_owned(),
+        minijinja::ErrorKind::UnknownFilter => {
+            let name = detail.strip_prefix("filter ").and_then(|rest| rest.strip_suffix(" is unknown"));
+            name.map_or_else(|| detail.clone(), |name| format!("there is no filter `{name}`"))
+        }
         _ => detail,
     }
 }
@@ -596,7 +617,7 @@ mod tests {
         assert_eq!(message, "unknown name `vars.bas_url`");
         assert_eq!(&text[range], "vars.bas_url");
         assert_eq!(help.as_deref(), Some("did you mean `vars.base_url`?"));
-        assert_eq!(fault("{{ var.floor }}").2.as_deref(), Some("did you mean `vars`?"));
+        assert_eq!(fault("{{ var.floor }}").2.as_deref(), Some("did you mean `vars.floor`?"));
         assert_eq!(fault("{{ vars.hosts }}").0, "`vars.hosts` is a list, not text");
         assert_eq!(fault("{{ vars.floor.x }}").0, "`vars.floor` is a single value and has no `x`");
         assert_eq!(fault("x {{ vars.floor").0, "`{{` is not closed");

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::keys::{Kind, Shape};
 use super::{LoadOptions, Loaded, error, load, load_text, norm, tables, tree};
 use crate::action::{Action, Command, Text};
-use crate::facts::Value;
+use crate::facts::{Num, Unit, Value};
 use crate::outcome::Tier;
 
 fn options<'a>(vars: &[(&str, &str)], env: &'a dyn Fn(&str) -> Option<String>) -> LoadOptions<'a> {
@@ -135,6 +135,21 @@ warn = ["v == 1"]
 reject = ["v == 2"]
 "#;
 
+/// Every key of the actions that look at one thing.
+const LOOKS: &str = r#"format = 1
+[steps.tag]
+git = { tag = "v1", make = true, at = "HEAD", annotate = "x", sign = true, push = "origin" }
+[steps.list]
+after = ["tag"]
+checklist = { path = "x.md#A", tick = { "tagged" = "tag" } }
+[steps.tcp]
+net = { tcp = "127.0.0.1:1", timeout = "1s" }
+[steps.dns]
+net = { dns = "localhost" }
+[steps.tls]
+net = { tls = "127.0.0.1:1", name = "localhost", ca = "ca.pem" }
+"#;
+
 #[test]
 fn a_full_plan_loads_and_means_what_it_says() {
     let env = |name: &str| (name == "HOOK").then(|| "long enough".to_owned());
@@ -189,6 +204,7 @@ fn the_walk_reads_every_key_of_the_tables_and_no_other() {
     let _ = loaded(
         "format = 1\n[steps.a]\nrun = 'x'\n[steps.b]\nservice = { run = 'x', ready = { http = { url = 'http://x' } } }\n",
     );
+    assert_eq!(said(&loaded(LOOKS)), Vec::<String>::new());
     let seen = tree::seen::take();
     let listed: BTreeSet<(String, String)> = kinds()
         .into_iter()
@@ -208,10 +224,13 @@ fn keys_types_words_and_units() {
         "[steps.a]\nrun = 'x'\ntimeout = 30\n",
         &["4:11 wrong-type: `timeout` needs a duration such as \"30s\", got an integer | write `timeout = \"30s\"`"],
     );
-    says("[steps.a]\nrun = 'x'\ntimeout = '30x'\n", &["4:11 wrong-unit: `timeout` cannot be `30x`"]);
+    says(
+        "[steps.a]\nrun = 'x'\ntimeout = '30x'\n",
+        &["4:11 wrong-unit: `timeout` cannot be `30x` | units are `ms`, `s`, `m`, `h`, `d`"],
+    );
     says(
         "[steps.a]\nrun = 'x'\nneeds = 'b'\n[steps.b]\nrun='x'\n",
-        &["4:9 wrong-type: `needs` needs a list of strings, got a string | write `needs = [\"…\"]`"],
+        &["4:9 wrong-type: `needs` needs a list of strings, got a string | write `needs = [\"b\"]`"],
     );
     says(
         "[steps.a]\nrun = 'x'\nseverity = 'hihg'\n",
@@ -280,7 +299,7 @@ fn names_of_steps() {
     says("[steps.Build]\nrun='x'\n", &["2:8 bad-step-name: `Build` is not a step name | write `build`"]);
     says(
         "[steps.a]\nrun='x'\nmatrix = { os = ['l', 'l'] }\n",
-        &["4:23 duplicate-step: `l` stands twice on axis `os`: two steps would have one name"],
+        &["4:23 duplicate-step: `l` stands twice on axis `os`: two steps would have one name | remove one of the two"],
     );
     says(
         "[steps.a]\nrun='x'\nmatrix = { os = ['l'] }\n[steps.b]\nrun='x'\nneeds=['a[os=m]']\n",
@@ -311,9 +330,14 @@ fn actions() {
     );
     says(
         "[steps.a]\nhttp='x/y'\n",
-        &["3:6 bad-url: `x/y` is not an absolute URL | write `http://host:port/path` or `https://…`"],
+        &["3:6 bad-url: `x/y` is not an http or https URL | write `http://host:port/path` or `https://…`"],
     );
-    says("[steps.a]\nhttp={ method = 'GET' }\n", &["3:6 missing-key: `http` needs `url`"]);
+    says(
+        "[steps.a]\nhttp={ method = 'GET' }\n",
+        &[
+            "3:6 missing-key: `http` needs `url` | add `url = \"http://127.0.0.1:8080/health\"`: absolute URL, http or https",
+        ],
+    );
     says(
         "[steps.a]\nrun=[]\n",
         &["3:5 empty-command: `run` names no program | the first element is the program: `[\"make\", \"test\"]`"],
@@ -355,7 +379,7 @@ fn templates() {
     says(
         "[vars]\nv='x'\n[steps.a]\nrun='echo {{ vars.v }} {{.Names}}'\n",
         &[
-            "5:14 template-in-shell: `vars.v` in shell text | pass it as a variable, `env = { V = \"{{ vars.v }}\" }`, and write `\"$V\"`; or give `run` as a list",
+            "5:14 template-in-shell: `vars.v` in shell text | no quoting would be safe: pass it as a variable, `env = { V = \"{{ vars.v }}\" }`, and write `\"$V\"`; or give `run` as a list",
         ],
     );
     assert_eq!(good("[steps.a]\nrun=\"docker ps --format '{{.Names}}' ${#x}\"\n").steps.len(), 1);
@@ -458,6 +482,11 @@ fn criteria_are_checked_in_their_place() {
     assert_eq!(plan.steps[0].criteria[0].text, "exit == 3");
     let late = loaded("format = 1\n[steps.a]\nrun='x'\n[steps.b]\nrun='x'\npass=['steps.a.exit == 0']\n");
     assert!(said(&late)[0].starts_with("6:"), "{:?}", said(&late));
+    let plan =
+        good("[steps.a]\nreport='c.xml'\nratchet={floor=5, goal='9%', slack=1}\npass=['percent(lines) >= ratchet']\n");
+    let ratchet = plan.steps[0].ratchet.as_ref().unwrap();
+    let share = |percent| Value::Num(Num::ratio(percent, 100).unwrap(), Unit::Percent);
+    assert_eq!((&ratchet.floor, &ratchet.goal, &ratchet.slack), (&share(5), &Some(share(9)), &Some(share(1))));
     says(
         "[steps.a]\nrun='x'\nratchet={floor=5}\n",
         &[
@@ -536,13 +565,13 @@ fn files_that_are_no_plans() {
     );
     assert_eq!(
         dir.said("nul.toml"),
-        ["- nul: `nul.toml` has a NUL byte: byte 0x00 at line 2, column 5 | plan files are UTF-8 text"]
+        ["- nul: `nul.toml` has a NUL byte at line 2, column 5 | a plan is text: remove it, if this is a plan at all"]
     );
     assert_eq!(
         dir.said("latin.toml"),
-        ["- not-utf8: `latin.toml` is not UTF-8: byte 0xe9 at line 2, column 6 | plan files are UTF-8 text"]
+        ["- not-utf8: `latin.toml` is not UTF-8: byte 0xe9 at line 2, column 6 | save it as UTF-8"]
     );
-    assert!(dir.said("long.toml")[0].starts_with("- file-too-large: `long.toml` is larger than 1 MiB"));
+    assert!(dir.said("long.toml")[0].starts_with("- file-too-large: `long.toml` is larger than 8 MiB"));
     assert_eq!(
         dir.said("deep.toml"),
         ["2:85 syntax: values are nested too deeply | a plan needs no more than a few levels"]
@@ -564,7 +593,7 @@ fn includes() {
         "2:22 include-twice: `a.toml` is included twice | remove one of the two",
         "2:32 bad-include: no such file: `none.toml` | `include` paths are relative to the including file's folder (`.`)",
         "3:1 duplicate-step: step `m` is declared twice | rename one of the two",
-        "7:1 duplicate-name: variable `v` is declared twice",
+        "7:1 duplicate-name: variable `v` is declared twice | remove or rename one of the two",
         "3:2 misplaced-key: `plan` has no place in an included file | move it to the main plan file",
         "1:12 include-cycle: `main.toml` includes itself: main.toml → loop.toml → main.toml | remove one of these includes",
     ].map(|line| line.replace("folder (`.`)", &format!("folder (`{}`)", dir.path("").as_str().trim_end_matches('/')))));
@@ -724,7 +753,9 @@ fn expansion_is_bounded() {
     let axis = |name: &str| format!("{name}=[{}]", (0..101).map(|at| at.to_string()).collect::<Vec<_>>().join(","));
     says(
         &format!("[steps.a]\nrun='x'\nmatrix={{ {}, {} }}\n[steps.b]\nrun='x'\nneeds=['a']\n", axis("a"), axis("b")),
-        &["4:8 matrix-too-large: the matrix of `a` has more than 10000 cells"],
+        &[
+            "4:8 matrix-too-large: the matrix of `a` has more than 10000 cells | split the step, or let one step go through the list itself",
+        ],
     );
     let many: String = (0..11)
         .map(|at| {

@@ -12,14 +12,42 @@ use super::tree::{Node, Table};
 use crate::action::Text;
 use crate::place::{Place, Sources};
 
-/// The place of a part of a string value: exact where the string is written without escapes, else the whole string.
+/// The place of a part of a string value, escapes counted as they are written; else the whole string.
 pub(super) fn inner(sources: &Sources, place: Place, value: &str, range: Range<usize>) -> Place {
     let raw = sources.text(place);
     let long = ["\"\"\"\r\n", "\"\"\"\n", "'''\r\n", "'''\n", "\"\"\"", "'''"];
     let prefix = long.iter().find(|prefix| raw.starts_with(**prefix)).map_or(1, |prefix| prefix.len());
     let suffix = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
-    let exact = raw.len() >= prefix + suffix && raw.get(prefix..raw.len() - suffix) == Some(value);
-    if exact { place.part(prefix + range.start, range.len().max(1)) } else { place }
+    let Some(written) = raw.len().checked_sub(suffix).and_then(|end| raw.get(prefix..end)) else { return place };
+    if written == value {
+        return place.part(prefix + range.start, range.len().max(1));
+    }
+    let (Some(start), Some(end)) = (written_at(written, value, range.start), written_at(written, value, range.end))
+    else {
+        return place;
+    };
+    place.part(prefix + start, (end - start).max(1))
+}
+
+/// Where the byte `at` of a value stands in the text that it was written as; `None` if that is too involved to tell.
+fn written_at(written: &str, value: &str, at: usize) -> Option<usize> {
+    let (mut from, mut chars) = (0, value.char_indices());
+    loop {
+        let (offset, c) = chars.next().unwrap_or((value.len(), '\0'));
+        if offset >= at {
+            return Some(from);
+        }
+        let rest = written.get(from..)?;
+        from += match rest.strip_prefix('\\').map(|escape| escape.bytes().next()) {
+            None => rest.starts_with(c).then(|| c.len_utf8())?,
+            Some(Some(b'x')) => 4,
+            Some(Some(b'u')) => 6,
+            Some(Some(b'U')) => 10,
+            Some(Some(b'b' | b't' | b'n' | b'f' | b'r' | b'e' | b'"' | b'\\')) => 2,
+            // A line that goes on.
+            Some(_) => return None,
+        };
+    }
 }
 
 /// What the plan declares besides steps, for names in texts.
@@ -138,8 +166,8 @@ impl Texts<'_> {
             let variable =
                 name.parts.last().map_or("VALUE".to_owned(), |part| part.replace(['-', '['], "_").to_uppercase());
             let fault = Diagnostic::error("template-in-shell", at, format!("`{dotted}` in shell text"));
-            self.diags.push(fault.label("shell text is not a template: no quoting would be safe").help(format!(
-                "pass it as a variable, `env = {{ {variable} = \"{{{{ {dotted} }}}}\" }}`, and write `\"${variable}\"`; or give `run` as a list"
+            self.diags.push(fault.label("shell text is never filled in").help(format!(
+                "no quoting would be safe: pass it as a variable, `env = {{ {variable} = \"{{{{ {dotted} }}}}\" }}`, and write `\"${variable}\"`; or give `run` as a list"
             )));
         }
         text.to_owned()

@@ -6,7 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::Kind;
+use super::keys::{Key, Kind};
+use super::template::nearest;
 use super::units;
 use crate::facts::Num;
 use crate::ids::FileId;
@@ -212,6 +213,18 @@ impl<'t> Table<'t> {
 
     pub(super) fn has(self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// Whether a key is there under a name that its kind does not have: said already, and why `name` is missing.
+    pub(super) fn misspelt(self, name: &str) -> bool {
+        let known = |key: &str| self.kind.is_none_or(|kind| kind.key(key).is_some());
+        !self.has(name)
+            && self.entries().any(|entry| !known(entry.key) && nearest(entry.key, [name].into_iter()).is_some())
+    }
+
+    /// What the key tables say of a key.
+    pub(super) fn about(self, name: &str) -> Option<&'static Key> {
+        self.kind?.key(name)
     }
 
     /// Where a key stands; the table if it has no such key.

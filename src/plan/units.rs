@@ -6,6 +6,27 @@ use std::time::Duration;
 const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// Units of size, smallest first.
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+/// Spellings that people try.
+const MEANT: [(&str, &str); 18] = [
+    ("min", "m"),
+    ("mins", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("day", "d"),
+    ("days", "d"),
+    ("KB", "KiB"),
+    ("kB", "KiB"),
+    ("MB", "MiB"),
+    ("M", "MiB"),
+    ("GB", "GiB"),
+    ("G", "GiB"),
+];
 
 /// `1m30s`, `500ms`, `1.5h`.
 ///
@@ -57,11 +78,13 @@ fn sum(text: &str, units: &[(&str, u64)], want: &str) -> Result<u64, String> {
         let (unit, next) = tail.split_at(letters);
         let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
             return Err(if unit.is_empty() && next.is_empty() {
-                format!("the unit is missing: write {want}; units are {}", names())
+                format!("the unit is missing; write {want}; units are {}", names())
             } else if unit.is_empty() {
                 format!("write {want}")
             } else {
-                format!("unknown unit `{unit}`; units are {}", names())
+                let meant = MEANT.iter().find(|(word, of)| *word == unit && units.iter().any(|(name, _)| name == of));
+                let meant = meant.map_or_else(String::new, |(_, unit)| format!("did you mean `{unit}`? "));
+                format!("unknown unit `{unit}`; {meant}units are {}", names())
             });
         };
         let part = scaled(number, *factor).ok_or_else(|| format!("`{number}{unit}` is out of range"))?;

@@ -131,7 +131,7 @@ pub(super) fn resolve(tables: &[Table<'_>], options: &LoadOptions<'_>, diags: &m
                 entry.key_place,
                 format!("variable `{}` is declared twice", entry.key),
             );
-            diags.push(fault.related(*first, "first declared here"));
+            diags.push(fault.related(*first, "first declared here").help("remove or rename one of the two"));
             continue;
         }
         declared.insert(entry.key, entry.key_place);
@@ -208,12 +208,13 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
     if let (Some(node), Some(value)) = (default_node, &default) {
         if kind.holds(value) {
             if let Err(reason) = rules.check(value) {
-                diags.push(Diagnostic::error("var-out-of-range", node.place, format!("default of `{name}` {reason}")));
+                let fault = Diagnostic::error("var-out-of-range", node.place, format!("default of `{name}` {reason}"));
+                diags.push(fault.help("change the default, or what the variable allows"));
             }
         } else {
             let message =
                 format!("default of `{name}` is {}, its type is {}", Type::of_value(value).want(), kind.want());
-            diags.push(Diagnostic::error("wrong-type", node.place, message));
+            diags.push(Diagnostic::error("wrong-type", node.place, message).help("change the default, or `type`"));
         }
     }
     let variable = format!("RUNPLAN_VAR_{}", name.to_uppercase());
@@ -237,9 +238,11 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
         }
     };
     let value = value.unwrap_or_else(|| {
-        if required || default_node.is_none() {
+        let misspelt = table.is_some_and(|table| table.misspelt("default"));
+        if (required || default_node.is_none()) && !misspelt {
             let missing = Diagnostic::error("var-missing", entry.key_place, format!("variable `{name}` has no value"));
-            diags.push(missing.help(format!("give one: `--var {name}=…` or `{variable}=…`")));
+            let default = if required { "" } else { "; or declare a `default`" };
+            diags.push(missing.help(format!("give one: `--var {name}=…` or `{variable}=…`{default}")));
         }
         Value::text("")
     });
@@ -264,11 +267,11 @@ impl Rules {
             && low > high
         {
             let message = format!("`min` of `{name}` is above its `max`");
-            diags.push(Diagnostic::error("out-of-range", table.key_place("min"), message));
+            diags.push(Diagnostic::error("out-of-range", table.key_place("min"), message).help("swap the two"));
         }
         let pattern = table.get("pattern").and_then(|node| {
             let compiled = Regex::new(&format!("^(?:{})$", node.text()?));
-            compiled.map_err(|_| diags.push(bad_regex("pattern", node.place))).ok()
+            compiled.map_err(|error| diags.push(bad_regex("pattern", node.place, &error))).ok()
         });
         Self { allowed, min, max, pattern }
     }
@@ -299,7 +302,10 @@ impl Rules {
 }
 
 /// A regular expression that does not compile.
-pub(super) fn bad_regex(key: &str, place: Place) -> Diagnostic {
+pub(super) fn bad_regex(key: &str, place: Place, error: &regex::Error) -> Diagnostic {
+    let why = error.to_string();
+    let why = why.lines().last().unwrap_or("").trim().trim_start_matches("error: ").to_owned();
     Diagnostic::error("bad-regex", place, format!("`{key}` is not a regular expression"))
-        .help("look for unbalanced `(`, `[` or a trailing `\\`; look-around and back-references do not exist")
+        .label(why)
+        .help("a character that means itself takes a `\\` before it; look-around and back-references do not exist")
 }

@@ -241,6 +241,7 @@ impl Bound<'_> {
     fn criteria(&mut self, criteria: &mut [CriterionResult]) {
         for criterion in criteria {
             self.text(&mut criterion.actual);
+            self.optional(criterion.against.as_mut());
             self.optional(criterion.margin.as_mut());
             self.optional(criterion.note.as_mut());
         }

@@ -153,8 +153,8 @@ pub struct CriterionLine {
     pub place: Option<String>,
     /// How it came out.
     pub state: State,
-    /// What had to be; none where that is an observed value (`baseline`).
-    pub expected: Option<String>,
+    /// What had to be, as the plan says it.
+    pub expected: String,
 }
 
 /// One output. Only stable ones are identified by their bytes.
@@ -515,7 +515,6 @@ fn exit(head: &StepHead, attempt: &AttemptResult) -> Option<Exit> {
 }
 
 fn criterion_line(criterion: &CriterionResult) -> CriterionLine {
-    let observed = criterion.text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "baseline");
     // The path stands as a person wrote it from where they stood; line and column do not depend on that.
     let mut parts = criterion.place.rsplitn(3, ':');
     let place = match (parts.next(), parts.next(), parts.next()) {
@@ -528,7 +527,7 @@ fn criterion_line(criterion: &CriterionResult) -> CriterionLine {
         implied: criterion.implied,
         place,
         state: criterion.state,
-        expected: (!observed).then(|| criterion.expected.clone()),
+        expected: criterion.expected.clone(),
     }
 }
 
@@ -551,7 +550,6 @@ mod tests {
     use super::super::sample::{attempt, commit, decision, event, head, open, passed, ran};
     use super::*;
     use crate::digest::sha256_hex;
-    use crate::outcome::CriterionResult;
 
     fn bytes(events: &[Event]) -> Vec<u8> {
         project(events).unwrap().finish(&decision()).unwrap()
@@ -646,8 +644,6 @@ mod tests {
             class: Class::Volatile,
             artifact: true,
         });
-        let criterion = &mut result.attempts.last_mut().unwrap().criteria;
-        criterion.push(CriterionResult { text: "mean < baseline + 5 %".into(), ..criterion[0].clone() });
         let text =
             String::from_utf8(bytes(&[open(vec![head(0, "a"), service]), commit(0, result), commit(1, passed())]));
         let text = text.unwrap();
@@ -664,7 +660,7 @@ mod tests {
         assert_eq!(lines[1]["time_sensitive"], true);
         assert_eq!(lines[1]["exit"], serde_json::json!({"code": 0}));
         assert_eq!(lines[1]["criteria"][0]["place"], "12:9");
-        assert_eq!(lines[1]["criteria"][1]["expected"], Json::Null);
+        assert_eq!(lines[1]["criteria"][0]["expected"], "== 0");
         assert_eq!(lines[2]["exit"], Json::Null);
     }
 

@@ -18,7 +18,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// Like [`line`], but line feeds stay (a carriage return before one is dropped).
+/// Like [`line()`], but line feeds stay (a carriage return before one is dropped).
 #[must_use]
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

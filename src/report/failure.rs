@@ -146,7 +146,14 @@ impl<'a> Block<'a> {
         let place = self.result.culprits().first().map_or("", |c| c.place.as_str());
         let reason = self.result.reason().unwrap_or_default();
         self.field(&mut lines, "because", Role::Plain, format!("{reason}  {place}").trim_end());
-        self.log(&mut lines, &self.tails());
+        let tails = self.tails();
+        if let Some((stream, tail)) = tails.first()
+            && let Some(last) = tail.lines.iter().rev().find(|line| !line.trim_ascii().is_empty())
+        {
+            let room = self.look.width.saturating_sub(FIELD);
+            self.field(&mut lines, stream, Role::Plain, &escape::cut(&escape::bytes(last), room));
+        }
+        self.log(&mut lines, &tails);
         self.consequences(&mut lines);
         lines.push(Line::new());
         lines
@@ -195,8 +202,10 @@ impl<'a> Block<'a> {
             lines.extend(self.underlined(&criterion.place, verdict(criterion), &otherwise));
         }
         let refused = criterion.tier == Tier::Reject;
+        let against = criterion.against.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let expected = format!("{}{against}", criterion.expected);
         for (key, text) in [
-            (if refused { "refused" } else { "expected" }, Some(criterion.expected.as_str()).filter(|t| !t.is_empty())),
+            (if refused { "refused" } else { "expected" }, Some(expected.as_str()).filter(|t| !t.is_empty())),
             ("actual", Some(criterion.actual.as_str()).filter(|t| !t.is_empty())),
             ("margin", criterion.margin.as_deref()),
             ("note", criterion.note.as_deref()),

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::event::{Event, EventKind, Sink};
 
-use super::style::{self, Line, Role};
+use super::style::{self, Line, Look, Role};
 use super::summary::{Bucket, Phase, Row, Summary};
 use super::terminal::{Size, Stream, Terminal};
 use super::{Context, Reporter, Which, conclude, escape, format, plain};
@@ -86,8 +86,8 @@ pub struct Live {
     context: Context,
     summary: Summary,
     bar: ProgressBar,
-    /// Lines of the frame on the screen, and the width they were drawn for.
-    drawn: (usize, u16),
+    /// Widths of the frame's lines on the screen, and the width of the screen they were drawn for.
+    drawn: (Vec<usize>, u16),
     /// Finished lines that wait for the next drawing.
     pending: Vec<Line>,
     last_draw: Option<u64>,
@@ -100,7 +100,16 @@ impl Live {
     pub fn new(terminal: Terminal, context: Context) -> Self {
         let bar = bar(&terminal);
         let summary = Summary::default();
-        Self { terminal, context, summary, bar, drawn: (0, 0), pending: Vec::new(), last_draw: None, concluded: false }
+        Self {
+            terminal,
+            context,
+            summary,
+            bar,
+            drawn: (Vec::new(), 0),
+            pending: Vec::new(),
+            last_draw: None,
+            concluded: false,
+        }
     }
 
     fn draw(&mut self, now: u64) {
@@ -114,24 +123,27 @@ impl Live {
         }
         let lines = frame(&self.summary, &self.context, now, size);
         let text: Vec<String> = lines.iter().map(|line| line.render(look)).collect();
-        self.drawn = (lines.len(), size.columns);
+        let bare = Look { colour: false, ..look };
+        let widths = lines.iter().map(|line| escape::width(&line.render(bare)));
+        self.drawn = (widths.collect(), size.columns);
         self.bar.set_message(text.join("\n"));
     }
 
     /// After a change of width the old frame may have been wrapped anew, which indicatif cannot know: wipe it by what
     /// a terminal makes of it, and start afresh.
     fn resized(&mut self, size: Size) {
-        let (lines, columns) = self.drawn;
-        if lines == 0 || columns == size.columns {
+        let (widths, columns) = &self.drawn;
+        if widths.is_empty() || *columns == size.columns {
             return;
         }
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
-        let rows_each = usize::from(columns).div_ceil(usize::from(size.columns)).max(1);
-        let up = ((lines - 1) * rows_each).min(usize::from(size.rows).saturating_sub(1));
+        // The cursor waits at the start of the last line.
+        let above = widths.iter().rev().skip(1).map(|width| width.div_ceil(usize::from(size.columns)).max(1));
+        let up = above.sum::<usize>().min(usize::from(size.rows).saturating_sub(1));
         let up = if up == 0 { String::new() } else { format!("\u{1b}[{up}A") };
         self.terminal.write(Stream::Err, &format!("\r{up}\u{1b}[J"));
         self.bar = bar(&self.terminal);
-        self.drawn = (0, size.columns);
+        self.drawn = (Vec::new(), size.columns);
     }
 
     /// Takes the frame off the screen and writes what still waits.
@@ -164,6 +176,14 @@ impl Reporter for Live {
         }
     }
 
+    fn pause(&mut self) {
+        if !self.concluded {
+            self.clear();
+            self.bar = bar(&self.terminal);
+            (self.drawn, self.last_draw) = ((Vec::new(), 0), None);
+        }
+    }
+
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
             self.clear();
@@ -189,20 +209,37 @@ fn bar(terminal: &Terminal) -> ProgressBar {
 }
 
 /// stderr as indicatif wants it; one write a drawing, so that nothing flickers.
+///
+/// indicatif fills each line with spaces up to the right edge and lets the terminal wrap. Then all lines are one to the
+/// terminal, and a change of width tears them apart. So the filler becomes "erase the rest" and a line end of our own.
 #[derive(Debug)]
 struct Screen {
     terminal: Terminal,
-    waiting: Mutex<String>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    text: String,
+    /// A line is complete; another one may follow.
+    complete: bool,
 }
 
 impl Screen {
-    fn add(&self, text: &str) -> io::Result<()> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+    fn add(&self, add: impl FnOnce(&mut Waiting)) -> io::Result<()> {
+        add(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 
+    fn steer(&self, text: &str) -> io::Result<()> {
+        self.add(|waiting| {
+            waiting.complete = false;
+            waiting.text.push_str(text);
+        })
+    }
+
     fn moved(&self, n: usize, direction: char) -> io::Result<()> {
-        if n == 0 { Ok(()) } else { self.add(&format!("\u{1b}[{n}{direction}")) }
+        if n == 0 { Ok(()) } else { self.steer(&format!("\u{1b}[{n}{direction}")) }
     }
 }
 
@@ -232,20 +269,32 @@ impl TermLike for Screen {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.add(text)?;
-        self.add("\n")
+        self.steer(text)?;
+        self.steer("\n")
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.add(text)
+        self.add(|waiting| {
+            if text.trim_matches(' ').is_empty() {
+                // After a line that reaches the edge, erasing would take its last character.
+                waiting.text.push_str(if text.is_empty() { "" } else { "\u{1b}[K" });
+                waiting.complete = true;
+                return;
+            }
+            if std::mem::take(&mut waiting.complete) {
+                waiting.text.push('\n');
+            }
+            waiting.text.push_str(text);
+        })
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.add("\r\u{1b}[2K")
+        self.steer("\r\u{1b}[2K")
     }
 
     fn flush(&self) -> io::Result<()> {
-        let mut text = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut text = waiting.text;
         if !text.is_empty() {
             // The cursor waits at the start of the line: an echoed `^C` then takes the margin and moves nothing.
             text.push('\r');
@@ -258,7 +307,6 @@ impl TermLike for Screen {
 #[cfg(test)]
 mod tests {
     use super::super::sample::{MS, Stream as Sample, context, criterion, eventful, exit_one, golden, no_go};
-    use super::super::style::Look;
     use super::super::terminal::tests::fake;
     use super::*;
     use crate::facts::Facts;
@@ -321,7 +369,8 @@ mod tests {
             match command {
                 'A' => self.at.0 -= n,
                 'B' => self.go(self.at.0 + n, self.at.1),
-                'K' => self.rows[self.at.0].clear(),
+                'K' if n == 2 => self.rows[self.at.0].clear(),
+                'K' => self.rows[self.at.0].truncate(self.at.1),
                 'J' => {
                     self.rows.truncate(self.at.0 + 1);
                     self.rows[self.at.0].truncate(self.at.1);
@@ -416,13 +465,16 @@ mod tests {
         let caps = super::super::terminal::Caps { tty: true, colour: false };
         let terminal = Terminal::with(Box::new(err.clone()), caps, Box::new(err.clone()), caps, size);
         let mut live = Live::new(terminal, context());
-        busy(&["a", "b"]).events.iter().for_each(|event| live.event(event).unwrap());
+        busy(&["a", &"long".repeat(8)]).events.iter().for_each(|event| live.event(event).unwrap());
         live.tick(5_000 * MS);
-        let before = err.text().len();
-        columns.store(40, Ordering::Relaxed);
-        live.tick(6_000 * MS);
-        // Two lines of 80 columns above the cursor's line are four rows of 40 now.
-        assert!(err.text()[before..].starts_with("\r\u{1b}[4A\u{1b}[J"), "{:?}", &err.text()[before..]);
+        // Two lines above the cursor: one that fills its row takes two rows, the other one only where it is too long.
+        for (now, width, up) in [(6, 76, 3), (7, 40, 4)] {
+            let before = err.text().len();
+            columns.store(width, Ordering::Relaxed);
+            live.tick(now * 1_000 * MS);
+            let wiped = format!("\r\u{1b}[{up}A\u{1b}[J");
+            assert!(err.text()[before..].starts_with(&wiped), "{:?}", &err.text()[before..]);
+        }
         drop(live);
         assert!(err.text().ends_with('\r'), "{:?}", err.text());
     }

@@ -63,6 +63,9 @@ pub trait Reporter: Sink {
     /// least ten times a second while steps run.
     fn tick(&mut self, mono: u64);
 
+    /// The terminal will be somebody else's until the next call: nothing of ours that moves stays on it.
+    fn pause(&mut self) {}
+
     /// The last call: leaves the terminal clean. If no `Close` came, it says that the result is unknown.
     fn finish(&mut self);
 }

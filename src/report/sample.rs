@@ -140,6 +140,7 @@ pub(super) fn criterion(tier: Tier, text: &str, state: State, expected: &str, ac
         place: "blueprint.toml:14:22".into(),
         state,
         expected: expected.into(),
+        against: None,
         actual: actual.into(),
         margin: None,
         note: None,

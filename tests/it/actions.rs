@@ -109,3 +109,20 @@ fn a_box_can_only_be_earned_by_an_earlier_step() {
     check("x = 'a'", "`a` does not come before this step");
     check("x = 'b'", "there is no step `b`");
 }
+
+#[test]
+fn ports_and_names_are_looked_at() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let open = listener.local_addr().expect("a port").port();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
+    let space = Space::plan(&format!(
+        "[steps.open]\nnet = '127.0.0.1:{open}'\npass = ['latency < 20s', 'addrs == [\"127.0.0.1\"]']\n\
+         [steps.shut]\nnet = {{ tcp = '127.0.0.1:{closed}' }}\n\
+         [steps.known-shut]\nnet = {{ tcp = '127.0.0.1:{closed}' }}\npass = ['open == false', 'reason exists']\n\
+         [steps.name]\nnet = {{ dns = 'localhost' }}\n\
+         [steps.tls]\nnet = {{ tls = '127.0.0.1:{closed}' }}\npass = ['tls.expires_in > 14d']\n"
+    ));
+    let _ = space.go(&[]).code(1).says("open == true");
+    let states = ["open", "shut", "known-shut", "name", "tls"].map(|step| space.state(step).0);
+    assert_eq!(states, ["pass", "fail", "pass", "pass", "fail"]);
+}

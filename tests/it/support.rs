@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -41,7 +41,7 @@ impl Space {
     /// A workspace with this text as `blueprint.toml` (with `format = 1` before it).
     pub fn plan(text: &str) -> Self {
         let space = Self::new();
-        space.write("blueprint.toml", &format!("format = 1\n{text}"));
+        space.write("blueprint.toml", format!("format = 1\n{text}"));
         space
     }
 
@@ -192,6 +192,12 @@ impl Ended {
     }
 }
 
+/// Tells what a test covered, or why it was left out.
+#[expect(clippy::print_stderr, reason = "for whoever runs the tests with `--nocapture`")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Copies a folder of the repository without what runs left in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -211,4 +217,11 @@ pub fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), to.join(&name)).expect("a copied file");
         }
     }
+}
+
+/// Says that a test was left out, and which package it lacks; in continuous integration that is a failure.
+#[track_caller]
+pub fn skip(package: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{package} is missing");
+    let _ = writeln!(std::io::stderr(), "left out: {package} is missing");
 }

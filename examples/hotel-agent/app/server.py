@@ -71,8 +71,9 @@ class Readiness:
         with self._guard:
             scripted = self._scripted.popleft() if self._scripted else None
         if scripted is not None:
-            state = "ready" if scripted < 400 else "not_ready"
-            return scripted, {"status": state, "reasons": ["answer set by HOTEL_READY_FLAP"]}
+            if scripted < 400:
+                return scripted, {"status": "ready", "checks": {}}
+            return scripted, {"status": "not_ready", "reasons": ["answer set by HOTEL_READY_FLAP"]}
         reasons: List[str] = []
         if draining:
             reasons.append("the service is stopping")

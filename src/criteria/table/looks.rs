@@ -29,3 +29,17 @@ pub(super) static CHECKLIST: [FactSpec; 9] = [
     fact("links", Kind::List(Item::Text), "state of the linked steps, one for each linked item (`pass`, `fail` …)"),
     maybe("item.\"TEXT\".checked", Kind::BOOL, "whether one item is ticked"),
 ];
+
+pub(super) static NET: [FactSpec; 11] = [
+    fact("open", Kind::BOOL, "the port accepted a connection (`tcp`, `tls`)"),
+    fact("addrs", Kind::List(Item::Text), "addresses that the host or name resolves to, sorted"),
+    maybe("peer", Kind::TEXT, "address and port of the connection"),
+    maybe("latency", Kind::TIME, "time until the connection stood"),
+    maybe("reason", Kind::TEXT, "why the port is not open"),
+    maybe("tls.version", Kind::TEXT, "`1.2` or `1.3`"),
+    maybe("tls.trusted", Kind::BOOL, "the certificate is valid now, for the name, and from a known authority"),
+    maybe("tls.reason", Kind::TEXT, "why it is not"),
+    maybe("tls.expires_in", Kind::TIME, "time until it expires, negative if it has"),
+    maybe("tls.names", Kind::List(Item::Text), "names and addresses it is valid for"),
+    maybe("tls.issuer", Kind::TEXT, "who issued it"),
+];

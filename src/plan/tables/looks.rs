@@ -2,7 +2,7 @@
 
 use super::super::keys::{Kind, Shape};
 use super::{key, with};
-use Shape::{Bool, Map, OneOf, Template, Text};
+use Shape::{Bool, Duration, Map, OneOf, Template, Text};
 
 pub(in super::super) static GIT: Kind = Kind {
     name: "git",
@@ -31,5 +31,19 @@ pub(in super::super) static CHECKLIST: Kind = Kind {
             "false",
             "{ \"Smoke test is green\" = \"smoke\" }",
         ),
+    ],
+};
+
+pub(in super::super) static NET: Kind = Kind {
+    name: "net",
+    what: "`net`",
+    open: None,
+    keys: &[
+        with("tcp", Template, "`host:port` accepts a connection.", "", "\"127.0.0.1:5432\""),
+        with("dns", Template, "A name resolves.", "", "\"db.example.org\""),
+        with("tls", Template, "`host:port` speaks TLS.", "", "\"example.org:443\""),
+        key("name", Template, "Name that the certificate of `tls` is to be valid for, instead of the host."),
+        key("ca", Template, "PEM file with the only authorities that `tls` trusts, instead of the system's."),
+        with("timeout", Duration, "Longest time of connecting, and of shaking hands.", "10s", ""),
     ],
 };

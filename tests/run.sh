@@ -1,0 +1,100 @@
+#!/bin/sh
+# Runs everything that is tested: formatting, lints, all tests, documentation, schema, and the quickstart plan on the
+# release build. On a Debian-like machine, as root, it installs the packages that the tests need; elsewhere it says which
+# are missing. Stops at the first part that fails and names it.
+#   tests/run.sh
+set -u
+cd "$(dirname "$0")/.." || exit 1
+export CARGO_TERM_COLOR=never
+export CARGO_TERM_PROGRESS_WHEN=never
+
+log=$(mktemp "${TMPDIR:-/tmp}/runplan-tests.XXXXXX") || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+
+began=$(date +%s)
+since() { echo $(($(date +%s) - began)); }
+
+fail() {
+    echo
+    echo "FAILED after $(since) s: $1"
+    exit 1
+}
+
+# Runs one part; $1 is its name.
+part() {
+    name=$1
+    shift
+    echo
+    echo "== $name: $*"
+    "$@" || fail "$name"
+}
+
+# ── what the tests need ─────────────────────────────────────────────────────────────────────────────────────────────
+for tool in cargo rustfmt cargo-clippy; do
+    command -v "$tool" >/dev/null 2>&1 ||
+        fail "setup: \`$tool\` is missing; install the Rust toolchain (1.89 or later, with rustfmt and clippy)"
+done
+
+# Programs and the Debian packages that have them.
+needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux strace:strace"
+
+missing() {
+    packages=
+    for pair in $needs; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair#*:}"
+    done
+    python3 -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
+    echo "$packages" | tr ' ' '\n' | sort -u | grep -v '^$' | tr '\n' ' '
+}
+
+packages=$(missing)
+if [ -n "$packages" ]; then
+    echo "== setup: missing $packages"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -q || fail "setup: apt-get update"
+        # shellcheck disable=SC2086 # a list of words
+        apt-get install -q -y --no-install-recommends $packages || fail "setup: apt-get install $packages"
+        packages=$(missing)
+    fi
+    if [ -n "$packages" ]; then
+        # Without them their tests are skipped, except in CI.
+        [ -z "${CI:-}" ] || fail "setup: install these packages: $packages"
+        echo "   the tests that need them are skipped; install these packages to run them: $packages"
+    fi
+fi
+
+# ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+part "format" cargo fmt --check
+part "lints" cargo clippy --quiet --locked --all-targets -- -D warnings
+
+echo
+echo "== tests: cargo test"
+# Through a file, not a pipe: a pipe would hide the exit code.
+cargo test --locked --no-fail-fast >"$log" 2>&1
+code=$?
+cat "$log"
+[ "$code" = 0 ] || {
+    grep -E '^test .* FAILED$|^test result:' "$log"
+    fail "tests"
+}
+passed=$(grep '^test result:' "$log")
+
+RUSTDOCFLAGS="-D warnings"
+export RUSTDOCFLAGS
+part "documentation" cargo doc --quiet --locked --no-deps
+unset RUSTDOCFLAGS
+
+part "release build" cargo build --quiet --locked --release
+echo
+echo "== schema: the committed one is the program's own"
+cargo run --quiet --locked --release -- schema >"$log" || fail "schema"
+cmp "$log" schemas/blueprint.schema.json || fail "schema: run the tests with UPDATE_SCHEMA=1 and commit schemas/"
+
+part "quickstart" cargo run --quiet --locked --release -- examples/quickstart/blueprint.toml
+
+# ── what came out ───────────────────────────────────────────────────────────────────────────────────────────────────
+echo
+echo "== all parts passed in $(since) s"
+echo "$passed"
