@@ -1,12 +1,14 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
 mod compare;
+mod looks;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
+pub use looks::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
 
 use crate::outcome::Class;
 
@@ -51,12 +53,28 @@ pub enum ActionKind {
     Value,
     /// A result file.
     Report,
+    /// A git repository and a tag of it.
+    Git,
+    /// A Markdown task list.
+    Checklist,
+    /// A port, a name, a TLS server.
+    Net,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 7] =
-        [Self::Run, Self::Http, Self::Render, Self::File, Self::Service, Self::Value, Self::Report];
+    pub const ALL: [Self; 10] = [
+        Self::Run,
+        Self::Http,
+        Self::Render,
+        Self::File,
+        Self::Service,
+        Self::Value,
+        Self::Report,
+        Self::Git,
+        Self::Checklist,
+        Self::Net,
+    ];
 
     /// The key in the plan.
     #[must_use]
@@ -69,6 +87,9 @@ impl ActionKind {
             Self::Service => "service",
             Self::Value => "value",
             Self::Report => "report",
+            Self::Git => "git",
+            Self::Checklist => "checklist",
+            Self::Net => "net",
         }
     }
 }
@@ -91,6 +112,12 @@ pub enum Action {
     Value(ValueSpec),
     /// A result file.
     Report(ReportSpec),
+    /// A git repository and a tag of it.
+    Git(GitSpec),
+    /// A Markdown task list.
+    Checklist(ChecklistSpec),
+    /// A port, a name, a TLS server.
+    Net(NetSpec),
 }
 
 impl Action {
@@ -105,6 +132,9 @@ impl Action {
             Self::Service(_) => ActionKind::Service,
             Self::Value(_) => ActionKind::Value,
             Self::Report(_) => ActionKind::Report,
+            Self::Git(_) => ActionKind::Git,
+            Self::Checklist(_) => ActionKind::Checklist,
+            Self::Net(_) => ActionKind::Net,
         }
     }
 
@@ -155,6 +185,9 @@ impl Action {
             }
             Self::Value(_) => Vec::new(),
             Self::Report(spec) => vec![&mut spec.path],
+            Self::Git(spec) => spec.texts_mut(),
+            Self::Checklist(spec) => vec![&mut spec.path],
+            Self::Net(spec) => spec.texts_mut(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `http`: one request, its whole answer as facts. Knows no sampling and no criteria; the only home of reqwest and rustls.
+//! `http`: one request, its whole answer as facts. Knows no sampling and no criteria; the only home of reqwest.
 //!
 //! Facts: `status` (number), `header` (Map, lower-case names, repeated ones joined by `, `), `latency` (Time from sending
 //! to the last byte of the body, redirects included), `redirects` (number followed), `size` (Size of the body), `url`
-//! (Text, where the answer came from); if wanted `text` (Text) and `json` (absent with a note if the body is none).
+//! (Text, where the answer came from); over https `cert` (Map, see `cert`); if wanted `text` (Text) and `json` (absent with a note if the body is none).
 //! Inspected: 1 `response`. An answer of any status is an observation; no answer is an error.
 //!
 //! Each look is a new connection, no proxy, no retry, no decompression, no cookies. Redirects are followed only as far as
@@ -56,7 +56,7 @@ impl Http {
         let result = tokio::select! {
             biased;
             error = ended(lent, request.deadline) => Err(error),
-            done = timeout(spec.timeout, self.exchange(spec, request, &mut seen)) => match done {
+            done = timeout(spec.timeout, self.exchange(spec, request, (lent.now)(), &mut seen)) => match done {
                 Ok(done) => done.map_err(|detail| ActError::new(Cause::ActionError, detail)),
                 Err(_) => {
                     let detail = format!("`{}` timed out after {}", peer_of(spec.url.as_str()), human_time(spec.timeout));
@@ -71,7 +71,13 @@ impl Http {
     }
 
     /// Sends the request, follows redirects and reads the body.
-    async fn exchange(&self, spec: &HttpSpec, request: &Request, seen: &mut Observation) -> Result<(), String> {
+    async fn exchange(
+        &self,
+        spec: &HttpSpec,
+        request: &Request,
+        now: i64,
+        seen: &mut Observation,
+    ) -> Result<(), String> {
         let mut hop = Hop::first(spec)?;
         let begin = Instant::now();
         let mut followed = 0;
@@ -93,6 +99,13 @@ impl Http {
         facts.set("header", headers(response.headers()));
         facts.set("redirects", Value::int(followed));
         facts.set("url", Value::text(hop.url.as_str()));
+        let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
+        if let Some(der) = tls.and_then(reqwest::tls::TlsInfo::peer_certificate) {
+            match super::cert::facts(der, now) {
+                Ok(cert) => facts.set("cert", Value::Map(cert)),
+                Err(text) => seen.notes.push(Note { code: "odd_certificate".into(), text }),
+            }
+        }
         let typed_json = is_json(response.headers());
         let body = read_body(response, spec.max_body, &hop.url).await?;
         facts.set("latency", Value::time(begin.elapsed()));
@@ -137,6 +150,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
+            .tls_info(true)
             .pool_max_idle_per_host(0);
         let builder = if https { builder } else { builder.tls_certs_only([]) };
         let client = builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))?;
@@ -319,18 +333,26 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 fn tls_sentence(error: &rustls::Error, who: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(why) => {
-            let why = match why {
-                CertificateError::UnknownIssuer => "this machine does not know who issued it".to_owned(),
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "it was issued for another name".to_owned()
-                }
-                other => other.to_string(),
-            };
-            format!("the certificate of `{who}` is not trusted: {why}")
+            format!("the certificate of `{who}` is not trusted: {}", why_invalid(why))
         }
         rustls::Error::InvalidMessage(_) => format!("`{who}` does not speak TLS (is it plain http?)"),
         other => format!("no TLS connection to `{who}`: {other}"),
+    }
+}
+
+/// Why a certificate is not trusted.
+pub(super) fn why_untrusted(error: &rustls::Error) -> String {
+    if let rustls::Error::InvalidCertificate(why) = error { why_invalid(why) } else { error.to_string() }
+}
+
+fn why_invalid(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => "this machine does not know who issued it".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it was issued for another name".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -1,12 +1,16 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
 mod blocking;
+mod cert;
+pub mod checklist;
 pub mod contain;
 mod data;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod git;
 pub mod http;
+pub mod net;
 mod process;
 mod program;
 mod pump;
@@ -18,6 +22,7 @@ pub mod service;
 mod signals;
 #[cfg(test)]
 mod testing;
+mod tool;
 pub mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +71,7 @@ pub struct Request {
     pub grace: Duration,
     /// First path segments (`stdout`, `json`, `percent`) that criteria name: costly facts are only made if wanted.
     pub wants: BTreeSet<String>,
-    /// For `value`: the facts, already computed.
+    /// For `value`: the facts, already computed. For `checklist`: the states of all steps that come before, by name.
     pub values: BTreeMap<String, Value>,
     /// Marks every process of this attempt in its environment (`RUNPLAN_MARK`), to find those that escaped their group.
     pub mark: String,

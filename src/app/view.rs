@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, Command as Argv, HttpSpec, Probe, Text};
+use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Text};
 use crate::cli::{Format, PlanArgs, Run};
 use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::engine::{Options, heads};
@@ -310,6 +310,23 @@ fn action_line(step: &Step) -> String {
         Action::Service(spec) => command_line(&spec.command),
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
+        Action::Git(spec) => git_line(spec),
+        Action::Net(spec) => match &spec.look {
+            NetLook::Tcp(address) => format!("connect to {}", address.src),
+            NetLook::Dns(name) => format!("look up {}", name.src),
+            NetLook::Tls { address, .. } => format!("connect by TLS to {}", address.src),
+        },
+        Action::Checklist(spec) => format!("{}{}", spec.path.src, if spec.tick { ", ticked by evidence" } else { "" }),
+    }
+}
+
+fn git_line(spec: &GitSpec) -> String {
+    let tag = spec.tag.as_ref().map_or("", |tag| &tag.src);
+    match &spec.make {
+        None if tag.is_empty() => "git".to_owned(),
+        None => format!("git tag {tag}"),
+        Some(MakeTag { at, push: None, .. }) => format!("git tag {tag} on {}", at.src),
+        Some(MakeTag { at, push: Some(remote), .. }) => format!("git tag {tag} on {}, pushed to {remote}", at.src),
     }
 }
 

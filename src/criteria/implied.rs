@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ast::Subject;
 use super::scope::{Scope, Shape};
 use super::{Criterion, check, parse};
-use crate::action::{Action, ActionKind};
+use crate::action::{Action, ActionKind, GitSpec, MakeTag, NetLook};
 use crate::outcome::Tier;
 use crate::place::Place;
 
@@ -18,8 +18,15 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::Http => (&["status"], &["status >= 200", "status < 300"]),
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
-        ActionKind::Render | ActionKind::Service | ActionKind::Value | ActionKind::Report => (&[], &[]),
+        ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
+        ActionKind::Render
+        | ActionKind::Service
+        | ActionKind::Value
+        | ActionKind::Report
+        | ActionKind::Git
+        | ActionKind::Net => (&[], &[]),
     };
+    let looks = looks(action, given);
     let named = |criterion: &Criterion| {
         let path = match &criterion.form.subject {
             Subject::Path(path) | Subject::Agg { path, .. } | Subject::Quant { path, .. } => path,
@@ -40,12 +47,43 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         step: &|_| None,
         known_steps: &Vec::new,
     };
-    let make = |text: &&str| {
+    let make = |text: &str| {
         let mut criterion = parse(text, Tier::Pass, Place::default()).ok()?;
         criterion.implied = true;
         check(&mut criterion, &scope).is_empty().then_some(criterion)
     };
-    texts.iter().filter_map(make).collect()
+    texts.iter().copied().chain(looks.iter().map(String::as_str)).filter_map(make).collect()
+}
+
+/// What is implied by how an action is written.
+fn looks(action: &Action, given: &[Criterion]) -> Vec<String> {
+    match action {
+        Action::Git(GitSpec { tag: Some(_), make }) => git(make.as_ref(), given),
+        Action::Net(spec) => {
+            let wanted: &[(&str, &str)] = match spec.look {
+                NetLook::Dns(_) => &[("addrs", "count(addrs) > 0")],
+                NetLook::Tcp(_) => &[("open", "open == true")],
+                NetLook::Tls { .. } => &[("open", "open == true"), ("tls.trusted", "tls.trusted == true")],
+            };
+            let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
+            wanted.iter().filter(|(path, _)| !named(path)).map(|(_, text)| (*text).to_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A tag is there; one that was to be made is where it was to be, here and on the remote it was pushed to.
+fn git(make: Option<&MakeTag>, given: &[Criterion]) -> Vec<String> {
+    let Some(make) = make else {
+        let named = given.iter().any(|criterion| criterion.form.subject.path().head() == "tag");
+        return if named { Vec::new() } else { vec!["tag.exists == true".to_owned()] };
+    };
+    let pushed = make.push.iter().map(|remote| {
+        let plain = remote.bytes().all(|b| b.is_ascii_lowercase());
+        let name = if plain { remote.clone() } else { format!("\"{remote}\"") };
+        format!("remote.{name}.commit == tag.commit")
+    });
+    std::iter::once("tag.commit == tag.target".to_owned()).chain(pushed).collect()
 }
 
 #[cfg(test)]

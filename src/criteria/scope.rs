@@ -145,7 +145,12 @@ impl Shape {
                 Probe::Run(_) => probe = Some(ActionKind::Run),
                 Probe::Log(_) | Probe::Tcp(_) | Probe::Started => {}
             },
-            Action::Render(_) | Action::Value(_) | Action::Report(_) => {}
+            Action::Render(_)
+            | Action::Value(_)
+            | Action::Report(_)
+            | Action::Git(_)
+            | Action::Checklist(_)
+            | Action::Net(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {

@@ -1,5 +1,7 @@
 //! The fact table: what each action offers to criteria. Docs, suggestions, `explain` and the type check read it.
 
+mod looks;
+
 use super::ast::{Path, Seg};
 use super::scope::{Item, Kind};
 use crate::action::ActionKind;
@@ -41,7 +43,7 @@ static RUN: [FactSpec; 12] = [
     fact("leaked", Kind::BOOL, "a process outlived it or kept its output open"),
 ];
 
-static HTTP: [FactSpec; 9] = [
+static HTTP: [FactSpec; 12] = [
     fact("status", Kind::NUMBER, "status code"),
     maybe("header.\"NAME\"", Kind::TEXT, "a response header, name in any case"),
     fact("json", Kind::ANY, "body as JSON"),
@@ -51,6 +53,9 @@ static HTTP: [FactSpec; 9] = [
     fact("redirects", Kind::NUMBER, "how many redirects were followed"),
     fact("size", Kind::SIZE, "size of the body"),
     fact("url", Kind::TEXT, "address that answered, after redirects"),
+    maybe("cert.expires_in", Kind::TIME, "time until the server's certificate expires; absent over plain http"),
+    maybe("cert.names", Kind::List(Item::Text), "names it is valid for"),
+    maybe("cert.issuer", Kind::TEXT, "who issued it"),
 ];
 
 static FILE: [FactSpec; 13] = [
@@ -120,6 +125,9 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Service => &SERVICE,
         ActionKind::Value => &[],
         ActionKind::Report => &REPORT,
+        ActionKind::Git => &looks::GIT,
+        ActionKind::Checklist => &looks::CHECKLIST,
+        ActionKind::Net => &looks::NET,
     }
 }
 

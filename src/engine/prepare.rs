@@ -80,6 +80,7 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
     let (identity, preimage) = identify(shared, step, &inputs, &stdin)?;
     let values = match &step.action {
         Action::Value(spec) => shared.values_of(id, &spec.values).map_err(|e| Fault::new(Cause::ActionError, e))?,
+        Action::Checklist(_) => shared.states_before(id),
         _ => BTreeMap::new(),
     };
     let context = match &step.action {

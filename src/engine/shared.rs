@@ -188,6 +188,27 @@ impl<'a> Shared<'a> {
         Ok(values)
     }
 
+    /// States of every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.
+    pub(super) fn states_before(&self, id: StepId) -> BTreeMap<String, Value> {
+        let step = self.plan.step(id);
+        let ordinary = (0..self.plan.steps.len()).map(StepId::at).filter(|other| !self.plan.step(*other).finally);
+        let mut open: Vec<StepId> = if step.finally { ordinary.collect() } else { Vec::new() };
+        let parents =
+            |step: &crate::plan::Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
+        open.extend(parents(step));
+        let mut states = BTreeMap::new();
+        while let Some(other) = open.pop() {
+            let step = self.plan.step(other);
+            if states.contains_key(&step.name) {
+                continue;
+            }
+            let finished = self.finished(other).and_then(|done| done.facts.values.get("state").cloned());
+            states.insert(step.name.clone(), finished.unwrap_or_else(|| Value::text(State::Skipped.word())));
+            open.extend(parents(step));
+        }
+        states
+    }
+
     pub(super) fn evidence<'e>(
         &'e self,
         facts: &'e Facts,

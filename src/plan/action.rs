@@ -1,5 +1,7 @@
 //! The action of a step, read from its table. Knows what actions need, not how they are done.
 
+mod looks;
+
 use std::time::Duration;
 
 use super::declare::required;
@@ -62,7 +64,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value` or `report`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist` or `net`"),
                 );
                 None
             }
@@ -85,6 +87,9 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "file" => Action::File(file(node, texts)?),
         "service" => Action::Service(service(node, texts)?),
         "value" => Action::Value(value(node, texts)?),
+        "git" => Action::Git(looks::git(node, texts)?),
+        "checklist" => Action::Checklist(looks::checklist(node, texts)?),
+        "net" => Action::Net(looks::net(node, texts)?),
         _ => return None,
     })
 }

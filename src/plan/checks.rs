@@ -60,6 +60,27 @@ pub(super) fn refs(id: StepId, refs: &[Ref], plan: &Plan, index: &Index, links: 
     }
 }
 
+/// Checks the steps that boxes of a checklist are linked to.
+pub(super) fn ticks(plan: &Plan, index: &Index, links: &Links, diags: &mut Diags) {
+    for (at, step) in plan.steps.iter().enumerate() {
+        let Action::Checklist(spec) = &step.action else { continue };
+        for (item, name) in &spec.links {
+            let fault = |message: String| Diagnostic::error("bad-link", step.place, message);
+            match index.exact(name) {
+                None => {
+                    let help = index.suggestion(name, diags);
+                    diags.push(fault(format!("there is no step `{name}` to earn the box `{item}`")).hint(help));
+                }
+                Some(other) if !links.reaches(StepId::at(at), other) => diags.push(
+                    fault(format!("`{name}` does not come before this step, so it cannot earn the box `{item}`"))
+                        .help(format!("add `after = [\"{name}\"]`")),
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
 /// Checks every secret once; that it is there, only where a step uses it.
 pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &LoadOptions<'_>, diags: &mut Diags) {
     let mut first: HashMap<&str, Place> = HashMap::new();

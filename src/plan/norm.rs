@@ -165,6 +165,9 @@ fn action(action: &Action) -> Json {
         } }),
         Action::Value(spec) => json!({ "value": spec.values }),
         Action::Report(spec) => json!({ "report": report(spec) }),
+        Action::Git(spec) => json!({ "git": spec }),
+        Action::Checklist(spec) => json!({ "checklist": spec }),
+        Action::Net(spec) => json!({ "net": spec }),
     }
 }
 

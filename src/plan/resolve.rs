@@ -160,6 +160,7 @@ fn document(
     for (at, refs) in rest.refs.iter().enumerate() {
         checks::refs(StepId::at(at), refs, plan, &index, &links, diags);
     }
+    checks::ticks(plan, &index, &links, diags);
     Judge::new(&files.sources, &index, &links, &plan.vars, &plan.steps).check(plan, &rest.broken, &rest.values, diags);
     plan.waivers = people::waivers(files.waivers.as_ref(), plan, diags);
     rest.secrets.append(&mut secrets);

@@ -1,6 +1,10 @@
 //! Every key of the plan language, one line each: the only list there is. Messages, suggestions, the walk and the JSON
 //! schema all read it. Data only.
 
+mod looks;
+
+pub(super) use looks::{CHECKLIST, GIT, NET};
+
 use super::keys::{Key, Kind, Shape};
 use crate::action::CompareMethod;
 use Shape::{
@@ -263,11 +267,27 @@ pub(super) static STEP: Kind = Kind {
             "",
             "\"coverage.xml\"",
         ),
+        with("git", Table(&GIT), "Look at a git repository, or make and push a tag.", "", "{ tag = \"v1.2\" }"),
+        with(
+            "checklist",
+            OneOf(&[Template, Table(&CHECKLIST)]),
+            "Look at a Markdown task list, and tick what evidence earned.",
+            "",
+            "\"STAGING.md#Post-deploy\"",
+        ),
+        with(
+            "net",
+            OneOf(&[Template, Table(&NET)]),
+            "Look at a port (`host:port`), a name or a TLS server.",
+            "",
+            "{ tls = \"example.org:443\" }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 7] = ["run", "http", "render", "file", "service", "value", "report"];
+pub(super) const ACTIONS: [&str; 10] =
+    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

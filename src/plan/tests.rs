@@ -146,6 +146,21 @@ warn = ["v == 1"]
 reject = ["v == 2"]
 "#;
 
+/// Every key of the actions that look at one thing.
+const LOOKS: &str = r#"format = 1
+[steps.tag]
+git = { tag = "v1", make = true, at = "HEAD", annotate = "x", sign = true, push = "origin" }
+[steps.list]
+after = ["tag"]
+checklist = { path = "x.md#A", tick = { "tagged" = "tag" } }
+[steps.tcp]
+net = { tcp = "127.0.0.1:1", timeout = "1s" }
+[steps.dns]
+net = { dns = "localhost" }
+[steps.tls]
+net = { tls = "127.0.0.1:1", name = "localhost", ca = "ca.pem" }
+"#;
+
 #[test]
 fn a_full_plan_loads_and_means_what_it_says() {
     let env = |name: &str| (name == "HOOK").then(|| "long enough".to_owned());
@@ -206,6 +221,7 @@ fn the_walk_reads_every_key_of_the_tables_and_no_other() {
     let _ = loaded(
         "format = 1\n[steps.a]\nrun = 'x'\n[steps.b]\nservice = { run = 'x', ready = { http = { url = 'http://x' } } }\n",
     );
+    assert_eq!(said(&loaded(LOOKS)), Vec::<String>::new());
     let seen = tree::seen::take();
     let listed: BTreeSet<(String, String)> = kinds()
         .into_iter()

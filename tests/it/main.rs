@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
+mod actions;
 mod children;
 mod compare;
 mod documents;

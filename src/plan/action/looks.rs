@@ -1,0 +1,88 @@
+//! `git`, `checklist`, `net`, `load` and `promql`, read from their tables. Knows what they need, not how they are done.
+
+use std::time::Duration;
+
+use super::super::declare::required;
+use super::super::error::Diagnostic;
+use super::super::tables;
+use super::super::text::{Sink, Texts};
+use super::super::tree::{Node, Table};
+use super::tcp;
+use crate::action::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec, Text};
+
+/// Says that `key` means nothing without `other`.
+fn needs(table: Table<'_>, key: &str, other: &str, texts: &mut Texts<'_>) {
+    if table.has(key) {
+        let message = format!("`{key}` means nothing without `{other}`");
+        texts.diags.push(
+            Diagnostic::error("unused-key", table.key_place(key), message).help(format!("add `{other}`, or drop it")),
+        );
+    }
+}
+
+pub(super) fn git(node: Node<'_>, texts: &mut Texts<'_>) -> Option<GitSpec> {
+    let table = node.table(&tables::GIT)?;
+    let flag = |key: &str| table.get(key).and_then(Node::bool).unwrap_or(false);
+    let tag = table.get("tag").map(|node| texts.text(node, Sink::Seen("the name of a tag")));
+    if tag.is_none() {
+        needs(table, "make", "tag", texts);
+    }
+    if !flag("make") {
+        ["at", "annotate", "sign", "push"].into_iter().for_each(|key| needs(table, key, "make = true", texts));
+        return Some(GitSpec { tag, make: None });
+    }
+    if flag("sign") && !table.has("annotate") {
+        needs(table, "sign", "annotate = \"…\"", texts);
+    }
+    let at = table.get("at").map(|node| texts.text(node, Sink::Seen("a commit")));
+    let annotate = table.get("annotate").map(|node| texts.text(node, Sink::Seen("a tag")));
+    let push = table.get("push").and_then(Node::text).map(str::to_owned);
+    let make = MakeTag { at: at.unwrap_or_else(|| Text::fixed("HEAD")), annotate, sign: flag("sign"), push };
+    Some(GitSpec { tag, make: Some(make) })
+}
+
+pub(super) fn checklist(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ChecklistSpec> {
+    let seen = Sink::Seen("a path");
+    let Some(table) = node.table(&tables::CHECKLIST) else {
+        return Some(ChecklistSpec { path: texts.text(node, seen), tick: false, links: Vec::new() });
+    };
+    let path = required(table, "path", "`checklist`", texts.diags)?;
+    let tick = table.get("tick");
+    let links = tick.and_then(Node::map).into_iter().flat_map(Table::entries);
+    let links: Vec<_> = links.filter_map(|entry| Some((entry.key.to_owned(), entry.node.text()?.to_owned()))).collect();
+    let tick = tick.and_then(Node::bool).unwrap_or(!links.is_empty());
+    Some(ChecklistSpec { path: texts.text(path, seen), tick, links })
+}
+
+pub(super) fn net(node: Node<'_>, texts: &mut Texts<'_>) -> Option<NetSpec> {
+    let timeout = Duration::from_secs(10);
+    let Some(table) = node.table(&tables::NET) else {
+        return Some(NetSpec { look: NetLook::Tcp(tcp(node, texts)), timeout });
+    };
+    let looks = ["tcp", "dns", "tls"];
+    let given: Vec<&str> = looks.into_iter().filter(|key| table.has(key)).collect();
+    if let [first, second, ..] = given[..] {
+        let fault =
+            Diagnostic::error("two-keys", table.key_place(second), format!("`net` has `{first}` and `{second}`"));
+        texts.diags.push(fault.help("it looks at one thing; make the other a step"));
+    }
+    let Some(key) = given.first() else {
+        let fault = Diagnostic::error("missing-key", table.place, "`net` looks at nothing".to_owned());
+        texts.diags.push(fault.help("give it one of `tcp`, `dns` or `tls`"));
+        return None;
+    };
+    if *key != "tls" {
+        ["name", "ca"].into_iter().for_each(|key| needs(table, key, "tls", texts));
+    }
+    let node = table.get(key)?;
+    let look = match *key {
+        "tcp" => NetLook::Tcp(tcp(node, texts)),
+        "dns" => NetLook::Dns(texts.text(node, Sink::Seen("a name"))),
+        _ => NetLook::Tls {
+            address: tcp(node, texts),
+            name: table.get("name").map(|node| texts.text(node, Sink::Seen("a name"))),
+            ca: table.get("ca").map(|node| texts.text(node, Sink::Seen("a path"))),
+        },
+    };
+    Some(NetSpec { look, timeout: table.duration("timeout").unwrap_or(timeout) })
+}
