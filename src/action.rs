@@ -148,7 +148,10 @@ impl Action {
             | Self::File(_)
             | Self::Service(_)
             | Self::Value(_)
-            | Self::Report(_) => false,
+            | Self::Report(_)
+            | Self::Git(_)
+            | Self::Checklist(_)
+            | Self::Net(_) => false,
         }
     }
 
@@ -162,7 +165,10 @@ impl Action {
             | Self::File(_)
             | Self::Service(_)
             | Self::Value(_)
-            | Self::Report(_) => None,
+            | Self::Report(_)
+            | Self::Git(_)
+            | Self::Checklist(_)
+            | Self::Net(_) => None,
         }
     }
 
