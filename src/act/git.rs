@@ -132,7 +132,7 @@ impl Repository<'_> {
             }
             facts.set("clean", Value::Bool(status.stdout.is_empty()));
         }
-        let Some(name) = spec.tag.as_ref().map(|text| text.as_str()) else {
+        let Some(name) = spec.tag.as_ref().map(crate::action::Text::as_str) else {
             return Ok(Observation { facts, notes, ..Observation::default() });
         };
         let sound = !name.starts_with('-') && self.git(&["check-ref-format", &reference(name)]).await?.ok();

@@ -68,7 +68,7 @@ async fn look(spec: &NetSpec, request: &Request, lent: &Lent) -> Result<Observat
             let (host, port) = split(address.as_str())?;
             let name = name.as_ref().map_or(host, |name| name.as_str());
             let mut notes = Vec::new();
-            let ca = ca.as_ref().map(|ca| ca.as_str());
+            let ca = ca.as_ref().map(crate::action::Text::as_str);
             let (config, witness) = config(ca, &request.workspace)?;
             if let Some(stream) = connect(host, port, spec, &mut facts).await? {
                 let seen = handshake(stream, name, config, &witness);

@@ -51,6 +51,7 @@ impl Said {
 
 impl<'a> Tool<'a> {
     /// `set` is laid over the step's environment, `unset` taken from it.
+    #[expect(clippy::result_large_err, reason = "it is what every action answers")]
     pub(super) fn new(
         request: &'a Request,
         lent: &'a Lent,
@@ -99,6 +100,7 @@ impl<'a> Tool<'a> {
     }
 
     /// Keeps every command and what it said as the step's standard output; returns how many bytes that are.
+    #[expect(clippy::result_large_err, reason = "it is what every action answers")]
     pub(super) fn keep(&self) -> Result<u64, ActError> {
         let said = self.said.borrow();
         let path = self.request.spool_file("stdout");
