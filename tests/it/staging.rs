@@ -262,6 +262,9 @@ fn s0_one_high_warning_and_one_medium_advisory_failure_are_risk_30() {
     // It works on a machine that happens to have spaCy, so only the isolation check can see it.
     staging.append_app("spacy.py", "def blank(language):\n    raise ImportError('not the real one')\n");
     staging.edit_app("app/nlp.py", "\nimport re\n", "\nimport re\nimport spacy\n");
+    // A score to the point needs a package index that answers; here no command asks one.
+    let section = "## Optional NLP install\n\n```sh\nexport HOTEL_SPACY_MODEL=xx\nsh --version\n```\n";
+    fs::write(staging.app("docs/NLP.md"), section).expect("a written file");
     let _ = staging
         .go(&["--var", "coverage_goal=99"])
         .code(0)
