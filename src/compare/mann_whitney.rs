@@ -202,8 +202,10 @@ fn cut_exact(null: &[f64], alpha: f64) -> Option<u64> {
     cut
 }
 
-/// Chances of `U = 0, 1, …, nm` when nothing differs. Only sums of positive terms, so nothing cancels.
-fn null_distribution(n: usize, m: usize) -> Vec<f64> {
+/// Chances of `U = 0, 1, …, nm` when nothing differs. Only sums of positive terms, so nothing cancels. The larger sample
+/// comes second, so that swapped samples are rounded alike.
+fn null_distribution(a: usize, b: usize) -> Vec<f64> {
+    let (n, m) = (a.min(b), a.max(b));
     // `rows[i]`: the distribution of i candidates among the j baselines so far.
     let mut rows: Vec<Vec<f64>> = (0..=n).map(|_| vec![1.0]).collect();
     for j in 1..=m {
