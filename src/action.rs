@@ -1,6 +1,7 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
 mod compare;
+mod gates;
 mod looks;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
+pub use gates::{PlanSpec, SignoffSpec};
 pub use looks::{ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query};
 
 use crate::outcome::Class;
@@ -63,11 +65,15 @@ pub enum ActionKind {
     Load,
     /// A question to Prometheus.
     Promql,
+    /// People's approval in the middle of a plan.
+    Signoff,
+    /// Another plan.
+    Plan,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -80,6 +86,8 @@ impl ActionKind {
         Self::Net,
         Self::Load,
         Self::Promql,
+        Self::Signoff,
+        Self::Plan,
     ];
 
     /// The key in the plan.
@@ -98,6 +106,8 @@ impl ActionKind {
             Self::Net => "net",
             Self::Load => "load",
             Self::Promql => "promql",
+            Self::Signoff => "signoff",
+            Self::Plan => "plan",
         }
     }
 }
@@ -130,6 +140,10 @@ pub enum Action {
     Load(LoadSpec),
     /// A question to Prometheus.
     Promql(PromqlSpec),
+    /// People's approval in the middle of a plan.
+    Signoff(SignoffSpec),
+    /// Another plan.
+    Plan(PlanSpec),
 }
 
 impl Action {
@@ -149,6 +163,8 @@ impl Action {
             Self::Net(_) => ActionKind::Net,
             Self::Load(_) => ActionKind::Load,
             Self::Promql(_) => ActionKind::Promql,
+            Self::Signoff(_) => ActionKind::Signoff,
+            Self::Plan(_) => ActionKind::Plan,
         }
     }
 
@@ -165,7 +181,9 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => false,
+            | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_) => false,
             Self::Load(spec) => spec.baseline.is_some(),
             Self::Promql(spec) => spec.baseline.is_some(),
         }
@@ -184,7 +202,9 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => None,
+            | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_) => None,
             Self::Load(spec) => Some(spec.total),
             Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
         }
@@ -214,6 +234,8 @@ impl Action {
             Self::Net(spec) => spec.texts_mut(),
             Self::Load(spec) => spec.texts_mut(),
             Self::Promql(spec) => spec.texts_mut(),
+            Self::Signoff(_) => Vec::new(),
+            Self::Plan(spec) => spec.texts_mut(),
         }
     }
 }

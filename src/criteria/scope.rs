@@ -152,7 +152,9 @@ impl Shape {
             | Action::Checklist(_)
             | Action::Net(_)
             | Action::Load(_)
-            | Action::Promql(_) => {}
+            | Action::Promql(_)
+            | Action::Signoff(_)
+            | Action::Plan(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {
