@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
-pub use looks::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
+pub use looks::{AlertSpec, ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
 
 use crate::outcome::Class;
 
@@ -59,11 +59,13 @@ pub enum ActionKind {
     Checklist,
     /// A port, a name, a TLS server.
     Net,
+    /// A drill on an Alertmanager.
+    Alert,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -74,6 +76,7 @@ impl ActionKind {
         Self::Git,
         Self::Checklist,
         Self::Net,
+        Self::Alert,
     ];
 
     /// The key in the plan.
@@ -90,6 +93,7 @@ impl ActionKind {
             Self::Git => "git",
             Self::Checklist => "checklist",
             Self::Net => "net",
+            Self::Alert => "alert",
         }
     }
 }
@@ -118,6 +122,8 @@ pub enum Action {
     Checklist(ChecklistSpec),
     /// A port, a name, a TLS server.
     Net(NetSpec),
+    /// A drill on an Alertmanager.
+    Alert(AlertSpec),
 }
 
 impl Action {
@@ -135,6 +141,7 @@ impl Action {
             Self::Git(_) => ActionKind::Git,
             Self::Checklist(_) => ActionKind::Checklist,
             Self::Net(_) => ActionKind::Net,
+            Self::Alert(_) => ActionKind::Alert,
         }
     }
 
@@ -151,7 +158,8 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => false,
+            | Self::Net(_)
+            | Self::Alert(_) => false,
         }
     }
 
@@ -168,7 +176,8 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => None,
+            | Self::Net(_)
+            | Self::Alert(_) => None,
         }
     }
 
@@ -194,6 +203,7 @@ impl Action {
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
             Self::Net(spec) => spec.texts_mut(),
+            Self::Alert(spec) => spec.texts_mut(),
         }
     }
 }

@@ -311,6 +311,10 @@ fn action_line(step: &Step) -> String {
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
         Action::Git(spec) => git_line(spec),
+        Action::Alert(spec) => {
+            let by = spec.server.as_ref().unwrap_or(&spec.config);
+            format!("alert drill with {}: {}", by.src, spec.receivers.join(", "))
+        }
         Action::Net(spec) => match &spec.look {
             NetLook::Tcp(address) => format!("connect to {}", address.src),
             NetLook::Dns(name) => format!("look up {}", name.src),

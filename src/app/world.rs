@@ -73,6 +73,8 @@ fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
     acts.insert(ActionKind::Report, Box::new(act::report::Report));
     acts.insert(ActionKind::Git, Box::new(act::git::Git));
     acts.insert(ActionKind::Net, Box::new(act::net::Net));
+    let ask = Box::new(act::http::Http::default());
+    acts.insert(ActionKind::Alert, Box::new(act::alert::Alert::new(ask, Arc::new(random))));
     acts.insert(ActionKind::Checklist, Box::new(act::checklist::Checklist));
     acts
 }

@@ -150,7 +150,8 @@ impl Shape {
             | Action::Report(_)
             | Action::Git(_)
             | Action::Checklist(_)
-            | Action::Net(_) => {}
+            | Action::Net(_)
+            | Action::Alert(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {

@@ -128,6 +128,7 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Git => &looks::GIT,
         ActionKind::Checklist => &looks::CHECKLIST,
         ActionKind::Net => &looks::NET,
+        ActionKind::Alert => &looks::ALERT,
     }
 }
 

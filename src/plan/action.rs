@@ -64,7 +64,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist` or `net`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net` or `alert`"),
                 );
                 None
             }
@@ -90,6 +90,7 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "git" => Action::Git(looks::git(node, texts)?),
         "checklist" => Action::Checklist(looks::checklist(node, texts)?),
         "net" => Action::Net(looks::net(node, texts)?),
+        "alert" => Action::Alert(looks::alert(node, texts)?),
         _ => return None,
     })
 }

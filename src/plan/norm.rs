@@ -168,6 +168,7 @@ fn action(action: &Action) -> Json {
         Action::Git(spec) => json!({ "git": spec }),
         Action::Checklist(spec) => json!({ "checklist": spec }),
         Action::Net(spec) => json!({ "net": spec }),
+        Action::Alert(spec) => json!({ "alert": spec }),
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod looks;
 
-pub(super) use looks::{CHECKLIST, GIT, NET};
+pub(super) use looks::{ALERT, CHECKLIST, GIT, NET};
 
 use super::keys::{Key, Kind, Shape};
 use crate::action::CompareMethod;
@@ -282,12 +282,19 @@ pub(super) static STEP: Kind = Kind {
             "",
             "{ tls = \"example.org:443\" }",
         ),
+        with(
+            "alert",
+            Table(&ALERT),
+            "Drill: fire an alert on a real Alertmanager and see that each receiver gets it.",
+            "",
+            "{ config = \"alertmanager.yml\", receivers = [\"slack\"] }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 10] =
-    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net"];
+pub(super) const ACTIONS: [&str; 11] =
+    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net", "alert"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

@@ -159,6 +159,10 @@ net = { tcp = "127.0.0.1:1", timeout = "1s" }
 net = { dns = "localhost" }
 [steps.tls]
 net = { tls = "127.0.0.1:1", name = "localhost", ca = "ca.pem" }
+[steps.drill]
+alert = { config = "a.yml", receivers = ["x"], labels = { a = "b" }, annotations = { c = "d" }, within = "1s", timers = "1s" }
+[steps.given]
+alert = { server = "http://127.0.0.1:1", receivers = ["x"], capture = { x = "smtp://127.0.0.1:2" } }
 "#;
 
 #[test]

@@ -1,8 +1,8 @@
-//! Keys of `git`, `checklist`, `net`, `load` and `promql`. Data only.
+//! Keys of `git`, `checklist`, `net`, `alert`, `load` and `promql`. Data only.
 
 use super::super::keys::{Kind, Shape};
 use super::{key, with};
-use Shape::{Bool, Duration, Map, OneOf, Template, Text};
+use Shape::{Bool, Duration, List, Map, OneOf, Template, Text};
 
 pub(in super::super) static GIT: Kind = Kind {
     name: "git",
@@ -45,5 +45,63 @@ pub(in super::super) static NET: Kind = Kind {
         key("name", Template, "Name that the certificate of `tls` is to be valid for, instead of the host."),
         key("ca", Template, "PEM file with the only authorities that `tls` trusts, instead of the system's."),
         with("timeout", Duration, "Longest time of connecting, and of shaking hands.", "10s", ""),
+    ],
+};
+
+pub(in super::super) static ALERT: Kind = Kind {
+    name: "alert",
+    what: "`alert`",
+    open: None,
+    keys: &[
+        with(
+            "config",
+            Template,
+            "Alertmanager configuration; a private Alertmanager runs with it, other endpoints put in.",
+            "",
+            "\"alertmanager/config.yml\"",
+        ),
+        with(
+            "receivers",
+            List(&Text),
+            "Receivers that have to be told, firing and resolved. Required.",
+            "",
+            "[\"slack\", \"email\"]",
+        ),
+        with(
+            "labels",
+            Map(&Template),
+            "Labels of the alert; a random `runplan_drill` is added.",
+            "{ alertname = \"RunplanDrill\" }",
+            "{ alertname = \"Drill\", severity = \"low\" }",
+        ),
+        with("annotations", Map(&Template), "Annotations of the alert.", "{}", "{ summary = \"A drill.\" }"),
+        with(
+            "within",
+            Duration,
+            "Longest time until each reception, on top of the configuration's `group_wait` and `group_interval`.",
+            "30s",
+            "",
+        ),
+        with(
+            "timers",
+            Duration,
+            "Shortens longer `group_wait` and `group_interval` of the configuration to this.",
+            "as they are",
+            "\"1s\"",
+        ),
+        with(
+            "server",
+            Template,
+            "An Alertmanager that runs already, instead of `config`; needs `capture`.",
+            "",
+            "\"http://127.0.0.1:9093\"",
+        ),
+        with(
+            "capture",
+            Map(&Template),
+            "Where the receivers of `server` lead to: a loopback address each, listened on during the step.",
+            "",
+            "{ slack = \"http://127.0.0.1:9095/slack\", email = \"smtp://127.0.0.1:2525\" }",
+        ),
     ],
 };
