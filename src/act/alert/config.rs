@@ -357,3 +357,329 @@ fn duration(text: &str) -> Option<Duration> {
     }
     (!text.is_empty()).then_some(total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTE: &str = "route: {receiver: x}\n";
+
+    fn config(text: &str) -> Config {
+        Config::read(text).unwrap()
+    }
+
+    fn wanted(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// The configuration with endpoints `http://cap/N` and `cap:N`.
+    fn rewritten(text: &str, names: &[&str], most: Option<Duration>) -> Node {
+        let (config, wanted) = (config(text), wanted(names));
+        let integrations = config.integrations(&wanted).unwrap();
+        let endpoint = |at: usize, channel: Channel| match channel {
+            Channel::Email => Endpoint::Smtp(format!("cap:{at}"), "me".to_owned()),
+            _ => Endpoint::Http(format!("http://cap/{at}")),
+        };
+        let pairs: Vec<_> =
+            integrations.into_iter().enumerate().map(|(at, one)| (one.clone(), endpoint(at, one.channel))).collect();
+        yaml::read(&config.rewritten(&wanted, &pairs, Path::new("/etc/am"), most)).unwrap()
+    }
+
+    /// `path` is keys and indices.
+    fn at(node: &Node, path: &str) -> Option<String> {
+        let mut node = node;
+        for part in path.split('.') {
+            node = match part.parse::<usize>() {
+                Ok(index) => node.items().get(index)?,
+                Err(_) => node.get(part)?,
+            };
+        }
+        match node {
+            Node::Scalar(text, _) => Some(text.clone()),
+            other => Some(other.write().trim().to_owned()),
+        }
+    }
+
+    /// One configuration: who is wanted, what is where afterwards (`-` for nothing), and what stands nowhere.
+    struct Case {
+        name: &'static str,
+        text: &'static str,
+        wanted: &'static [&'static str],
+        at: &'static [(&'static str, &'static str)],
+        gone: &'static [&'static str],
+    }
+
+    const CASES: [Case; 7] = [
+        Case {
+            name: "global addresses and credentials",
+            text: "global:
+  resolve_timeout: 5m
+  smtp_smarthost: mail.example.org:587
+  smtp_from: am@example.org
+  smtp_auth_username: am
+  smtp_auth_password: hunter2
+  slack_api_url_file: /run/secrets/slack
+  pagerduty_url: https://pd.example.org
+  http_config: {proxy_url: 'http://proxy.example.org:3128'}
+tracing: {endpoint: 'trace.example.org:4317'}
+route: {receiver: team, group_by: [alertname]}
+receivers:
+- name: team
+  slack_configs:
+  - channel: '#a'
+    http_config: {bearer_token: hunter2}
+    title: '{{ .Status }}'
+  email_configs:
+  - to: a@example.org
+    headers: {Subject: 'mail.txt'}
+",
+            wanted: &["team"],
+            at: &[
+                ("global.resolve_timeout", "5m"),
+                ("global.smtp_from", "am@example.org"),
+                ("global.smtp_require_tls", "false"),
+                ("global.smtp_smarthost", "-"),
+                ("receivers.0.slack_configs.0.api_url", "http://cap/0"),
+                ("receivers.0.slack_configs.0.title", "{{ .Status }}"),
+                ("receivers.0.email_configs.0.smarthost", "cap:1"),
+                ("receivers.0.email_configs.0.hello", "me"),
+                ("receivers.0.email_configs.0.headers.Subject", "mail.txt"),
+                ("route.group_by.0", "alertname"),
+                ("tracing", "-"),
+            ],
+            gone: &["hunter2", "mail.example.org", "secrets", "pd.example", "proxy", "trace"],
+        },
+        Case {
+            name: "its own smarthost, with TLS and a password",
+            text: "route: {receiver: m}
+receivers:
+- name: m
+  email_configs:
+  - {to: a@b, from: c@d, smarthost: 'smtp.example.org:465', auth_password_file: /p, auth_identity: i,
+     tls_config: {insecure_skip_verify: yes}, require_tls: true, send_resolved: yes, html: '{{ .X }}'}
+",
+            wanted: &["m"],
+            at: &[
+                ("receivers.0.email_configs.0.smarthost", "cap:0"),
+                ("receivers.0.email_configs.0.require_tls", "false"),
+                ("receivers.0.email_configs.0.send_resolved", "yes"),
+                ("receivers.0.email_configs.0.html", "{{ .X }}"),
+                ("receivers.0.email_configs.0.tls_config", "-"),
+            ],
+            gone: &["smtp.example.org", "/p", "insecure"],
+        },
+        Case {
+            name: "several webhooks, others blanked",
+            text: "route: {receiver: hooks}
+receivers:
+- name: hooks
+  webhook_configs:
+  - {url: 'http://a.example.org/x', max_alerts: 5}
+  - {url_file: /run/b, send_resolved: false}
+- name: other
+  slack_configs: [{api_url: 'https://hooks.example.org/y', channel: c}]
+- name: pager
+  pagerduty_configs: [{routing_key: k3y}]
+- name: ops
+  opsgenie_configs: [{api_key: k3y}]
+- name: 'null'
+",
+            wanted: &["hooks"],
+            at: &[
+                ("receivers.0.webhook_configs.0.url", "http://cap/0"),
+                ("receivers.0.webhook_configs.0.max_alerts", "5"),
+                ("receivers.0.webhook_configs.1.url", "http://cap/1"),
+                ("receivers.0.webhook_configs.1.send_resolved", "false"),
+                ("receivers.1", r#"{"name": other}"#),
+                ("receivers.2", r#"{"name": pager}"#),
+                ("receivers.3", r#"{"name": ops}"#),
+                ("receivers.4.name", "null"),
+            ],
+            gone: &["example.org", "k3y", "/run/b"],
+        },
+        Case {
+            name: "nested routes, matchers and intervals stay",
+            text: "route:
+  receiver: a
+  group_by: ['...']
+  routes:
+  - matchers: ['severity=~\"P1|P2\"', team!=x]
+    mute_time_intervals: [nights]
+    continue: true
+    routes:
+    - {receiver: b, match: {version: 1.10, ok: yes}, group_wait: 1h30m}
+receivers: [{name: a, webhook_configs: [{url: 'http://h'}]}, {name: b, webhook_configs: [{url: 'http://h'}]}]
+mute_time_intervals:
+- name: nights
+  time_intervals: [{times: [{start_time: 22:00, end_time: '23:59'}], weekdays: ['monday:friday'], days_of_month: [-3:-1]}]
+inhibit_rules:
+- {source_matchers: [severity=\"P0\"], target_matchers: [severity=\"P1\"], equal: [service]}
+",
+            wanted: &["a", "b"],
+            at: &[
+                ("route.group_by.0", "..."),
+                ("route.routes.0.matchers.0", "severity=~\"P1|P2\""),
+                ("route.routes.0.matchers.1", "team!=x"),
+                ("route.routes.0.routes.0.match.version", "1.10"),
+                ("route.routes.0.routes.0.group_wait", "1h30m"),
+                ("mute_time_intervals.0.time_intervals.0.times.0.start_time", "22:00"),
+                ("mute_time_intervals.0.time_intervals.0.days_of_month.0", "-3:-1"),
+                ("inhibit_rules.0.source_matchers.0", "severity=\"P0\""),
+                ("receivers.1.webhook_configs.0.url", "http://cap/1"),
+            ],
+            gone: &["http://h"],
+        },
+        Case {
+            name: "templates lie beside the configuration",
+            text: "templates: ['templates/*.tmpl', /usr/share/am/x.tmpl, one.tmpl]
+route: {receiver: a}
+receivers: [{name: a, webhook_configs: [{url: 'http://h'}]}]
+",
+            wanted: &["a"],
+            at: &[
+                ("templates.0", "/etc/am/templates/*.tmpl"),
+                ("templates.1", "/usr/share/am/x.tmpl"),
+                ("templates.2", "/etc/am/one.tmpl"),
+            ],
+            gone: &[],
+        },
+        Case {
+            name: "anchors and merge keys",
+            text: "x-slack: &slack {api_url: 'https://hooks.example.org/z', send_resolved: true, channel: '#all'}
+route: {receiver: a}
+receivers:
+- name: a
+  slack_configs:
+  - <<: *slack
+    channel: '#a'
+  - *slack
+",
+            wanted: &["a"],
+            at: &[
+                ("receivers.0.slack_configs.0.api_url", "http://cap/0"),
+                ("receivers.0.slack_configs.0.channel", "#a"),
+                ("receivers.0.slack_configs.0.send_resolved", "true"),
+                ("receivers.0.slack_configs.1.channel", "#all"),
+                ("x-slack", "-"),
+            ],
+            gone: &["hooks.example.org", "<<"],
+        },
+        Case {
+            name: "JSON",
+            text: r##"{"route": {"receiver": "a"}, "receivers": [{"name": "a", "slack_configs": [{"api_url": "https://s/", "channel": "#\u00e4"}]}]}"##,
+            wanted: &["a"],
+            at: &[
+                ("receivers.0.slack_configs.0.api_url", "http://cap/0"),
+                ("receivers.0.slack_configs.0.channel", "#ä"),
+            ],
+            gone: &["https://s/"],
+        },
+    ];
+
+    #[test]
+    fn only_what_leads_somewhere_is_replaced() {
+        for case in CASES {
+            let node = rewritten(case.text, case.wanted, None);
+            for (path, value) in case.at {
+                assert_eq!(at(&node, path).as_deref().unwrap_or("-"), *value, "{}: {path}", case.name);
+            }
+            for part in case.gone {
+                assert!(!node.write().contains(part), "{}: `{part}` stands in {}", case.name, node.write());
+            }
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_captured_is_refused() {
+        let of = |receiver: &str, names: &[&str]| {
+            let text = format!("{ROUTE}receivers:\n- name: y\n- {receiver}\n");
+            config(&text).integrations(&wanted(names)).unwrap_err()
+        };
+        for (receiver, names, says) in [
+            ("name: x", &["z"][..], "has no receiver `z`; it has `y`, `x`"),
+            ("name: x", &["x"], "receiver `x` tells nobody"),
+            ("{name: x, slack_configs: []}", &["x"], "tells nobody"),
+            (
+                "{name: x, slack_configs: [{api_url: 'http://a'}], pagerduty_configs: [{routing_key: a}]}",
+                &["x"],
+                "receiver `x`: notifications of `pagerduty_configs` can't be captured, only those of",
+            ),
+            ("{name: x, opsgenie_configs: [{api_key: a}]}", &["x"], "`opsgenie_configs` can't be captured"),
+            ("{name: x, slack_config: [{}]}", &["x"], "`slack_config` can't be captured"),
+            (
+                "{name: x, slack_configs: [{channel: a}]}",
+                &["x"],
+                "`slack_configs[0]` has no `api_url`, nor `slack_api_url` under `global`: it could tell nobody",
+            ),
+            ("{name: x, webhook_configs: [{}]}", &["x"], "`webhook_configs[0]` has no `url`: it could"),
+            ("{name: x, email_configs: [{to: a@b}]}", &["x"], "no `smarthost`, nor `smtp_smarthost` under `global`"),
+        ] {
+            let why = of(receiver, names);
+            assert!(why.contains(says), "{receiver}: {why}");
+        }
+        for text in ["", "a: b", "- a", "route: {}\n"] {
+            assert!(Config::read(text).unwrap_err().contains("has no `route` or no `receivers`"), "{text}");
+        }
+        assert!(Config::read("route: [\n").unwrap_err().starts_with("is no YAML that can be used: "));
+    }
+
+    #[test]
+    fn who_is_told_that_it_is_over() {
+        let text = "route: {receiver: x}
+receivers:
+- name: x
+  slack_configs: [{api_url: 'http://a'}, {api_url: 'http://a', send_resolved: on}]
+  webhook_configs: [{url: 'http://a'}, {url: 'http://a', send_resolved: no}]
+  email_configs: [{to: a, smarthost: 'b:25'}]
+";
+        let all = config(text).integrations(&wanted(&["x"])).unwrap();
+        let told: Vec<(String, bool)> = all.iter().map(|one| (one.name(), one.resolves)).collect();
+        let expected = [
+            ("slack_configs[0]", false),
+            ("slack_configs[1]", true),
+            ("webhook_configs[0]", true),
+            ("webhook_configs[1]", false),
+            ("email_configs[0]", false),
+        ];
+        assert_eq!(told, expected.map(|(name, told)| (name.to_owned(), told)));
+        assert!(config(text).resolves("x", Channel::Webhook) && !config(text).resolves("x", Channel::Email));
+    }
+
+    #[test]
+    fn timers_are_honoured_or_shortened() {
+        let text = "route:
+  receiver: x
+  group_interval: 10s
+  routes:
+  - {receiver: x, group_wait: 2m, routes: [{receiver: x, group_wait: 100ms, group_interval: 1h}]}
+receivers: [{name: x, webhook_configs: [{url: 'http://h'}]}]
+";
+        let seconds = Duration::from_secs;
+        assert_eq!(config(text).timers(None), Timers { wait: seconds(120), interval: seconds(3600) });
+        assert_eq!(config(text).timers(Some(seconds(1))), Timers { wait: seconds(1), interval: seconds(1) });
+        let plain = format!("{ROUTE}receivers: []\n");
+        assert_eq!(config(&plain).timers(None), Timers { wait: GROUP_WAIT, interval: GROUP_INTERVAL });
+        let node = rewritten(text, &["x"], Some(seconds(1)));
+        for (path, value) in [
+            ("route.group_wait", "1000ms"),
+            ("route.group_interval", "1000ms"),
+            ("route.routes.0.group_wait", "1000ms"),
+            ("route.routes.0.group_interval", "-"),
+            ("route.routes.0.routes.0.group_wait", "100ms"),
+            ("route.routes.0.routes.0.group_interval", "1000ms"),
+        ] {
+            assert_eq!(at(&node, path).as_deref().unwrap_or("-"), value, "{path}");
+        }
+        let node = rewritten(text, &["x"], Some(Duration::ZERO));
+        assert_eq!(at(&node, "route.group_wait").as_deref(), Some("0ms"));
+        assert_eq!(at(&node, "route.group_interval").as_deref(), Some("100ms"));
+        for (text, millis) in
+            [("1h30m", Some(5_400_000)), ("250ms", Some(250)), ("0", Some(0)), ("1d", Some(86_400_000))]
+        {
+            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text}");
+        }
+        for bad in ["", "5", "s", "1x", "-1s", "99999999999999999999s", "18446744073709551615w"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+}

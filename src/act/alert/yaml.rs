@@ -131,6 +131,8 @@ struct Built {
 struct Open {
     anchor: usize,
     map: bool,
+    /// Where it begins.
+    line: usize,
     children: Vec<Built>,
 }
 
@@ -158,15 +160,20 @@ pub(super) fn read(text: &str) -> Result<Node, String> {
                 None => return Err(fail("an alias stands inside of what it stands for")),
             },
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.push(Open { anchor, map: matches!(event, Event::MappingStart(..)), children: Vec::new() });
+                let map = matches!(event, Event::MappingStart(..));
+                open.push(Open { anchor, map, line, children: Vec::new() });
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Some(Open { anchor, map, children }) = open.pop() else { continue };
+                let Some(Open { anchor, map, line, children }) = open.pop() else { continue };
                 let nodes = 1 + children.iter().map(|child| child.nodes).sum::<usize>();
                 let depth = 1 + children.iter().map(|child| child.depth).max().unwrap_or(0);
                 let children: Vec<Node> = children.into_iter().map(|child| child.node).collect();
-                let node = if map { mapping(children).map_err(|what| fail(&what))? } else { Node::List(children) };
+                let node = if map {
+                    mapping(children).map_err(|what| format!("{what} (line {line})"))?
+                } else {
+                    Node::List(children)
+                };
                 (Built { node, nodes, depth }, anchor)
             }
             _ => continue,
