@@ -121,7 +121,10 @@ impl Manager {
     /// Ends it and whatever it left behind.
     pub(super) async fn end(self) -> Ended {
         let grace = self.request.grace.min(GRACE);
-        self.process.end(Signal::TERM, grace).await.0
+        let ended = self.process.end(Signal::TERM, grace).await.0;
+        // What it says while it ends would hide the story of the drill in a failure report.
+        let _ = std::fs::rename(self.request.spool_file("stderr"), self.request.spool_file("alertmanager.log"));
+        ended
     }
 
     /// What it has logged.
@@ -155,8 +158,17 @@ fn refusal(log: &str) -> Option<String> {
 
 /// What it said last about notifications of this receiver that failed.
 pub(super) fn complaint(log: &str, receiver: &str) -> Option<String> {
-    let about = |line: &&str| field(line, "receiver").as_deref() == Some(receiver);
-    log.lines().rev().filter(about).find_map(|line| field(line, "err"))
+    // Given up for good, it names the receiver only in the text: `mail/email[0]: …`.
+    let given_up = format!("{receiver}/");
+    log.lines().rev().find_map(|line| {
+        let err = field(line, "err")?;
+        let about = field(line, "receiver").is_some_and(|name| name == receiver);
+        if about {
+            return Some(err);
+        }
+        let rest = err.strip_prefix(&given_up)?;
+        Some(rest.split_once(" attempts: ").map_or(rest, |(_, why)| why).to_owned())
+    })
 }
 
 /// Whether it kept a notification back because of the time of day.
@@ -287,6 +299,9 @@ mod tests {
         assert_eq!(listening(log).as_deref(), Some("127.0.0.1:33555"));
         assert_eq!(complaint(log, "email").as_deref(), Some("dial tcp 127.0.0.1:1: connection \"refused\""));
         assert_eq!(complaint(log, "slack"), None);
+        let log = "ts=3 level=error component=dispatcher msg=\"Notify for alerts failed\" num_alerts=1 \
+                   err=\"mail/email[0]: notify retry canceled due to unrecoverable error after 1 attempts: execute html\"\n";
+        assert_eq!(complaint(log, "mail").as_deref(), Some("execute html"));
         let log =
             "time=x level=ERROR source=c.go:1 msg=\"Loading configuration file failed\" file=a.yml err=\"no route\"\n";
         assert_eq!(refusal(log).as_deref(), Some("no route"));

@@ -149,6 +149,14 @@ pub(super) fn readable(message: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Whether a message has an end: one of several parts that broke off lacks its last boundary.
+pub(super) fn is_whole(message: &str) -> bool {
+    let head = message.split("\n\n").next().unwrap_or_default();
+    let Some((_, rest)) = head.split_once("boundary=") else { return true };
+    let boundary = rest.trim_start_matches('"').split(['"', ';', '\n']).next().unwrap_or_default().trim();
+    message[head.len()..].contains(&format!("--{boundary}--"))
+}
+
 /// A line of quoted-printable text; one that ends in `=` goes on.
 fn decode(line: &[u8], out: &mut Vec<u8>) {
     let mut rest = line;
@@ -227,6 +235,13 @@ mod tests {
         // Who says nothing more is let go.
         assert_eq!(codes(at, start).await, ["220", "250", "250", "250", "354"]);
         assert_eq!(codes(at, "HELO drill.localhost\r\n").await, ["220", "250"]);
+    }
+
+    #[test]
+    fn a_message_that_broke_off_is_not_whole() {
+        let head = "Subject: x\nContent-Type: multipart/alternative;  boundary=abc\nMIME-Version: 1.0\n";
+        assert!(is_whole("Subject: x\n\nhello\n") && is_whole(&format!("{head}\n--abc\n\nx\n--abc--\n")));
+        assert!(!is_whole(head) && !is_whole(&format!("{head}\n--abc\n\nx\n")));
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl Drill {
     pub(super) fn begin(&mut self) {
         self.began = Instant::now();
         let labels: Vec<String> = self.labels().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.said.push(format!("Alertmanager {}, alert {}", self.version, labels.join(" ")));
+        let log = if self.shared { "" } else { ", its log: alertmanager.log" };
+        self.said.push(format!("Alertmanager {}{log}", self.version));
+        self.said.push(format!("alert {}", labels.join(" ")));
         if self.shortened {
             let most = spoken(self.timers.wait.max(self.timers.interval));
             let text = format!("timers of the configuration were shortened to {most} at most");
@@ -207,6 +209,7 @@ impl Drill {
         let repeats = !mail && told.payload.as_ref() == Some(&text);
         let phase = match stated {
             Some(phase) => Some(phase),
+            None if mail && !smtp::is_whole(&text) => None,
             None if !self.over => Some(Phase::Firing),
             None => (told.firing.is_some() && !repeats).then_some(Phase::Resolved),
         };
@@ -219,9 +222,10 @@ impl Drill {
         }
         let name = told.integration.name();
         let size = hit.bytes.len();
+        let silent = if mail { "broke off" } else { "said nothing new" };
         told.payload.get_or_insert(text);
         let receiver = &self.receivers[told.integration.receiver];
-        let word = phase.map_or("said nothing new", Phase::word);
+        let word = phase.map_or(silent, Phase::word);
         let file = if self.kept.len() < KEPT {
             let kind = if mail { "eml" } else { "json" };
             self.kept.push((kind, hit.bytes));
