@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
-pub use looks::{AlertSpec, ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
+pub use looks::{
+    AlertSpec, ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
+};
 
 use crate::outcome::Class;
 
@@ -59,13 +61,17 @@ pub enum ActionKind {
     Checklist,
     /// A port, a name, a TLS server.
     Net,
+    /// A burst of requests.
+    Load,
+    /// A question to Prometheus.
+    Promql,
     /// A drill on an Alertmanager.
     Alert,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -76,6 +82,8 @@ impl ActionKind {
         Self::Git,
         Self::Checklist,
         Self::Net,
+        Self::Load,
+        Self::Promql,
         Self::Alert,
     ];
 
@@ -93,6 +101,8 @@ impl ActionKind {
             Self::Git => "git",
             Self::Checklist => "checklist",
             Self::Net => "net",
+            Self::Load => "load",
+            Self::Promql => "promql",
             Self::Alert => "alert",
         }
     }
@@ -122,6 +132,10 @@ pub enum Action {
     Checklist(ChecklistSpec),
     /// A port, a name, a TLS server.
     Net(NetSpec),
+    /// A burst of requests.
+    Load(LoadSpec),
+    /// A question to Prometheus.
+    Promql(PromqlSpec),
     /// A drill on an Alertmanager.
     Alert(AlertSpec),
 }
@@ -141,6 +155,8 @@ impl Action {
             Self::Git(_) => ActionKind::Git,
             Self::Checklist(_) => ActionKind::Checklist,
             Self::Net(_) => ActionKind::Net,
+            Self::Load(_) => ActionKind::Load,
+            Self::Promql(_) => ActionKind::Promql,
             Self::Alert(_) => ActionKind::Alert,
         }
     }
@@ -160,6 +176,8 @@ impl Action {
             | Self::Checklist(_)
             | Self::Net(_)
             | Self::Alert(_) => false,
+            Self::Load(spec) => spec.baseline.is_some(),
+            Self::Promql(spec) => spec.baseline.is_some(),
         }
     }
 
@@ -178,6 +196,8 @@ impl Action {
             | Self::Checklist(_)
             | Self::Net(_)
             | Self::Alert(_) => None,
+            Self::Load(spec) => Some(spec.total),
+            Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
         }
     }
 
@@ -203,6 +223,8 @@ impl Action {
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
             Self::Net(spec) => spec.texts_mut(),
+            Self::Load(spec) => spec.texts_mut(),
+            Self::Promql(spec) => spec.texts_mut(),
             Self::Alert(spec) => spec.texts_mut(),
         }
     }

@@ -142,20 +142,36 @@ impl Http {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        // The result only says whether a provider was installed before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder()
-            .user_agent("runplan")
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .tls_info(true)
-            .pool_max_idle_per_host(0);
-        let builder = if https { builder } else { builder.tls_certs_only([]) };
-        let client = builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))?;
+        let client = client(https, 0)?;
         Ok(cell.get_or_init(|| client))
     }
+}
+
+/// A client without proxies, retries, redirects and cookies; `idle` connections are kept.
+pub(super) fn client(https: bool, idle: usize) -> Result<Client, String> {
+    // The result only says whether a provider was installed before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .user_agent("runplan")
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .tls_info(true)
+        .pool_max_idle_per_host(idle);
+    let builder = if https { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))
+}
+
+/// The request of a spec, to be sent any number of times, and its URL.
+pub(super) fn call(client: &Client, spec: &HttpSpec) -> Result<(Url, reqwest::Request), String> {
+    let hop = Hop::first(spec)?;
+    let mut builder = client.request(hop.method, hop.url.clone()).headers(hop.headers);
+    if let Some(body) = hop.body {
+        builder = builder.body(body);
+    }
+    let call = builder.build().map_err(|error| explain(&error, &hop.url))?;
+    Ok((hop.url, call))
 }
 
 /// One request on the way to the answer.
@@ -292,7 +308,7 @@ fn peer_of(text: &str) -> String {
 }
 
 /// What went wrong, for a person: the first cause that can be named.
-fn explain(error: &reqwest::Error, url: &Url) -> String {
+pub(super) fn explain(error: &reqwest::Error, url: &Url) -> String {
     let who = peer(url);
     for inner in causes(error) {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Text};
+use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Query, Text};
 use crate::cli::{Format, PlanArgs, Run};
 use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::engine::{Options, heads};
@@ -323,6 +323,11 @@ fn action_line(step: &Step) -> String {
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
         Action::Git(spec) => git_line(spec),
+        Action::Promql(spec) => match &spec.query {
+            Query::One(query) => query.src.clone(),
+            Query::Pair { bad, total } => format!("{} of {}", bad.src, total.src),
+        },
+        Action::Load(spec) => format!("{} × {}", spec.total, request_line(&spec.http)),
         Action::Alert(spec) => {
             let by = spec.server.as_ref().unwrap_or(&spec.config);
             format!("alert drill with {}: {}", by.src, spec.receivers.join(", "))

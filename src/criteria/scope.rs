@@ -151,6 +151,8 @@ impl Shape {
             | Action::Git(_)
             | Action::Checklist(_)
             | Action::Net(_)
+            | Action::Load(_)
+            | Action::Promql(_)
             | Action::Alert(_) => {}
         }
         let two_sided = action.is_two_sided();

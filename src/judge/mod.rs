@@ -115,6 +115,8 @@ fn error_state(cause: &Cause) -> State {
     match cause {
         Cause::Signal(_) | Cause::ServiceDied | Cause::OutputInvalid | Cause::SecretInOutput => State::Fail,
         Cause::Interrupted => State::NotRun,
+        // What was seen does not decide, as the action knows.
+        Cause::Undecided => State::Inconclusive,
         _ => State::Error,
     }
 }
@@ -369,5 +371,6 @@ mod tests {
         assert_eq!((timeout.state, timeout.criteria.len()), (State::Error, 1));
         assert_eq!(judge(Cause::Signal("SIGSEGV".into())).state, State::Fail);
         assert_eq!(judge(Cause::Interrupted).state, State::NotRun);
+        assert_eq!(judge(Cause::Undecided).state, State::Inconclusive);
     }
 }

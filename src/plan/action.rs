@@ -64,7 +64,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net` or `alert`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load`, `promql` or `alert`"),
                 );
                 None
             }
@@ -90,6 +90,8 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "git" => Action::Git(looks::git(node, texts)?),
         "checklist" => Action::Checklist(looks::checklist(node, texts)?),
         "net" => Action::Net(looks::net(node, texts)?),
+        "load" => Action::Load(looks::load(node, texts)?),
+        "promql" => Action::Promql(looks::promql(node, texts)?),
         "alert" => Action::Alert(looks::alert(node, texts)?),
         _ => return None,
     })
@@ -126,7 +128,6 @@ fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> 
 }
 
 fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
-    let seen = Sink::Seen("a URL");
     let mut spec = HttpSpec {
         url: Text::default(),
         method: "GET".to_owned(),
@@ -144,25 +145,38 @@ fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
             spec.timeout = table.duration("timeout").unwrap_or(spec.timeout);
             spec.redirects = table.count("redirects").unwrap_or(0);
             spec.max_body = table.text("max_body").and_then(|text| units::size(text).ok()).unwrap_or(spec.max_body);
-            for entry in table.get("headers").and_then(Node::map).into_iter().flat_map(Table::entries) {
-                let good = !entry.key.is_empty()
-                    && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-                if !good {
-                    let message = format!("`{}` is not the name of a header", entry.key);
-                    let help = "names of headers are letters, digits and `-`, such as `content-type`";
-                    texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message).help(help));
-                }
-                let value = texts.text(entry.node, Sink::Hidden);
-                spec.headers.push((entry.key.to_ascii_lowercase(), value));
-            }
+            spec.headers = headers(table, texts);
             required(table, "url", "`http`", texts.diags)?
         }
     };
-    spec.url = texts.text(url, seen);
-    let rest = spec.url.src.strip_prefix("http://").or_else(|| spec.url.src.strip_prefix("https://"));
+    spec.url = address(url, texts);
+    Some(spec)
+}
+
+/// Request headers.
+fn headers(table: Table<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
+    let mut headers = Vec::new();
+    for entry in table.get("headers").and_then(Node::map).into_iter().flat_map(Table::entries) {
+        let good = !entry.key.is_empty()
+            && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        if !good {
+            let message = format!("`{}` is not the name of a header", entry.key);
+            let help = "names of headers are letters, digits and `-`, such as `content-type`";
+            texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message).help(help));
+        }
+        let value = texts.text(entry.node, Sink::Hidden);
+        headers.push((entry.key.to_ascii_lowercase(), value));
+    }
+    headers
+}
+
+/// An absolute URL.
+fn address(url: Node<'_>, texts: &mut Texts<'_>) -> Text {
+    let text = texts.text(url, Sink::Seen("a URL"));
+    let rest = text.src.strip_prefix("http://").or_else(|| text.src.strip_prefix("https://"));
     let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?']));
-    if !has_host && !spec.url.src.starts_with("{{") {
-        let src = &spec.url.src;
+    if !has_host && !text.src.starts_with("{{") {
+        let src = &text.src;
         let fault = Diagnostic::error("bad-url", url.place, format!("`{src}` is not an http or https URL"));
         let bare = !src.contains("://") && src.starts_with(|c: char| c.is_ascii_alphanumeric());
         texts.diags.push(if bare && src.contains([':', '.']) {
@@ -171,7 +185,7 @@ fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
             fault.help("write `http://host:port/path` or `https://…`")
         });
     }
-    Some(spec)
+    text
 }
 
 fn render(node: Node<'_>, texts: &mut Texts<'_>) -> Option<RenderSpec> {

@@ -169,6 +169,8 @@ fn action(action: &Action) -> Json {
         Action::Git(spec) => json!({ "git": spec }),
         Action::Checklist(spec) => json!({ "checklist": spec }),
         Action::Net(spec) => json!({ "net": spec }),
+        Action::Load(spec) => json!({ "load": spec }),
+        Action::Promql(spec) => json!({ "promql": spec }),
         Action::Alert(spec) => json!({ "alert": spec }),
     }
 }

@@ -3,7 +3,7 @@
 
 mod looks;
 
-pub(super) use looks::{ALERT, CHECKLIST, GIT, NET};
+pub(super) use looks::{ALERT, CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
 
 use super::keys::{Key, Kind, Shape};
 use crate::action::CompareMethod;
@@ -35,6 +35,7 @@ const ENV_VALUES: Shape = Map(&Scalar);
 const SEVERITIES: Shape = Word(&["low", "medium", "high", "critical"]);
 const FAILURES: Shape = Word(&["independent", "stop", "continue"]);
 const OUTCOMES: Shape = Word(&["success", "failure", "completed", "always"]);
+const METHODS: Shape = Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const MANY: i64 = 1_000_000;
 
 /// The document.
@@ -290,6 +291,20 @@ pub(super) static STEP: Kind = Kind {
             "{ tls = \"example.org:443\" }",
         ),
         with(
+            "load",
+            Table(&LOAD),
+            "A bounded burst of requests.",
+            "",
+            "{ url = \"http://127.0.0.1:8080/\", total = 2000 }",
+        ),
+        with(
+            "promql",
+            Table(&PROMQL),
+            "A question to a Prometheus server.",
+            "",
+            "{ server = \"http://127.0.0.1:9090\", query = \"sum(up)\" }",
+        ),
+        with(
             "alert",
             Table(&ALERT),
             "Drill: fire an alert on a real Alertmanager and see that each receiver gets it.",
@@ -300,8 +315,21 @@ pub(super) static STEP: Kind = Kind {
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 11] =
-    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net", "alert"];
+pub(super) const ACTIONS: [&str; 13] = [
+    "run",
+    "http",
+    "render",
+    "file",
+    "service",
+    "value",
+    "report",
+    "git",
+    "checklist",
+    "net",
+    "load",
+    "promql",
+    "alert",
+];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",
@@ -423,7 +451,7 @@ pub(super) static HTTP: Kind = Kind {
     open: None,
     keys: &[
         with("url", Template, "Absolute URL, http or https.", "", "\"http://127.0.0.1:8080/health\""),
-        with("method", Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), "Method.", "GET", ""),
+        with("method", METHODS, "Method.", "GET", ""),
         with("headers", Map(&Template), "Request headers.", "{}", "{ accept = \"application/json\" }"),
         key("body", Template, "Request body."),
         with("timeout", Duration, "Longest time of one request.", "10s", ""),
