@@ -344,7 +344,8 @@ fn at(time: Duration) -> String {
 }
 
 fn head(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SHOWN)]
+    let end = (0..=SHOWN.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// What a webhook payload says of the alert with this nonce; the outer `None` if it is of another form, the inner one if
