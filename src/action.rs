@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
 pub use gates::{PlanSpec, SignoffSpec};
-pub use looks::{ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query};
+pub use looks::{
+    AlertSpec, ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
+};
 
 use crate::outcome::Class;
 
@@ -69,11 +71,13 @@ pub enum ActionKind {
     Signoff,
     /// Another plan.
     Plan,
+    /// A drill on an Alertmanager.
+    Alert,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -88,6 +92,7 @@ impl ActionKind {
         Self::Promql,
         Self::Signoff,
         Self::Plan,
+        Self::Alert,
     ];
 
     /// The key in the plan.
@@ -108,6 +113,7 @@ impl ActionKind {
             Self::Promql => "promql",
             Self::Signoff => "signoff",
             Self::Plan => "plan",
+            Self::Alert => "alert",
         }
     }
 }
@@ -144,6 +150,8 @@ pub enum Action {
     Signoff(SignoffSpec),
     /// Another plan.
     Plan(PlanSpec),
+    /// A drill on an Alertmanager.
+    Alert(AlertSpec),
 }
 
 impl Action {
@@ -165,6 +173,7 @@ impl Action {
             Self::Promql(_) => ActionKind::Promql,
             Self::Signoff(_) => ActionKind::Signoff,
             Self::Plan(_) => ActionKind::Plan,
+            Self::Alert(_) => ActionKind::Alert,
         }
     }
 
@@ -183,7 +192,8 @@ impl Action {
             | Self::Checklist(_)
             | Self::Net(_)
             | Self::Signoff(_)
-            | Self::Plan(_) => false,
+            | Self::Plan(_)
+            | Self::Alert(_) => false,
             Self::Load(spec) => spec.baseline.is_some(),
             Self::Promql(spec) => spec.baseline.is_some(),
         }
@@ -204,7 +214,8 @@ impl Action {
             | Self::Checklist(_)
             | Self::Net(_)
             | Self::Signoff(_)
-            | Self::Plan(_) => None,
+            | Self::Plan(_)
+            | Self::Alert(_) => None,
             Self::Load(spec) => Some(spec.total),
             Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
         }
@@ -236,6 +247,7 @@ impl Action {
             Self::Promql(spec) => spec.texts_mut(),
             Self::Signoff(_) => Vec::new(),
             Self::Plan(spec) => spec.texts_mut(),
+            Self::Alert(spec) => spec.texts_mut(),
         }
     }
 }

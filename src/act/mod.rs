@@ -1,5 +1,6 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
+pub mod alert;
 mod blocking;
 mod cert;
 pub mod checklist;

@@ -328,6 +328,10 @@ fn action_line(step: &Step) -> String {
             Query::Pair { bad, total } => format!("{} of {}", bad.src, total.src),
         },
         Action::Load(spec) => format!("{} × {}", spec.total, request_line(&spec.http)),
+        Action::Alert(spec) => {
+            let by = spec.server.as_ref().unwrap_or(&spec.config);
+            format!("alert drill with {}: {}", by.src, spec.receivers.join(", "))
+        }
         Action::Net(spec) => match &spec.look {
             NetLook::Tcp(address) => format!("connect to {}", address.src),
             NetLook::Dns(name) => format!("look up {}", name.src),

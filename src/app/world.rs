@@ -79,6 +79,8 @@ fn acts(plan: &Plan, store: &Path, today: &str) -> io::Result<BTreeMap<ActionKin
     acts.insert(ActionKind::Promql, Box::new(act::promql::Promql::default()));
     acts.insert(ActionKind::Load, Box::new(act::load::Load));
     acts.insert(ActionKind::Net, Box::new(act::net::Net));
+    let ask = Box::new(act::http::Http::default());
+    acts.insert(ActionKind::Alert, Box::new(act::alert::Alert::new(ask, Arc::new(random))));
     acts.insert(ActionKind::Checklist, Box::new(act::checklist::Checklist));
     acts.insert(ActionKind::Signoff, Box::new(act::signoff::Signoff::new(standings(plan, store))));
     let nested = std::env::var(act::plan::NESTED).unwrap_or_default();

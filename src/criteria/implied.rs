@@ -28,7 +28,8 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         | ActionKind::Report
         | ActionKind::Git
         | ActionKind::Net
-        | ActionKind::Promql => (&[], &[]),
+        | ActionKind::Promql
+        | ActionKind::Alert => (&[], &[]),
     };
     let looks = looks(action, given);
     let named = |criterion: &Criterion| {
@@ -71,6 +72,14 @@ fn looks(action: &Action, given: &[Criterion]) -> Vec<String> {
             };
             let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
             wanted.iter().filter(|(path, _)| !named(path)).map(|(_, text)| (*text).to_owned()).collect()
+        }
+        Action::Alert(spec) => {
+            let each = spec
+                .receivers
+                .iter()
+                .flat_map(|name| ["firing", "resolved"].map(|word| format!("receiver.\"{name}\".{word}")));
+            let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
+            each.filter(|path| !named(path)).map(|path| format!("{path} == true")).collect()
         }
         _ => Vec::new(),
     }

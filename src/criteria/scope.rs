@@ -154,7 +154,8 @@ impl Shape {
             | Action::Load(_)
             | Action::Promql(_)
             | Action::Signoff(_)
-            | Action::Plan(_) => {}
+            | Action::Plan(_)
+            | Action::Alert(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {

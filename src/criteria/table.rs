@@ -133,6 +133,7 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Promql => &looks::PROMQL,
         ActionKind::Signoff => &gates::SIGNOFF,
         ActionKind::Plan => &gates::PLAN,
+        ActionKind::Alert => &looks::ALERT,
     }
 }
 

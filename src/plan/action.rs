@@ -65,7 +65,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load`, `promql`, `signoff` or `plan`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load`, `promql`, `alert`, `signoff` or `plan`"),
                 );
                 None
             }
@@ -95,6 +95,7 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "promql" => Action::Promql(looks::promql(node, texts)?),
         "signoff" => Action::Signoff(gates::signoff(node, texts)?),
         "plan" => Action::Plan(gates::plan(node, texts)?),
+        "alert" => Action::Alert(looks::alert(node, texts)?),
         _ => return None,
     })
 }

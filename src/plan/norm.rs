@@ -173,6 +173,7 @@ fn action(action: &Action) -> Json {
         Action::Promql(spec) => json!({ "promql": spec }),
         Action::Signoff(spec) => json!({ "signoff": spec }),
         Action::Plan(spec) => json!({ "plan": spec }),
+        Action::Alert(spec) => json!({ "alert": spec }),
     }
 }
 

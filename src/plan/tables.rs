@@ -3,9 +3,11 @@
 
 mod gates;
 mod looks;
+mod repeat;
 
 pub(super) use gates::{SIGNOFF, SIGNOFFS, SUBPLAN, WAIVER, WAIVERS};
-pub(super) use looks::{CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
+pub(super) use looks::{ALERT, CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
+pub(super) use repeat::{RETRY, SAMPLE};
 
 use super::keys::{Key, Kind, Shape};
 use crate::action::CompareMethod;
@@ -319,11 +321,18 @@ pub(super) static STEP: Kind = Kind {
             "",
             "{ path = \"plans/database.toml\", vars = { size = 3 } }",
         ),
+        with(
+            "alert",
+            Table(&ALERT),
+            "Drill: fire an alert on a real Alertmanager and see that each receiver gets it.",
+            "",
+            "{ config = \"alertmanager.yml\", receivers = [\"slack\"] }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 14] = [
+pub(super) const ACTIONS: [&str; 15] = [
     "run",
     "http",
     "render",
@@ -338,6 +347,7 @@ pub(super) const ACTIONS: [&str; 14] = [
     "promql",
     "signoff",
     "plan",
+    "alert",
 ];
 
 pub(super) static MATRIX: Kind = Kind {
@@ -347,41 +357,6 @@ pub(super) static MATRIX: Kind = Kind {
     keys: &[
         key("exclude", List(&Map(&Scalar)), "Combinations left out; a part of the axes is enough."),
         key("include", List(&Map(&Scalar)), "Combinations added; each names every axis."),
-    ],
-};
-
-pub(super) static RETRY: Kind = Kind {
-    name: "retry",
-    what: "`retry`",
-    open: None,
-    keys: &[
-        key("limit", Int(0, 1000), "How many extra attempts."),
-        with("backoff", Duration, "Pause before the first extra attempt.", "0s", "\"2s\""),
-        with("factor", Number, "Each pause is this many times the one before.", "1", "2"),
-        with("cap", Duration, "Longest pause.", "5m", ""),
-        with("exit", List(&Int(0, 255)), "Only for these exit codes.", "any failure or error", "[75]"),
-    ],
-};
-
-pub(super) static SAMPLE: Kind = Kind {
-    name: "sample",
-    what: "`sample`",
-    open: None,
-    keys: &[
-        with("delay", Duration, "Pause before the first look.", "0s", ""),
-        with("every", Duration, "Pause between two looks.", "1s", ""),
-        with("max", Int(1, MANY), "Most looks.", "", "10"),
-        with("within", Duration, "Longest time from the first look.", "60s if the step polls without `max`", "\"60s\""),
-        with("consecutive", Int(1, MANY), "Looks in a row that must pass: the step polls until then.", "", "3"),
-        with("failures", Int(0, MANY), "Failed looks tolerated.", "any number while it polls, else 0", ""),
-        with("inconclusive", Int(0, MANY), "Undecided looks tolerated.", "as `failures`", ""),
-        with(
-            "errors",
-            Int(0, MANY),
-            "Looks in a row that may go wrong.",
-            "any number while it polls with a deadline, else 4",
-            "",
-        ),
     ],
 };
 

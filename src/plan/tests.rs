@@ -173,6 +173,10 @@ promql = { server = "http://127.0.0.1:1", query = { bad = "a", total = "b" } }
 signoff = { roles = ["Ops"], distinct = false, valid = "8h", signers = "ops", people = { Ops = ["ana"] } }
 [steps.child]
 plan = { path = "child.toml", vars = { size = 3 }, steps = ["a"] }
+[steps.drill]
+alert = { config = "a.yml", receivers = ["x"], labels = { a = "b" }, annotations = { c = "d" }, within = "1s", timers = "1s" }
+[steps.given]
+alert = { server = "http://127.0.0.1:1", receivers = ["x"], capture = { x = "smtp://127.0.0.1:2" } }
 "#;
 
 #[test]
