@@ -1,6 +1,7 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
 mod compare;
+mod gates;
 mod looks;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
+pub use gates::{PlanSpec, SignoffSpec};
 pub use looks::{
     AlertSpec, ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
 };
@@ -65,13 +67,17 @@ pub enum ActionKind {
     Load,
     /// A question to Prometheus.
     Promql,
+    /// People's approval in the middle of a plan.
+    Signoff,
+    /// Another plan.
+    Plan,
     /// A drill on an Alertmanager.
     Alert,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -84,6 +90,8 @@ impl ActionKind {
         Self::Net,
         Self::Load,
         Self::Promql,
+        Self::Signoff,
+        Self::Plan,
         Self::Alert,
     ];
 
@@ -103,6 +111,8 @@ impl ActionKind {
             Self::Net => "net",
             Self::Load => "load",
             Self::Promql => "promql",
+            Self::Signoff => "signoff",
+            Self::Plan => "plan",
             Self::Alert => "alert",
         }
     }
@@ -136,6 +146,10 @@ pub enum Action {
     Load(LoadSpec),
     /// A question to Prometheus.
     Promql(PromqlSpec),
+    /// People's approval in the middle of a plan.
+    Signoff(SignoffSpec),
+    /// Another plan.
+    Plan(PlanSpec),
     /// A drill on an Alertmanager.
     Alert(AlertSpec),
 }
@@ -157,6 +171,8 @@ impl Action {
             Self::Net(_) => ActionKind::Net,
             Self::Load(_) => ActionKind::Load,
             Self::Promql(_) => ActionKind::Promql,
+            Self::Signoff(_) => ActionKind::Signoff,
+            Self::Plan(_) => ActionKind::Plan,
             Self::Alert(_) => ActionKind::Alert,
         }
     }
@@ -175,6 +191,8 @@ impl Action {
             | Self::Git(_)
             | Self::Checklist(_)
             | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_)
             | Self::Alert(_) => false,
             Self::Load(spec) => spec.baseline.is_some(),
             Self::Promql(spec) => spec.baseline.is_some(),
@@ -195,6 +213,8 @@ impl Action {
             | Self::Git(_)
             | Self::Checklist(_)
             | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_)
             | Self::Alert(_) => None,
             Self::Load(spec) => Some(spec.total),
             Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
@@ -225,6 +245,8 @@ impl Action {
             Self::Net(spec) => spec.texts_mut(),
             Self::Load(spec) => spec.texts_mut(),
             Self::Promql(spec) => spec.texts_mut(),
+            Self::Signoff(_) => Vec::new(),
+            Self::Plan(spec) => spec.texts_mut(),
             Self::Alert(spec) => spec.texts_mut(),
         }
     }

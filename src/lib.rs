@@ -21,7 +21,7 @@
 //! | `place` | byte spans and the texts they point into | `ids` |
 //! | `facts` | exact values under names | |
 //! | `outcome` | states, causes, results, decision | `facts` |
-//! | `action` | what a step does, as data | `facts`, `outcome` |
+//! | `action` | what a step does, as data | `facts`, `outcome`, `policy` |
 //! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
 //! | `policy` | retries, fail modes, sign-offs | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |

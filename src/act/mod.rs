@@ -13,6 +13,7 @@ pub mod git;
 pub mod http;
 pub mod load;
 pub mod net;
+pub mod plan;
 mod process;
 mod program;
 pub mod promql;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod scripted;
 pub mod service;
 mod signals;
+pub mod signoff;
 #[cfg(test)]
 mod testing;
 mod tool;

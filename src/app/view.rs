@@ -340,6 +340,8 @@ fn action_line(step: &Step) -> String {
             NetLook::Dns(name) => format!("look up {}", name.src),
             NetLook::Tls { address, .. } => format!("connect by TLS to {}", address.src),
         },
+        Action::Signoff(spec) => format!("approval by {}", spec.policy.roles.join(", ")),
+        Action::Plan(spec) => format!("runplan {}", spec.path.src),
         Action::Checklist(spec) => format!("{}{}", spec.path.src, if spec.tick { ", ticked by evidence" } else { "" }),
     }
 }

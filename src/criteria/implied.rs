@@ -19,6 +19,8 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
         ActionKind::Load => (&["errors", "rate"], &["errors == 0"]),
+        ActionKind::Signoff => (&["missing", "rejected", "approved"], &["rejected == 0", "missing == 0"]),
+        ActionKind::Plan => (&["decision"], &["decision == \"GO\""]),
         ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
         ActionKind::Render
         | ActionKind::Service

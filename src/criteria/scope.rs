@@ -153,6 +153,8 @@ impl Shape {
             | Action::Net(_)
             | Action::Load(_)
             | Action::Promql(_)
+            | Action::Signoff(_)
+            | Action::Plan(_)
             | Action::Alert(_) => {}
         }
         let two_sided = action.is_two_sided();

@@ -267,6 +267,9 @@ async fn look_until_decided(
             step.allow_empty.as_deref(),
             error.as_ref().map(|(cause, detail)| (cause, detail.as_str())),
         );
+        if matches!(request.action, Action::Signoff(_)) {
+            judge::wait_for_people(&mut judged, &course.facts);
+        }
         course.samples += 1;
         let Some(sampler) = &mut sampler else { return judged };
         shared.tell(EventKind::Sample {

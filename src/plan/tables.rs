@@ -1,17 +1,18 @@
 //! Every key of the plan language, one line each: the only list there is. Messages, suggestions, the walk and the JSON
 //! schema all read it. Data only.
 
+mod gates;
 mod looks;
 mod repeat;
 
+pub(super) use gates::{SIGNOFF, SIGNOFFS, SUBPLAN, WAIVER, WAIVERS};
 pub(super) use looks::{ALERT, CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
 pub(super) use repeat::{RETRY, SAMPLE};
 
 use super::keys::{Key, Kind, Shape};
 use crate::action::CompareMethod;
 use Shape::{
-    Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text,
-    Word,
+    Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word,
 };
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -307,6 +308,20 @@ pub(super) static STEP: Kind = Kind {
             "{ server = \"http://127.0.0.1:9090\", query = \"sum(up)\" }",
         ),
         with(
+            "signoff",
+            OneOf(&[TEXTS, Table(&SIGNOFF)]),
+            "People who must approve before anything after this step starts.",
+            "",
+            "[\"Ops/SRE\"]",
+        ),
+        with(
+            "plan",
+            OneOf(&[Template, Table(&SUBPLAN)]),
+            "Another plan file as one step.",
+            "",
+            "{ path = \"plans/database.toml\", vars = { size = 3 } }",
+        ),
+        with(
             "alert",
             Table(&ALERT),
             "Drill: fire an alert on a real Alertmanager and see that each receiver gets it.",
@@ -317,7 +332,7 @@ pub(super) static STEP: Kind = Kind {
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 13] = [
+pub(super) const ACTIONS: [&str; 15] = [
     "run",
     "http",
     "render",
@@ -330,6 +345,8 @@ pub(super) const ACTIONS: [&str; 13] = [
     "net",
     "load",
     "promql",
+    "signoff",
+    "plan",
     "alert",
 ];
 
@@ -523,52 +540,6 @@ pub(super) static BOUNDS: Kind = Kind {
     keys: &[
         with("go", Int(0, 100), "Up to this risk: GO.", "40", ""),
         with("no_go", Int(0, 100), "From this risk on: NO-GO.", "70", ""),
-    ],
-};
-
-pub(super) static SIGNOFFS: Kind = Kind {
-    name: "signoffs",
-    what: "`[signoffs]`",
-    open: None,
-    keys: &[
-        with("roles", TEXTS, "Roles that must sign, each once.", "", "[\"Dev Backend\", \"Ops/SRE\"]"),
-        with("distinct", Bool, "No person and no key may sign for two roles.", "true", ""),
-        with("valid", Duration, "How long an approval counts.", "24h", "\"8h\""),
-        with(
-            "signers",
-            Text,
-            "Allowed-signers file of `ssh-keygen`, relative to the workspace.",
-            "allowed_signers",
-            "\"ops/allowed_signers\"",
-        ),
-        with(
-            "people",
-            Map(&TEXT_OR_TEXTS),
-            "Who may sign for a role, by the names of the allowed-signers file.",
-            "every allowed signer",
-            "{ \"Ops/SRE\" = [\"ana@example.org\"] }",
-        ),
-    ],
-};
-
-/// The document that `waivers` names.
-pub(super) static WAIVERS: Kind = Kind {
-    name: "waivers",
-    what: "a waiver file",
-    open: None,
-    keys: &[key("waivers", List(&Table(&WAIVER)), "The waivers.")],
-};
-
-pub(super) static WAIVER: Kind = Kind {
-    name: "waiver",
-    what: "a waiver",
-    open: None,
-    keys: &[
-        key("step", Text, "The step; the name without its matrix part means every cell."),
-        with("criterion", Text, "The criterion, as `runplan explain` shows it.", "", "\"percent(lines) >= 55\""),
-        key("owner", Text, "Who answers for it."),
-        key("reason", Text, "Why the failure is acceptable."),
-        with("expires", Date, "Last day it is in force.", "", "\"2026-12-01\""),
     ],
 };
 
