@@ -37,7 +37,7 @@ receivers:
 ";
 
 const DRILL: &str = "[steps.drill]\nalert = { config = 'am/config.yml', receivers = ['slack', 'hook', 'mail'], \
-                     labels = { severity = 'low' }, annotations = { summary = 'Only a drill' }, within = '2s' }\n";
+                     labels = { severity = 'low' }, annotations = { summary = 'Only a drill' }, within = '5s' }\n";
 
 /// A workspace with a plan and the configuration; none where there is no Alertmanager.
 fn space(plan: &str, config: &str) -> Option<Space> {
@@ -84,7 +84,7 @@ fn running_log(space: &Space) -> Option<String> {
 fn every_receiver_gets_it_firing_and_resolved() {
     let criteria = r#"pass = [
     'receiver."slack".payload contains "Hotel firing Only a drill"', 'receiver."mail".payload contains "Only a drill"',
-    'receiver."hook".latency < 2s', 'receiver."hook".count == 2', 'routed same_set receivers', "count(problems) == 0",
+    'receiver."hook".latency < 5s', 'receiver."hook".count == 2', 'routed same_set receivers', "count(problems) == 0",
     "shortened == false", 'version matches "^0[.]"', 'nonce matches "^[0-9a-f]{16}$"']
 "#;
     let Some(space) = space(&format!("{DRILL}{criteria}"), CONFIG) else { return };
@@ -113,7 +113,7 @@ fn a_receiver_that_cannot_be_told_fails_alone_with_the_reason() {
         .code(1)
         .says("receiver.\"mail\".firing == true")
         .hides("receiver.\"slack\"")
-        .says("receiver `mail`: the firing notification was not received within 2.1 s; Alertmanager said:")
+        .says("receiver `mail`: the firing notification was not received within 5.1 s; Alertmanager said:")
         .says("Nonsense");
     assert_eq!(space.state("drill"), ("fail".into(), "criteria".into()));
 
@@ -148,7 +148,7 @@ fn an_interval_that_mutes_it_and_text_that_only_repeats_itself_are_told() {
     let _ = space
         .go(&[])
         .code(1)
-        .says("receiver `mail`: the firing notification was not received within 2.1 s; a time interval of the")
+        .says("receiver `mail`: the firing notification was not received within 5.1 s; a time interval of the")
         .says("receiver `slack`: after the end it was told word for word what it was told before: use `{{ .Status }}`")
         .says("said nothing new");
 }
@@ -193,7 +193,7 @@ fn what_cannot_be_drilled_is_refused_before_anything_starts() {
 fn long_timers_can_be_shortened_and_that_is_said() {
     let config =
         CONFIG.replace("group_wait: 100ms", "group_wait: 10m").replace("group_interval: 300ms", "group_interval: 1h");
-    let plan = DRILL.replace("within = '2s'", "within = '5s', timers = '200ms'") + "pass = 'shortened == true'\n";
+    let plan = DRILL.replace("within = '5s'", "within = '5s', timers = '200ms'") + "pass = 'shortened == true'\n";
     let Some(space) = space(&plan, &config) else { return };
     let _ = space.go(&[]).code(0);
     let kept = evidence(&space);
@@ -312,7 +312,7 @@ fn an_alertmanager_that_dies_and_notifications_without_end_are_told() {
 
     // More than a megabyte of text, which the sink does not take.
     let endless = "to: ops@hotel.invalid, html: '{{ printf \"%2000000d\" 1 }}'";
-    space.write("blueprint.toml", format!("format = 1\n{}", DRILL.replace("'2s'", "'15s'")));
+    space.write("blueprint.toml", format!("format = 1\n{}", DRILL.replace("'5s'", "'15s'")));
     space.write("am/config.yml", CONFIG.replace("to: ops@hotel.invalid", endless));
     let _ = space
         .go(&[])
