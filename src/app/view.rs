@@ -242,6 +242,9 @@ fn rule(plan: &Plan, step: &Step, criterion: &Criterion) -> Rule {
             Action::Run(_) => "a `run` must exit with 0 unless a criterion names `exit`",
             Action::Http(_) => "an `http` must answer 2xx unless a criterion names `status`",
             Action::File(_) => "a `file` must exist unless a criterion says otherwise",
+            Action::Alert(_) => {
+                "a drill must reach each receiver, firing and resolved, unless a criterion names the fact"
+            }
             _ => "implied by the action",
         }
         .to_owned()

@@ -217,15 +217,14 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        body: 1000,
-        connection: Duration::from_millis(600),
-        silence: Duration::from_millis(150),
-        connections: 2,
-    };
+    const PATIENT: Limits =
+        Limits { body: 1000, connection: Duration::from_secs(60), silence: Duration::from_secs(30), connections: 2 };
 
-    async fn listening() -> (Capture, SocketAddr) {
-        let mut capture = Capture::new(LIMITS);
+    const SHORT: Limits =
+        Limits { connection: Duration::from_millis(600), silence: Duration::from_millis(150), ..PATIENT };
+
+    async fn listening(limits: Limits) -> (Capture, SocketAddr) {
+        let mut capture = Capture::new(limits);
         let at = capture.http(anywhere(), vec![("/secret/0".into(), 7)]).await.unwrap();
         (capture, at)
     }
@@ -246,7 +245,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn only_its_host_its_path_and_json_in_bounds() {
-        let (mut capture, at) = listening().await;
+        let (mut capture, at) = listening(PATIENT).await;
         let host = at.to_string();
         let status = |answer: &str| answer.get(9..12).unwrap_or("none").to_owned();
         let long = format!("\"{}\"", "x".repeat(1000));
@@ -280,7 +279,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn who_dawdles_is_cut_off_and_keeps_nobody_out_for_long() {
-        let (mut capture, at) = listening().await;
+        let (mut capture, at) = listening(SHORT).await;
         let began = Instant::now();
         let head = say(at, "POST /secret/0 HT").await;
         assert!(head.is_empty() || head.contains("408"), "{head}");
@@ -301,7 +300,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn nothing_listens_once_it_is_dropped() {
-        let (mut capture, at) = listening().await;
+        let (mut capture, at) = listening(PATIENT).await;
         let mail = capture.smtp(anywhere(), 0, None).await.unwrap();
         let open = TcpStream::connect(at).await.unwrap();
         assert!(at.ip().is_loopback() && mail.ip().is_loopback());

@@ -78,7 +78,8 @@ impl Manager {
         let command = Command::Argv(flags.into_iter().map(Text::fixed).collect());
         let process = Process::start(&request, &command, lent).await?;
         let mut manager = Self { process, request, base: String::new() };
-        let until = Instant::now() + START;
+        let began = Instant::now();
+        let until = began + START;
         let stop = manager.process.stop_asked();
         tokio::pin!(stop);
         loop {
@@ -103,7 +104,7 @@ impl Manager {
                 () = sleep(PAUSE) => {}
             }
             if Instant::now() >= until.min(manager.request.deadline.unwrap_or(until)) {
-                let detail = format!("Alertmanager does not listen after {}", spoken(START));
+                let detail = format!("Alertmanager does not listen after {}", spoken(began.elapsed()));
                 return Err(manager.give_up(Cause::Timeout, &detail).await);
             }
         }
@@ -144,7 +145,9 @@ fn over(cause: Cause, detail: String, ended: Ended) -> ActError {
 
 /// The address that it listens on.
 fn listening(log: &str) -> Option<String> {
-    let line = log.lines().find(|line| line.contains("msg=\"Listening on\""))?;
+    // A line that is being written may lack a digit.
+    let whole = log.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    let line = { whole }.find(|line| line.contains("msg=\"Listening on\""))?;
     field(line, "address")
 }
 
@@ -296,6 +299,7 @@ mod tests {
                    ts=2 level=warn component=dispatcher receiver=email integration=email[0] msg=\"Notify attempt failed\" \
                    attempts=1 err=\"dial tcp 127.0.0.1:1: connection \\\"refused\\\"\"\n\
                    ts=2 caller=tls_config.go:232 level=info msg=\"Listening on\" address=127.0.0.1:33555\n";
+        assert_eq!(listening(log.strip_suffix("5\n").unwrap()), None, "half a port");
         assert_eq!(listening(log).as_deref(), Some("127.0.0.1:33555"));
         assert_eq!(complaint(log, "email").as_deref(), Some("dial tcp 127.0.0.1:1: connection \"refused\""));
         assert_eq!(complaint(log, "slack"), None);

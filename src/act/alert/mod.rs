@@ -27,12 +27,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::blocking::{blocking, ended, misrouted};
 use super::file::MAX_TEXT;
 use super::process::spoken;
-use super::{Act, ActError, Lent, Look, Observation, Request};
+use super::{Act, ActError, Lent, Look, Observation, Request, Stop};
 use crate::action::{Action, AlertSpec};
 use crate::files;
 use crate::outcome::{Cause, Note};
@@ -46,6 +47,12 @@ const NONCE: &str = "runplan_drill";
 
 /// How long an alert outlives the drill by itself, should nobody be left to resolve it.
 const LINGERS: Duration = Duration::from_secs(300);
+
+/// Longest time for which an alert is fired ahead: about what a calendar can tell.
+const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
+
+/// How long a given Alertmanager may take to hear that an interrupted drill is over.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Random bytes.
 pub type Random = Arc<dyn Fn() -> std::io::Result<[u8; 16]>>;
@@ -159,6 +166,18 @@ impl Alert {
             done = run(&mut drill, &api, &mut capture, lent) => done,
         };
         drop(capture);
+        if let Some(mut alert) = drill.open.take() {
+            // Others look at this Alertmanager: nothing is left firing there, even if the step has to end at once.
+            let (_stop, stop) = watch::channel(Stop::Run);
+            let lent = Lent { stop, ..lent.clone() };
+            let request = Request { deadline: Some(Instant::now() + PARTING), ..request.clone() };
+            alert["endsAt"] = json!(at((lent.now)()));
+            let api = Api { http: &*self.http, request, lent: &lent, base: api.base.clone() };
+            if let Err(error) = api.post(&alert).await {
+                let text = format!("the alert may still fire for some minutes: {}", error.detail);
+                drill.notes.push(Note { code: "not_resolved".into(), text });
+            }
+        }
         finish(drill, outcome, request, 0, Vec::new())
     }
 }
@@ -216,30 +235,37 @@ fn prepare(folder: &Path, config: &str) -> std::io::Result<()> {
     options.write(true).create_new(true).mode(0o600).open(folder.join("config.yml"))?.write_all(config.as_bytes())
 }
 
+/// A time as the API takes it.
+fn at(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
 /// The drill itself: fire, see, resolve, see.
 async fn run(drill: &mut Drill, api: &Api<'_>, capture: &mut Capture, lent: &Lent) -> Result<(), ActError> {
-    let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string();
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4);
     let (version, _) = api.status().await?;
     drill.version = version;
     let begin = (lent.now)();
     let Timers { wait, interval } = drill.timers;
-    let end = begin + millis(wait + interval + drill.within * 2 + LINGERS);
+    let lasts = wait.saturating_add(interval).saturating_add(drill.within.saturating_mul(2));
+    let end = begin + millis(lasts.min(LONGEST) + LINGERS);
     let mut alert = json!({
         "labels": drill.labels(),
         "annotations": drill.annotations(),
-        "startsAt": time(begin),
-        "endsAt": time(end),
+        "startsAt": at(begin),
+        "endsAt": at(end),
     });
     drill.begin();
+    drill.open = Some(alert.clone());
     api.post(&alert).await?;
     let routed = api.routed(NONCE, &drill.nonce).await?;
     drill.routed(routed);
     see(drill, capture, Phase::Firing).await;
     // It is over for whoever got to know of it, in any case.
-    alert["endsAt"] = json!(time((lent.now)().max(begin + 1)));
+    alert["endsAt"] = json!(at((lent.now)().max(begin + 1)));
     drill.over();
     api.post(&alert).await?;
+    drill.open = None;
     see(drill, capture, Phase::Resolved).await;
     Ok(())
 }
@@ -278,7 +304,8 @@ fn finish(
             let waiting = drill.missing();
             let detail = match (&error.cause, waiting) {
                 (Cause::Timeout, Some(waiting)) => {
-                    format!("the step's time was over after {}, and {waiting}", spoken(drill.elapsed()))
+                    let time = request.timeout.unwrap_or_else(|| drill.elapsed());
+                    format!("the step's time was over after {}, and {waiting}", spoken(time))
                 }
                 _ => error.detail.clone(),
             };

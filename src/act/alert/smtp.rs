@@ -157,6 +157,15 @@ pub(super) fn is_whole(message: &str) -> bool {
     message[head.len()..].contains(&format!("--{boundary}--"))
 }
 
+/// Whether two messages say the same: what each message has of its own (date, id, boundary) aside.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let own = |line: &&str| {
+        let lower = line.to_ascii_lowercase();
+        !["date:", "message-id:", "content-type: multipart", "--"].iter().any(|start| lower.starts_with(start))
+    };
+    one.lines().filter(own).eq(other.lines().filter(own))
+}
+
 /// A line of quoted-printable text; one that ends in `=` goes on.
 fn decode(line: &[u8], out: &mut Vec<u8>) {
     let mut rest = line;
@@ -242,6 +251,16 @@ mod tests {
         let head = "Subject: x\nContent-Type: multipart/alternative;  boundary=abc\nMIME-Version: 1.0\n";
         assert!(is_whole("Subject: x\n\nhello\n") && is_whole(&format!("{head}\n--abc\n\nx\n--abc--\n")));
         assert!(!is_whole(head) && !is_whole(&format!("{head}\n--abc\n\nx\n")));
+    }
+
+    #[test]
+    fn messages_are_the_same_but_for_what_each_has_of_its_own() {
+        let message = |id: u32, text: &str| {
+            format!(
+                "Subject: x\nDate: {id}\nMessage-Id: <{id}>\nContent-Type: multipart/x; boundary={id}\n\n--{id}\n{text}\n"
+            )
+        };
+        assert!(is_same(&message(1, "a"), &message(2, "a")) && !is_same(&message(1, "a"), &message(1, "b")));
     }
 
     #[test]

@@ -51,6 +51,8 @@ struct Told {
     resolved: Option<Duration>,
     /// Its first notification, as text.
     payload: Option<String>,
+    /// After the end it was told the same once more.
+    repeated: bool,
     count: u64,
 }
 
@@ -70,9 +72,12 @@ pub(super) struct Drill {
     /// What Alertmanager has logged, as far as that is known.
     pub(super) log: String,
     pub(super) notes: Vec<Note>,
+    /// The alert, while it may fire.
+    pub(super) open: Option<Json>,
     mask: Option<Arc<Mask>>,
     began: Instant,
-    over: bool,
+    /// When it was resolved.
+    over: Option<Instant>,
     routed: Vec<String>,
     problems: Vec<String>,
     said: Vec<String>,
@@ -92,6 +97,7 @@ impl Drill {
             firing: None,
             resolved: None,
             payload: None,
+            repeated: false,
             count: 0,
         });
         Self {
@@ -107,9 +113,10 @@ impl Drill {
             version: String::new(),
             log: String::new(),
             notes: Vec::new(),
+            open: None,
             mask,
             began: Instant::now(),
-            over: false,
+            over: None,
             routed: Vec::new(),
             problems: Vec::new(),
             said: Vec::new(),
@@ -152,7 +159,7 @@ impl Drill {
 
     /// The alert is about to be resolved.
     pub(super) fn over(&mut self) {
-        self.over = true;
+        self.over = Some(Instant::now());
         self.said.push(format!("{:>9}  resolved", at(self.began.elapsed())));
     }
 
@@ -185,7 +192,7 @@ impl Drill {
 
     /// `receiver `email` had not got the firing notification`, of the first one that is waited for.
     pub(super) fn missing(&self) -> Option<String> {
-        let phase = if self.over { Phase::Resolved } else { Phase::Firing };
+        let phase = if self.over.is_some() { Phase::Resolved } else { Phase::Firing };
         let told = self.told.iter().find(|told| self.lacks(told, phase))?;
         let name = &self.receivers[told.integration.receiver];
         Some(format!("receiver `{name}` had not got the {} notification", phase.word()))
@@ -206,13 +213,15 @@ impl Drill {
         }
         let stated = stated.flatten();
         // Text that only repeats the first notification tells nobody that the alert is over.
-        let repeats = !mail && told.payload.as_ref() == Some(&text);
+        let repeats = told.payload.as_ref().is_some_and(|first| *first == text || mail && smtp::is_same(first, &text));
+        let over = self.over.is_some_and(|over| over < hit.at);
         let phase = match stated {
             Some(phase) => Some(phase),
             None if mail && !smtp::is_whole(&text) => None,
-            None if !self.over => Some(Phase::Firing),
+            None if !over => Some(Phase::Firing),
             None => (told.firing.is_some() && !repeats).then_some(Phase::Resolved),
         };
+        told.repeated |= over && repeats && phase.is_none();
         let after = hit.at.saturating_duration_since(self.began);
         told.count += 1;
         match phase {
@@ -248,7 +257,13 @@ impl Drill {
             let mine: Vec<&Told> = self.told.iter().filter(|told| told.integration.receiver == index).collect();
             for told in &mine {
                 let which = if mine.len() > 1 { format!(" by `{}`", told.integration.name()) } else { String::new() };
-                if let Some(phase) = [Phase::Firing, Phase::Resolved].into_iter().find(|phase| self.lacks(told, *phase))
+                if told.repeated && self.lacks(told, Phase::Resolved) {
+                    problems.push(format!(
+                        "receiver `{name}`: after the end it was told word for word what it was told before{which}: use \
+                         `{{{{ .Status }}}}` in its texts"
+                    ));
+                } else if let Some(phase) =
+                    [Phase::Firing, Phase::Resolved].into_iter().find(|phase| self.lacks(told, *phase))
                 {
                     let time = spoken(self.patience(phase));
                     let why = self.why(name).map_or_else(String::new, |why| format!("; {why}"));
@@ -310,7 +325,9 @@ impl Drill {
         let mut all = BTreeMap::new();
         for (index, name) in self.receivers.iter().enumerate() {
             let mine: Vec<&Told> = self.told.iter().filter(|told| told.integration.receiver == index).collect();
-            let every = |time: &dyn Fn(&Told) -> Option<Duration>| mine.iter().all(|told| time(told).is_some());
+            let every = |time: &dyn Fn(&Told) -> Option<Duration>| {
+                !mine.is_empty() && mine.iter().all(|told| time(told).is_some())
+            };
             let firing = every(&|told| told.firing);
             let mut one = BTreeMap::from([
                 ("firing".to_owned(), Value::Bool(firing)),

@@ -190,6 +190,15 @@ pub(super) fn alert(node: Node<'_>, texts: &mut Texts<'_>) -> Option<AlertSpec> 
         let fault = Diagnostic::error("missing-key", table.place, "`alert` names no receiver".to_owned());
         texts.diags.push(fault.help("write such as `receivers = [\"slack\", \"email\"]`"));
     }
+    for (at, node) in table.list("receivers").into_iter().enumerate() {
+        let name = node.text().unwrap_or_default();
+        let odd = name.is_empty() || name.contains(['"', '\n', '\r']);
+        if odd || receivers[..at.min(receivers.len())].iter().any(|known| known == name) {
+            let what = if odd { "is no name that a criterion could say" } else { "is named twice" };
+            let fault = Diagnostic::error("bad-name", node.place, format!("receiver `{name}` {what}"));
+            texts.diags.push(fault.help("name each receiver once, as the configuration does, without `\"`"));
+        }
+    }
     let named = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
