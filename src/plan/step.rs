@@ -104,7 +104,7 @@ impl Reader<'_> {
             report,
             criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
             allow_empty: allow_empty(table, texts),
-            compare: table.get("compare").and_then(|node| compare::read(node, sample.as_ref(), texts)),
+            compare: compare::read(table, sample.as_ref(), texts),
             sample,
             retry: retry(both, texts.diags),
             timeout: both.get("timeout").and_then(Node::duration),
