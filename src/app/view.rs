@@ -147,8 +147,17 @@ fn skipped_by_vars(plan: &Plan, step: &Step) -> Option<String> {
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
     let (facts, steps, env) = (Facts::default(), BTreeMap::new(), BTreeMap::new());
     let (ratchet, baseline) = (None, None);
-    let evidence =
-        Evidence { facts: &facts, samples: &[], steps: &steps, vars: &vars, env: &env, ratchet, baseline, now: 0 };
+    let evidence = Evidence {
+        facts: &facts,
+        samples: &[],
+        steps: &steps,
+        vars: &vars,
+        env: &env,
+        ratchet,
+        baseline,
+        allow_no_baseline: None,
+        now: 0,
+    };
     let fails = |c: &&Criterion| criteria::evaluate(c, &evidence, String::new()).state == State::Fail;
     step.when.iter().filter(only_vars).find(fails).map(|c| c.text.clone())
 }
@@ -288,6 +297,9 @@ fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
     }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());
+    }
+    if let Some(reason) = &step.allow_no_baseline {
+        put("allow_no_baseline", reason.clone());
     }
     if step.finally {
         let budget = plan.finally_timeout.map_or_else(|| "10m".to_owned(), format::duration);

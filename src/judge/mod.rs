@@ -271,6 +271,7 @@ mod tests {
             env: &env,
             ratchet: None,
             baseline: None,
+            allow_no_baseline: None,
             now: 0,
         };
         look(&criteria, &evidence, &|_| "p:1:1".to_owned(), allow, None)
@@ -295,6 +296,7 @@ mod tests {
                 env: &env,
                 ratchet: None,
                 baseline: None,
+                allow_no_baseline: None,
                 now: 0,
             };
             look(&criteria, &evidence, &|_| String::new(), None, None)
@@ -360,6 +362,7 @@ mod tests {
             env: &env,
             ratchet: None,
             baseline: None,
+            allow_no_baseline: None,
             now: 0,
         };
         let criteria = [parse("exit == 0", Tier::Pass, Place::default()).unwrap()];

@@ -230,6 +230,13 @@ pub(super) static STEP: Kind = Kind {
         key("stdin", OneOf(&[Template, Table(&STDIN)]), "Standard input: a text, or a file."),
         with("secrets", TEXTS, "Secrets it gets as environment variables of the same, upper-case name.", "[]", ""),
         with("allow_empty", Text, "Lets a look at nothing pass, with this reason.", "", "\"no migrations yet\""),
+        with(
+            "allow_no_baseline",
+            Text,
+            "Lets criteria that say `baseline` hold while no run has passed yet, with this reason.",
+            "",
+            "\"the first run is the baseline\"",
+        ),
         with("pass", CRITERIA, "All must hold.", "", "[\"exit == 0\"]"),
         key("warn", CRITERIA, "All hold when `pass` does not: a warning instead of a failure."),
         key("reject", CRITERIA, "Any holds: fails at once, without more attempts."),
