@@ -5,7 +5,7 @@
 //! (List, oldest first). Of a pair `bad` and `total`: `bad`, `total`, `rate` (bad of total; an empty `bad` is 0 if `total` is
 //! above 0). NaN and infinities are no numbers: they are Null, with a note. With a `baseline`, `compare` holds both sides of
 //! `value`, `samples` or `rate`; `counts` those of `rate`, rounded to whole events. `start` and `step` of a range. `asked` (List
-//! of Map, one a question: `side`, `what`, `query`, `series`, `value`, Null unless one series came) is for reports. Inspected: series (of a pair: those of `total`, if above 0).
+//! of Map, one a question: `side` (empty if there is one only), `what`, `query`, `series`, `value`, Null unless one series came) is for reports. Inspected: series (of a pair: those of `total`, if above 0).
 //!
 //! An answer with warnings may be partial: it is inconclusive unless the plan says `allow_warnings`. What the server
 //! said stands in the step's `stdout`, one JSON line a question.
@@ -50,7 +50,7 @@ impl Act for Promql {
                 notes: Vec::new(),
                 bytes: 0,
                 asked: Vec::new(),
-                side: "candidate",
+                side: if spec.baseline.is_some() { "candidate" } else { "" },
             };
             match asked.look().await {
                 Ok(facts) if asked.warnings.is_empty() || spec.allow_warnings => {

@@ -4,6 +4,8 @@
 //! Every test works on a copy of `plans/staging` and `examples/hotel-agent`. The virtual environment is made once, by the
 //! plan's own step, under `target/`, and linked into the copies.
 
+mod canary;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ const RATCHET: &str = "plans/staging/blueprint.ratchet.toml";
 const APP: &str = "examples/hotel-agent";
 
 /// Every step, in the rows of the checklist.
-const ROWS: [(&str, &[&str]); 10] = [
+const ROWS: [(&str, &[&str]); 13] = [
     ("S1", &["env-file"]),
     ("S3", &["pms", "up"]),
     ("S4", &["ready"]),
@@ -29,6 +31,19 @@ const ROWS: [(&str, &[&str]); 10] = [
     ("S11", &["coverage", "coverage-floor"]),
     ("S12", &["critical-tests"]),
     ("S13", &["critical-coverage"]),
+    ("S14", &["canary-trees", "canary-pms", "canary-baseline", "canary-candidate"]),
+    (
+        "S15",
+        &[
+            "canary",
+            "canary-tools",
+            "canary-scrape-config",
+            "canary-scrape-check",
+            "canary-prometheus",
+            "canary-scraped",
+        ],
+    ),
+    ("S15, S16", &["canary-targets", "canary-p95", "canary-errors"]),
     ("S20, S21", &["nlp-isolated", "nlp-docs"]),
     ("S22", &["deliverables", "alert-receivers"]),
 ];
@@ -50,7 +65,11 @@ impl Staging {
         }
         let space = Space::new();
         lay_out(space.path());
-        Some(Self { space })
+        let staging = Self { space };
+        git(&staging, &["init", "--quiet", "--initial-branch=main"]);
+        git(&staging, &["add", "."]);
+        git(&staging, &["commit", "--quiet", "--message", "as it is"]);
+        Some(staging)
     }
 
     /// With the virtual environment; none where it can't be made.
@@ -158,6 +177,16 @@ fn lay_out(folder: &Path) {
     }
 }
 
+/// git in the copy, with nothing of this machine's settings.
+#[track_caller]
+fn git(staging: &Staging, args: &[&str]) {
+    let who = [("GIT_AUTHOR_NAME", "A"), ("GIT_COMMITTER_NAME", "A"), ("EMAIL", "a@example.org")];
+    let mut command = Command::new("git");
+    command.args(args).current_dir(staging.path(".")).envs(who).env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().expect("git (Debian: apt-get install git)");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A failure in continuous integration, elsewhere a reason to skip.
 fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("CI").is_none(), "missing: {what}");
@@ -229,8 +258,11 @@ fn the_whole_plan_is_go_again_and_again() {
             assert_eq!(staging.committed(step)["state"], "pass", "{row}");
         }
     }
-    assert_eq!(staging.lines("record.jsonl").len(), 17, "fifteen steps between run and end");
-    assert_eq!(staging.lines("record.jsonl")[16]["risk"], 0);
+    let lines = staging.lines("record.jsonl");
+    let steps: std::collections::BTreeSet<&str> = ROWS.iter().flat_map(|(_, steps)| steps.iter().copied()).collect();
+    let tidy = lines.iter().filter(|line| line["finally"] == true).count();
+    assert_eq!(lines.len(), steps.len() + tidy + 2, "every step is in a row, between run and end");
+    assert_eq!(lines[lines.len() - 1]["risk"], 0);
 
     let smoke = staging.committed("smoke")["outputs"][0].clone();
     let digest = smoke["sha256"].as_str().expect("a digest");

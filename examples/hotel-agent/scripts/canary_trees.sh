@@ -36,7 +36,7 @@ folder=${3:-.canary}
 command -v git >/dev/null 2>&1 || fail "this machine lacks git; Debian, Ubuntu: sudo apt-get install -y git"
 if ! why=$(git rev-parse --git-dir 2>&1); then
     say "$why"
-    fail "two revisions can only be compared inside a git repository with its history: clone it, a copy without .git does not do"
+    fail "clone the repository with its history: a copy without .git does not do"
 fi
 prefix=$(git rev-parse --show-prefix)
 
@@ -47,7 +47,8 @@ commit() {
         git rev-parse --verify --quiet "$name^{commit}" && return 0
     done
     there=$(git for-each-ref --count=8 --sort=-committerdate --format='%(refname:short)' refs/heads refs/remotes | tr '\n' ' ')
-    fail "there is no revision \`$1\` in this repository: say another with --var $2=REVISION; branches: ${there:-none}"
+    say "there is no revision \`$1\` in this repository; branches: ${there:-none}"
+    fail "say another with --var $2=REVISION"
 }
 baseline=$(commit "$1" baseline)
 candidate=$(commit "$2" candidate)
@@ -58,7 +59,7 @@ for side in baseline candidate; do
     [ "$side" = baseline ] && revision=$baseline || revision=$candidate
     quiet worktree add --quiet --detach --force "$folder/trees/$side" "$revision" || fail "git could not check out $revision"
     [ -f "$folder/trees/$side/${prefix}app/__main__.py" ] ||
-        fail "revision $revision has no service in \`${prefix:-.}\`: say another with --var $side=REVISION"
+        fail "$(echo "$revision" | cut -c1-12) has no service in \`${prefix:-.}\`: say another with --var $side=REVISION"
     ln -s "trees/$side/$prefix" "$folder/$side"
 done
 [ "$baseline" != "$candidate" ] || say "baseline and candidate are the same commit: the comparison is a rehearsal"

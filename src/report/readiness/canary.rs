@@ -44,7 +44,7 @@ pub fn comparisons<'r>(readiness: &'r Readiness<'_>) -> impl Iterator<Item = Com
 pub struct Question<'a> {
     /// The step's name.
     pub step: &'a str,
-    /// `candidate` or `baseline`.
+    /// `candidate` or `baseline`; empty where there is one side only.
     pub side: &'a str,
     /// `value`, `bad` or `total`.
     pub what: &'a str,

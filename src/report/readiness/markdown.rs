@@ -162,7 +162,8 @@ fn comparisons(readiness: &Readiness<'_>) -> String {
 fn questions(readiness: &Readiness<'_>) -> String {
     let rows: String = canary::questions(readiness)
         .map(|one| {
-            let what = if one.what == "value" { String::new() } else { format!(", {}", one.what) };
+            let what = [one.side, if one.what == "value" { "" } else { one.what }];
+            let what: Vec<&str> = what.into_iter().filter(|word| !word.is_empty()).collect();
             let time = match one.range {
                 None => one.time.to_owned(),
                 Some((start, step)) => {
@@ -171,9 +172,9 @@ fn questions(readiness: &Readiness<'_>) -> String {
                 }
             };
             format!(
-                "| {} | {}{what} | {} | {} | {} | {} |\n",
+                "| {} | {} | {} | {} | {} | {} |\n",
                 code(one.step),
-                one.side,
+                what.join(", "),
                 code(one.query),
                 cell(&time),
                 cell(&one.answer),
