@@ -1,7 +1,7 @@
 //! S14 to S16: baseline and candidate from two revisions under the same load, seen from the client and from Prometheus.
 //! Both sides, the load and Prometheus are real; what is broken is a commit of the copy, or the plan's own words.
 
-use super::{PLAN, Staging, git, missing};
+use super::{Staging, git, missing};
 use crate::support::Ended;
 
 const CANARY: &str = "plans/staging/canary.toml";
@@ -155,12 +155,10 @@ fn s15_a_prometheus_that_cannot_tell_is_no_pass() {
         .code(1)
         .says("nothing was inspected: not one series")
         .says("Prometheus refuses the query `min(up{job=\"hotel\"}`")
-        .says("connection refused: 127.0.0.1:1");
+        .says("connection refused by `127.0.0.1:1`");
     staging.blames(&[
         ("canary-p95", "error", "no_data"),
         ("canary-targets", "error", "action_error"),
         ("canary-errors", "error", "action_error"),
     ]);
-    let text = std::fs::read_to_string(staging.path(CANARY)).expect("a file");
-    assert!(text.contains("server   = \"http://127.0.0.1:1\""), "{PLAN} includes it");
 }
