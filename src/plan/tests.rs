@@ -296,7 +296,7 @@ fn a_criterion_takes_the_first_comparison_that_fits_it() {
     says(
         &ask(both, "'max(latency) <= baseline'"),
         &[
-            "5:9 criterion: `bootstrap` and `fisher` do not compare this | shares take `fisher`, percentiles and means `bootstrap`, medians `mann-whitney`, figures `point`",
+            "5:10 criterion: `bootstrap` and `fisher` do not compare this | shares take `fisher`, percentiles and means `bootstrap`, medians `mann-whitney`, figures `point`",
         ],
     );
     says(
