@@ -357,6 +357,10 @@ impl Keeper for Folder {
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
     }
+
+    fn gate(&self, _: &[runplan::identity::GateForm]) -> io::Result<String> {
+        Err(io::Error::other("no gates here"))
+    }
 }
 
 /// A journal in memory, readable after the run.

@@ -21,7 +21,6 @@ remove() {
             quiet worktree remove --force "$folder/trees/$side" 2>/dev/null || rm -rf "$folder/trees/$side"
         fi
     done
-    quiet worktree prune 2>/dev/null || :
     rm -rf "$folder"
 }
 

@@ -7,6 +7,13 @@ use crate::support::Ended;
 const CANARY: &str = "plans/staging/canary.toml";
 const CONFIG: &str = "monitoring/prometheus.yml.template";
 
+/// Its steps, in the rows of the checklist.
+pub(super) const ROWS: [(&str, &[&str]); 3] = [
+    ("S14", &["canary-trees", "canary-pms", "canary-baseline", "canary-candidate"]),
+    ("S15", &["canary", "canary-tools", "canary-scrape-config", "canary-scrape-check", "canary-prometheus"]),
+    ("S15, S16", &["canary-scraped", "canary-targets", "canary-p95", "canary-errors"]),
+];
+
 /// Everything about the canary, and nothing else of the plan.
 const STEPS: [&str; 4] = ["canary", "canary-targets", "canary-p95", "canary-errors"];
 
@@ -43,6 +50,8 @@ fn s15_a_candidate_that_is_30_percent_slower_is_seen_by_the_client_and_by_the_se
         .says("800 against 800 samples")
         .says("value <= baseline + 10%");
     staging.blames(&[("canary", "fail", "criteria"), ("canary-p95", "fail", "criteria")]);
+    let trees = staging.path(".git/worktrees");
+    assert!(!trees.exists() && !staging.app(".canary").exists(), "nothing is left behind");
     let seen = actual(&staging, "canary", "p95(latency) <= baseline + 10%");
     assert!(seen.starts_with("1.2") || seen.starts_with("1.3"), "{seen}\n{}", ended.stderr);
 
