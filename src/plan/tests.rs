@@ -310,7 +310,7 @@ fn a_criterion_takes_the_first_comparison_that_fits_it() {
     says(
         &ask("{ method = 'fisher' }, { method = 'fisher', alpha = 0.01 }", "'rate(errors) <= baseline'"),
         &[
-            "4:36 compare: `compare` names `fisher` twice | a criterion takes the first that fits it: the second would never be asked",
+            "4:35 compare: `compare` names `fisher` twice | a criterion takes the first that fits it: the second would never be asked",
         ],
     );
 }

@@ -236,7 +236,7 @@ fn setting(staging: &Staging, key: &str) -> String {
 
 #[test]
 fn the_whole_plan_is_go_again_and_again() {
-    let Some(staging) = Staging::new() else { return };
+    let Some(staging) = canary::tools().and_then(|()| Staging::new()) else { return };
     let staging = staging.env("PMS_API_KEY", "given-key-4711-of-the-pms");
     let first = staging.go(&[]).code(0).says("GO  risk 0");
     staging.blames(&[]);
@@ -274,7 +274,7 @@ fn the_whole_plan_is_go_again_and_again() {
 
 #[test]
 fn s0_one_high_warning_and_one_medium_advisory_failure_are_risk_30() {
-    let Some(staging) = Staging::new() else { return };
+    let Some(staging) = canary::tools().and_then(|()| Staging::new()) else { return };
     // It works on a machine that happens to have spaCy, so only the isolation check can see it.
     staging.append_app("spacy.py", "def blank(language):\n    raise ImportError('not the real one')\n");
     staging.edit_app("app/nlp.py", "\nimport re\n", "\nimport re\nimport spacy\n");

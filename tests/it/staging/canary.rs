@@ -17,12 +17,18 @@ pub(super) const ROWS: [(&str, &[&str]); 3] = [
 /// Everything about the canary, and nothing else of the plan.
 const STEPS: [&str; 4] = ["canary", "canary-targets", "canary-p95", "canary-errors"];
 
-fn canary() -> Option<Staging> {
+/// Whether Prometheus is installed.
+pub(super) fn tools() -> Option<()> {
     let found = std::process::Command::new("prometheus").arg("--version").output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        return missing("prometheus (Debian: apt-get install prometheus)");
+    if found.is_ok_and(|output| output.status.success()) {
+        Some(())
+    } else {
+        missing("prometheus (Debian: apt-get install prometheus)")
     }
-    Staging::bare()
+}
+
+fn canary() -> Option<Staging> {
+    tools().and_then(|()| Staging::bare())
 }
 
 fn go(staging: &Staging, args: &[&str]) -> Ended {
