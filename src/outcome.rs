@@ -238,6 +238,30 @@ pub struct CriterionResult {
     /// The waiver that covers it, where it does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<WaiverMark>,
+    /// What it rests on, where it compares two samples. Observed, so never part of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Box<Compared>>,
+}
+
+/// A comparison of two samples, as a person reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What is compared (`p95(latency)`).
+    pub subject: String,
+    /// That figure of the candidate (`52 ms`, `3 of 1000`).
+    pub candidate: String,
+    /// That figure of the baseline.
+    pub baseline: String,
+    /// Their ratio (`1.02×`) or difference (`+3 ms`); none if there is none.
+    pub estimate: Option<String>,
+    /// Its bounds, lower first; none where the method has no interval.
+    pub interval: Option<[String; 2]>,
+    /// What the bounds are held against (`<= 1.1×`).
+    pub limit: String,
+    /// Samples of the candidate and of the baseline.
+    pub n: [u64; 2],
+    /// `bootstrap, alpha 0.05`.
+    pub method: String,
 }
 
 /// A waiver as it stands on the day of a run: somebody accepts one criterion until a date.

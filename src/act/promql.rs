@@ -4,7 +4,8 @@
 //! series, sorted), `values` (List, in that order); with exactly one series `value`. Over a range, of one series, `samples`
 //! (List, oldest first). Of a pair `bad` and `total`: `bad`, `total`, `rate` (bad of total; an empty `bad` is 0 if `total` is
 //! above 0). NaN and infinities are no numbers: they are Null, with a note. With a `baseline`, `compare` holds both sides of
-//! `value`, `samples` or `rate`; `counts` those of `rate`, rounded to whole events. Inspected: series (of a pair: those of `total`, if above 0).
+//! `value`, `samples` or `rate`; `counts` those of `rate`, rounded to whole events. `start` and `step` of a range. `asked` (List
+//! of Map, one a question: `side` (empty if there is one only), `what`, `query`, `series`, `value`, Null unless one series came) is for reports. Inspected: series (of a pair: those of `total`, if above 0).
 //!
 //! An answer with warnings may be partial: it is inconclusive unless the plan says `allow_warnings`. What the server
 //! said stands in the step's `stdout`, one JSON line a question.
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
 
 use reqwest::Url;
 use serde_json::{Value as Json, json};
@@ -47,6 +49,8 @@ impl Act for Promql {
                 warnings: Vec::new(),
                 notes: Vec::new(),
                 bytes: 0,
+                asked: Vec::new(),
+                side: if spec.baseline.is_some() { "candidate" } else { "" },
             };
             match asked.look().await {
                 Ok(facts) if asked.warnings.is_empty() || spec.allow_warnings => {
@@ -89,6 +93,9 @@ struct Asked<'a> {
     warnings: Vec<String>,
     notes: Vec<Note>,
     bytes: u64,
+    /// What was asked for, for reports.
+    asked: Vec<Value>,
+    side: &'static str,
 }
 
 /// One series of an answer: its labels, and its values, oldest first; `None` for what is no number.
@@ -107,9 +114,24 @@ struct Side {
 impl Asked<'_> {
     async fn look(&mut self) -> Result<Facts, ActError> {
         let mut facts = Facts::about(0, "series");
-        let candidate = self.side(&self.spec.query, Some(&mut facts)).await?;
+        let seen = self.both(&mut facts).await;
         facts.set("time", Value::text(self.time.to_string()));
+        if let Some(range) = &self.spec.range {
+            facts.set("start", Value::text(self.start(range.last).to_string()));
+            facts.set("step", Value::time(range.step));
+        }
+        facts.set("asked", Value::List(std::mem::take(&mut self.asked)));
+        match seen {
+            Ok(()) => Ok(facts),
+            Err(error) => Err(ActError { facts, ..error }),
+        }
+    }
+
+    /// Asks both sides.
+    async fn both(&mut self, facts: &mut Facts) -> Result<(), ActError> {
+        let candidate = self.side(&self.spec.query, Some(facts)).await?;
         if let (Some(baseline), Some(candidate)) = (&self.spec.baseline, &candidate) {
+            self.side = "baseline";
             let other = self.side(baseline, None).await?;
             let pick = |side: &Side| side.counts.clone().unwrap_or_else(|| side.value.clone());
             let other = other.as_ref().filter(|other| other.name == candidate.name).map_or(Value::Null, pick);
@@ -120,7 +142,7 @@ impl Asked<'_> {
         if let Some(Side { name, counts: Some(counts), .. }) = candidate {
             facts.set("counts", Value::Map(BTreeMap::from([(name.to_owned(), counts)])));
         }
-        Ok(facts)
+        Ok(())
     }
 
     /// Asks one side; its facts go to `facts`. Nothing if there is no single figure.
@@ -130,7 +152,7 @@ impl Asked<'_> {
         match query {
             Query::Pair { bad, total } => self.pair(bad, total, facts).await,
             Query::One(query) => {
-                let series = self.ask(query).await?;
+                let series = self.ask(query, "value").await?;
                 facts.inspected.count = series.len() as u64;
                 facts.set("series", Value::int(series.len() as u64));
                 facts.set("labels", Value::List(series.iter().map(|one| Value::text(&one.labels)).collect()));
@@ -181,8 +203,8 @@ impl Asked<'_> {
     }
 
     /// The one number of a query; `None` for an empty answer.
-    async fn scalar(&mut self, query: &Text, name: &str) -> Result<Option<Num>, ActError> {
-        let series = self.ask(query).await?;
+    async fn scalar(&mut self, query: &Text, name: &'static str) -> Result<Option<Num>, ActError> {
+        let series = self.ask(query, name).await?;
         match series.as_slice() {
             [] => Ok(None),
             [one] => match one.values.last().copied().flatten() {
@@ -195,7 +217,23 @@ impl Asked<'_> {
         }
     }
 
-    async fn ask(&mut self, query: &Text) -> Result<Vec<Series>, ActError> {
+    /// Asks one question and remembers it.
+    async fn ask(&mut self, query: &Text, what: &'static str) -> Result<Vec<Series>, ActError> {
+        let answer = self.put(query).await;
+        let series = answer.as_ref().map_or(&[][..], Vec::as_slice);
+        let value = if let [only] = series { number(only.values.last().copied().flatten()) } else { Value::Null };
+        let asked = [
+            ("side", Value::text(self.side)),
+            ("what", Value::text(what)),
+            ("query", Value::text(query.as_str())),
+            ("series", Value::int(series.len() as u64)),
+            ("value", value),
+        ];
+        self.asked.push(Value::Map(asked.map(|(name, value)| (name.to_owned(), value)).into()));
+        answer
+    }
+
+    async fn put(&mut self, query: &Text) -> Result<Vec<Series>, ActError> {
         let server = self.spec.server.as_str().trim_end_matches('/');
         let (path, pairs) = self.question(query.as_str());
         let mut headers = vec![("content-type".to_owned(), Text::fixed("application/x-www-form-urlencoded"))];
@@ -244,6 +282,12 @@ impl Asked<'_> {
         Ok(series)
     }
 
+    /// Where a range of that length begins.
+    fn start(&self, last: Duration) -> jiff::Timestamp {
+        let back = i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(self.time.as_millisecond().saturating_sub(back)).unwrap_or(self.time)
+    }
+
     /// Path and parameters of a question.
     fn question(&self, query: &str) -> (&'static str, Vec<(&'static str, String)>) {
         let seconds = |time: jiff::Timestamp| {
@@ -257,11 +301,8 @@ impl Asked<'_> {
                 ("/api/v1/query", pairs)
             }
             Some(PromqlRange { last, step }) => {
-                let back = i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
-                let start = self.time.as_millisecond().saturating_sub(back);
-                let start = jiff::Timestamp::from_millisecond(start).unwrap_or(self.time);
                 let step = format!("{}.{:03}", step.as_secs(), step.subsec_millis());
-                pairs.extend([("start", seconds(start)), ("end", seconds(self.time)), ("step", step)]);
+                pairs.extend([("start", seconds(self.start(last))), ("end", seconds(self.time)), ("step", step)]);
                 ("/api/v1/query_range", pairs)
             }
         }
@@ -338,8 +379,6 @@ fn sample(pair: &Json) -> Result<Option<Num>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 

@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::cli::ReportFormat;
 use crate::event::EventKind;
 use crate::exit::Exit;
+use crate::facts::Facts;
+use crate::ids::StepId;
 use crate::record::store;
 use crate::report::readiness::{self, Link, Readiness, Row};
 use crate::report::terminal::{Stream, Terminal};
@@ -79,6 +81,7 @@ fn gather<'p>(past: &'p Past, judged: &'p Judged, to: Option<&Path>) -> Option<R
             result: (!line.attempts.is_empty()).then_some(result),
             state: line.state,
             cause: line.cause.clone(),
+            facts: facts_of(past, head.step, line.attempts.len()),
             lapsed: judged.lapsed.contains(&line.id),
             links,
         })
@@ -96,6 +99,16 @@ fn gather<'p>(past: &'p Past, judged: &'p Judged, to: Option<&Path>) -> Option<R
         record: past.record.id.clone(),
         journal: past.subject.journal.clone().unwrap_or_default(),
         folder: link(past.dir.clone()),
+    })
+}
+
+/// What the last of that many attempts saw.
+fn facts_of(past: &Past, step: StepId, attempts: usize) -> Option<&Facts> {
+    past.events.iter().find_map(|event| match &event.kind {
+        EventKind::Attempt { step: of, attempt, result } if *of == step && *attempt as usize == attempts => {
+            Some(&result.facts)
+        }
+        _ => None,
     })
 }
 

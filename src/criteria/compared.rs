@@ -14,13 +14,13 @@ use super::{Evidence, Fault, show};
 use crate::action::{CompareMethod, CompareSpec};
 use crate::compare::{self, Answer, Comparison, Counts, Limit, Method, Misfit, Rules, Scale, Side, Statistic};
 use crate::facts::{Num, Unit, Value};
-use crate::outcome::State;
+use crate::outcome::{self, State};
 
 /// How a step compares, for the check of its criteria.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparing<'a> {
-    /// As the plan says.
-    pub spec: &'a CompareSpec,
+    /// As the plan says; a criterion takes the first that can compare its subject.
+    pub specs: &'a [CompareSpec],
     /// Most samples of a list that one look can ever take, where that is known.
     pub most: Option<u64>,
     /// Most looks of the step, where that is known.
@@ -66,14 +66,17 @@ pub(super) fn check(
     scope: &Scope<'_>,
     places: &Places<'_>,
 ) -> Result<Compared, Fault> {
-    let spec = comparing.spec;
-    let word = spec.method.word();
+    let Some(first) = comparing.specs.first() else {
+        return Err(Fault::new("this step does not say `compare`", places.operand.clone()));
+    };
     if !op.is_order() {
         return Err(Fault::new(format!("`compare` does not answer `{}`", op.word()), places.op.clone())
             .help("it answers `<=`, `<`, `>=` and `>`"));
     }
-    let method = method_of(spec.method, subject).ok_or_else(|| {
-        let help = match spec.method {
+    let fitting = comparing.specs.iter().find_map(|spec| Some((spec, method_of(spec.method, subject)?)));
+    let (spec, method) = fitting.ok_or_else(|| {
+        let words: Vec<String> = comparing.specs.iter().map(|spec| format!("`{}`", spec.method.word())).collect();
+        let help = match first.method {
             CompareMethod::Point => "compare a fact, or an aggregate of a list",
             CompareMethod::MannWhitney => {
                 "it compares where the samples lie: `med(…)`; for another figure: `bootstrap`"
@@ -81,7 +84,15 @@ pub(super) fn check(
             CompareMethod::Bootstrap => "it compares a percentile or the mean: `p95(…)`, `med(…)`, `avg(…)`",
             CompareMethod::Fisher => "it compares counted shares: `rate(…)` or `percent(…)`",
         };
-        Fault::new(format!("`{word}` does not compare this"), places.subject.clone()).help(help)
+        let (does, help) = match words.len() {
+            1 => ("does", help),
+            _ => (
+                "do",
+                "shares take `fisher`, percentiles and means `bootstrap`, medians `mann-whitney`, figures `point`",
+            ),
+        };
+        let message = format!("{} {does} not compare this", words.join(" and "));
+        Fault::new(message, places.subject.clone()).help(help)
     })?;
     if let (Method::Fisher, Some(Adjust::Absolute(..))) = (method, adjust) {
         return Err(Fault::new("`fisher` compares the ratio of two shares", places.operand.clone())
@@ -193,7 +204,21 @@ pub(super) fn judge(form: &Form, test: &Compare, compared: &Compared, ev: &Evide
     let answer = answer(form, compared, &candidate, &baseline, &limit);
     match answer {
         Err(note) => lacking((State::Error, note)),
-        Ok((comparison, unit)) => told(&comparison, &limit, unit, expected),
+        Ok((comparison, unit)) => {
+            let text = |value: f64| figure_text(value, &limit, unit);
+            let interval = comparison.low != comparison.high;
+            let compared = outcome::Compared {
+                subject: String::new(),
+                candidate: side_text(&form.subject, compared.method, &candidate),
+                baseline: side_text(&form.subject, compared.method, &baseline),
+                estimate: (!comparison.estimate.is_nan()).then(|| text(comparison.estimate)),
+                interval: interval.then(|| [text(comparison.low), text(comparison.high)]),
+                limit: format!("{} {}", test.op.word(), text(limit.bound)),
+                n: [comparison.n.0, comparison.n.1],
+                method: how,
+            };
+            told(&comparison, &limit, unit, expected).compared(compared)
+        }
     }
 }
 
@@ -402,6 +427,20 @@ fn told(comparison: &Comparison, limit: &Limit, unit: Unit, expected: String) ->
         Answer::Unknown(lack) => {
             Outcome::new(State::Inconclusive, expected, actual).note(format!("not enough data to tell: {lack}"))
         }
+    }
+}
+
+/// The figure of one side.
+fn side_text(subject: &Subject, method: Method, side: &Found<'_>) -> String {
+    if method == Method::Fisher {
+        return counts(side).map_or_else(|_| "–".to_owned(), |counts| format!("{} of {}", counts.bad, counts.total));
+    }
+    match (subject, side) {
+        (_, Found::Counts(counts)) => format!("{} of {}", counts.bad, counts.total),
+        (Subject::Agg { agg, .. }, Found::Datum(Datum::List(items))) => {
+            aggregate(*agg, items).map_or_else(|_| "–".to_owned(), |datum| show::datum(&datum, None))
+        }
+        (_, Found::Datum(datum)) => show::datum(datum, None),
     }
 }
 

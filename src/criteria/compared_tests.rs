@@ -44,7 +44,7 @@ fn checked(text: &str, spec: &CompareSpec, most: Option<u64>) -> Result<Criterio
         vars: &vars,
         ratchet: false,
         baseline: true,
-        compare: Some(Comparing { spec, most, looks: None }),
+        compare: Some(Comparing { specs: std::slice::from_ref(spec), most, looks: None }),
         only_globals: false,
         step: &step,
         known_steps: &|| vec!["main".to_owned()],

@@ -12,7 +12,7 @@ use super::exact::Ratio;
 use super::read::{self, Read};
 use super::{Criterion, Evidence, compared, literal, parse, show};
 use crate::facts::{Num, Unit, Value};
-use crate::outcome::{CriterionResult, State, Tier};
+use crate::outcome::{Compared, CriterionResult, State, Tier};
 
 /// Judges one criterion. `place` is where it stands (`file:line:col`), for the result.
 #[must_use]
@@ -32,6 +32,9 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         state => state,
     };
     let (state, outcome) = first_time(criterion, evidence, state, outcome);
+    let compared = outcome
+        .compared
+        .map(|compared| Box::new(Compared { subject: criterion.subject_text().to_owned(), ..compared }));
     CriterionResult {
         tier: criterion.tier,
         text: criterion.text.clone(),
@@ -44,6 +47,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         margin: outcome.margin,
         note: outcome.note,
         waiver: None,
+        compared,
     }
 }
 
@@ -123,11 +127,17 @@ pub(super) struct Outcome {
     actual: String,
     margin: Option<String>,
     note: Option<String>,
+    compared: Option<Compared>,
 }
 
 impl Outcome {
     pub(super) fn new(state: State, expected: String, actual: impl Into<String>) -> Self {
-        Self { state, expected, against: None, actual: actual.into(), margin: None, note: None }
+        Self { state, expected, against: None, actual: actual.into(), margin: None, note: None, compared: None }
+    }
+
+    pub(super) fn compared(mut self, compared: Compared) -> Self {
+        self.compared = Some(compared);
+        self
     }
 
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {

@@ -18,7 +18,7 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::Http => (&["status"], &["status >= 200", "status < 300"]),
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
-        ActionKind::Load => (&["errors", "rate"], &["errors == 0"]),
+        ActionKind::Load => (&["errors", "rate(errors)"], &["errors == 0"]),
         ActionKind::Signoff => (&["missing", "rejected", "approved"], &["rejected == 0", "missing == 0"]),
         ActionKind::Plan => (&["decision"], &["decision == \"GO\""]),
         ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
@@ -36,7 +36,7 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         let path = match &criterion.form.subject {
             Subject::Path(path) | Subject::Agg { path, .. } | Subject::Quant { path, .. } => path,
         };
-        path.segs.len() == 1 && names.contains(&path.head())
+        path.segs.len() == 1 && (names.contains(&path.head()) || names.contains(&path.segs[0].key().as_str()))
     };
     if given.iter().any(named) {
         return Vec::new();

@@ -258,12 +258,15 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
             put(&format!("sample.{key}"), limit.map_or_else(String::new, |limit| limit.to_string()));
         }
     }
-    if let Some(compare) = &step.compare {
-        put("compare.method", compare.method.word().to_owned());
-        put("compare.alpha", compare.alpha.reduced().to_string());
-        put("compare.min_n", compare.min_n.to_string());
-        put("compare.seed", compare.seed.to_string());
-        put("compare.baseline", compare.baseline.clone().unwrap_or_default());
+    for (at, compare) in step.compare.iter().enumerate() {
+        // The first stands as if it were alone.
+        let at = if at == 0 { String::new() } else { format!(".{at}") };
+        let mut put = |key: &str, value: String| put(&format!("compare{at}.{key}"), value);
+        put("method", compare.method.word().to_owned());
+        put("alpha", compare.alpha.reduced().to_string());
+        put("min_n", compare.min_n.to_string());
+        put("seed", compare.seed.to_string());
+        put("baseline", compare.baseline.clone().unwrap_or_default());
     }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());

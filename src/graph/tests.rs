@@ -44,7 +44,7 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
         env: Vec::new(),
         secrets: Vec::new(),
         stdin: Stdin::Null,
-        compare: None,
+        compare: Vec::new(),
         ratchet: None,
         volatile: false,
     }

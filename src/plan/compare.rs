@@ -4,14 +4,31 @@ use super::declare::required;
 use super::error::Diagnostic;
 use super::tables;
 use super::text::Texts;
-use super::tree::Node;
+use super::tree::{Node, Table};
 use crate::action::{CompareMethod, CompareSpec, Sampling};
 use crate::facts::Num;
 
 /// Fewest samples a side where the plan does not say.
 const MIN_N: u64 = 20;
 
-pub(super) fn read(node: Node<'_>, sample: Option<&Sampling>, texts: &mut Texts<'_>) -> Option<CompareSpec> {
+/// One way to compare, or several: a criterion takes the first that fits it.
+pub(super) fn read(table: Table<'_>, sample: Option<&Sampling>, texts: &mut Texts<'_>) -> Vec<CompareSpec> {
+    let mut specs: Vec<CompareSpec> = Vec::new();
+    let given = table.get("compare");
+    let single = given.filter(|node| node.map().is_some());
+    for node in single.into_iter().chain(given.into_iter().flat_map(Node::items)) {
+        let Some(spec) = one(node, sample, texts) else { continue };
+        if specs.iter().any(|known| known.method == spec.method) {
+            let message = format!("`compare` names `{}` twice", spec.method.word());
+            let fault = Diagnostic::error("compare", node.place, message);
+            texts.diags.push(fault.help("a criterion takes the first that fits it: the second would never be asked"));
+        }
+        specs.push(spec);
+    }
+    specs
+}
+
+fn one(node: Node<'_>, sample: Option<&Sampling>, texts: &mut Texts<'_>) -> Option<CompareSpec> {
     let table = node.table(&tables::COMPARE)?;
     let baseline = table.get("baseline").filter(|node| node.value.is_text()).map(|node| texts.plain(node));
     let bounds = (Num::ratio(1, 1000)?, Num::ratio(1, 2)?);

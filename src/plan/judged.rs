@@ -60,7 +60,7 @@ pub(super) struct Judge<'a> {
     pub(super) links: &'a Links,
     kinds: BTreeMap<String, Kind>,
     shapes: Vec<Shape>,
-    compares: HashMap<StepId, (CompareSpec, Option<u64>, Option<u64>)>,
+    compares: HashMap<StepId, (Vec<CompareSpec>, Option<u64>, Option<u64>)>,
     outputs: HashMap<StepId, Vec<String>>,
     names: Vec<String>,
     suggested: Counter<u32>,
@@ -136,7 +136,7 @@ impl<'a> Judge<'a> {
         all.append(&mut step.criteria);
         all.sort_by_key(|criterion| criterion.tier);
         step.criteria = all;
-        if step.compare.is_some() && !step.criteria.iter().any(Criterion::uses_baseline) {
+        if !step.compare.is_empty() && !step.criteria.iter().any(Criterion::uses_baseline) {
             let message = format!("no criterion of `{}` compares with `baseline`", step.base);
             let fault = Diagnostic::error("compare", step.place, message);
             diags.push(fault.help("write such as `pass = [\"p95(latency) <= baseline + 10%\"]`"));
@@ -215,7 +215,8 @@ impl<'a> Judge<'a> {
             if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
         };
         let shape = self.shapes[id.index()].clone();
-        let compare = self.compares.get(&id).map(|(spec, most, looks)| Comparing { spec, most: *most, looks: *looks });
+        let compare =
+            self.compares.get(&id).map(|(specs, most, looks)| Comparing { specs, most: *most, looks: *looks });
         // What is asked before a step runs has no threshold of its own.
         let ratchet = self.links.has_ratchet(id) && !only_globals;
         let scope = Scope {
@@ -252,9 +253,9 @@ fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut 
 }
 
 /// How a step compares, most samples of a look and most looks.
-fn compare(step: &Step) -> Option<(CompareSpec, Option<u64>, Option<u64>)> {
+fn compare(step: &Step) -> Option<(Vec<CompareSpec>, Option<u64>, Option<u64>)> {
     let looks = step.sample.as_ref().and_then(|sample| sample.max).map(u64::from);
-    step.compare.clone().map(|spec| (spec, step.action.most_samples(), looks))
+    (!step.compare.is_empty()).then(|| (step.compare.clone(), step.action.most_samples(), looks))
 }
 
 fn shape(step: &Step) -> Shape {

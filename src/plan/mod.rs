@@ -397,8 +397,8 @@ pub struct Step {
     pub secrets: Vec<String>,
     /// Standard input.
     pub stdin: Stdin,
-    /// How criteria that say `baseline` are judged.
-    pub compare: Option<CompareSpec>,
+    /// How criteria that say `baseline` are judged: each by the first that can.
+    pub compare: Vec<CompareSpec>,
     /// Rising threshold.
     pub ratchet: Option<Ratchet>,
     /// Reads a volatile output (stdout, a port) of another step, so its record may differ.

@@ -124,7 +124,11 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
             Stdin::File(path) => json!({ "file": text_of(path) }),
         },
         "ratchet": ratchet,
-        "compare": step.compare.as_ref().map(compare),
+        "compare": match step.compare.as_slice() {
+            [] => Json::Null,
+            [one] => compare(one),
+            several => several.iter().map(compare).collect(),
+        },
     })
 }
 

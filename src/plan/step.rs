@@ -105,7 +105,7 @@ impl Reader<'_> {
             criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
             allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
             allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
-            compare: table.get("compare").and_then(|node| compare::read(node, sample.as_ref(), texts)),
+            compare: compare::read(table, sample.as_ref(), texts),
             sample,
             retry: retry(both, texts.diags),
             timeout: both.get("timeout").and_then(Node::duration),

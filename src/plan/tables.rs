@@ -253,7 +253,7 @@ pub(super) static STEP: Kind = Kind {
         key("any", CRITERIA, "At least one must hold."),
         with(
             "compare",
-            Table(&COMPARE),
+            OneOf(&[Table(&COMPARE), List(&Table(&COMPARE))]),
             "How criteria that say `baseline` are judged: by statistics on two samples.",
             "",
             "{ method = \"bootstrap\", baseline = \"load-main\" }",

@@ -290,6 +290,34 @@ fn a_comparison_that_can_never_be_decided_is_refused() {
 }
 
 #[test]
+fn a_criterion_takes_the_first_comparison_that_fits_it() {
+    let ask = |compare: &str, pass: &str| {
+        format!(
+            "[steps.a]\nload = {{ url = 'http://127.0.0.1:1/', total = 99, baseline = 'http://127.0.0.1:2/' }}\ncompare = [{compare}]\npass = [{pass}]\n"
+        )
+    };
+    let both = "{ method = 'bootstrap' }, { method = 'fisher', alpha = 0.01 }";
+    let plan = loaded(&format!(
+        "format = 1\n{}",
+        ask(both, "'p95(latency) <= baseline + 10%', 'rate(errors) <= baseline + 50%'")
+    ));
+    assert_eq!(said(&plan), Vec::<String>::new());
+    assert_eq!(plan.plan.steps[0].compare.len(), 2);
+    says(
+        &ask(both, "'max(latency) <= baseline'"),
+        &[
+            "5:10 criterion: `bootstrap` and `fisher` do not compare this | shares take `fisher`, percentiles and means `bootstrap`, medians `mann-whitney`, figures `point`",
+        ],
+    );
+    says(
+        &ask("{ method = 'fisher' }, { method = 'fisher', alpha = 0.01 }", "'rate(errors) <= baseline'"),
+        &[
+            "4:35 compare: `compare` names `fisher` twice | a criterion takes the first that fits it: the second would never be asked",
+        ],
+    );
+}
+
+#[test]
 fn pairs_of_queries_go_together() {
     let ask = |keys: &str| format!("[steps.a]\npromql = {{ server = 'http://127.0.0.1:1', {keys} }}\n");
     says(

@@ -256,11 +256,7 @@ impl Bound<'_> {
 
     fn value(&mut self, value: &mut Value, depth: usize) {
         match value {
-            Value::List(_) | Value::Map(_) if depth >= MAX_DEPTH => {
-                let size = serde_json::to_vec(value).map_or(0, |bytes| bytes.len());
-                *value = Value::Text(self.marker(size));
-            }
-            Value::List(items) if items.len() > MAX_ITEMS => {
+            Value::List(_) | Value::Map(_) if depth >= MAX_DEPTH || is_long(value) => {
                 let size = serde_json::to_vec(value).map_or(0, |bytes| bytes.len());
                 *value = Value::Text(self.marker(size));
             }
@@ -309,6 +305,10 @@ impl Bound<'_> {
         self.cut += (bytes as u64).max(1);
         format!("{{\"cut\":{bytes}}}")
     }
+}
+
+fn is_long(value: &Value) -> bool {
+    matches!(value, Value::List(items) if items.len() > MAX_ITEMS)
 }
 
 fn deeper_than(document: &Json, limit: usize) -> bool {
@@ -507,6 +507,8 @@ mod tests {
             tree = serde_json::json!([tree]);
         }
         facts.set("deep", deep);
+        facts.set("many", Value::List(vec![Value::Null; MAX_ITEMS + 1]));
+        facts.set("most", Value::List(vec![Value::Null; MAX_ITEMS]));
         facts.set("tree", Value::Json(tree));
         result.action_preimage = Some("p".repeat(2 * MAX_TEXT));
         result.values.insert("long".into(), "v".repeat(2 * MAX_TEXT));
@@ -516,6 +518,8 @@ mod tests {
         assert_eq!(cut_of(&facts["stdout"]), Some(bytes));
         assert_eq!(cut_of(&facts["json"]), Some(bytes + 4));
         assert_eq!(cut_of(&facts["tree"]), Some(0));
+        assert!(cut_of(&facts["many"]).is_some_and(|bytes| bytes > 100_000));
+        assert!(matches!(&facts["most"], Value::List(items) if items.len() == MAX_ITEMS));
         assert_eq!(cut_of(&facts["percent(lines)"]), None);
         assert!(found.cut > 2 * bytes);
         assert_eq!((&kept.values, &kept.action_preimage), (&result.values, &result.action_preimage));

@@ -81,6 +81,7 @@ pub(super) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
             margin: Some("seen-margin".into()),
             note: None,
             waiver: None,
+            compared: None,
         }],
         facts,
         samples: 3,

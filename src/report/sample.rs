@@ -145,6 +145,7 @@ pub(super) fn criterion(tier: Tier, text: &str, state: State, expected: &str, ac
         margin: None,
         note: None,
         waiver: None,
+        compared: None,
     }
 }
 

@@ -254,3 +254,92 @@ promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "sum(" }
         assert_eq!((state.as_str(), cause.as_str()), wanted, "{step}\n{}{}", ended.stdout, ended.stderr);
     }
 }
+
+/// Counts that never move: of `small` traffic 6 errors in 1000 against 3, of `large` the same shares of 100,000.
+const COUNTS: &str = r#"
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+counts = [("small", 1000, 6, 3), ("large", 100000, 600, 300)]
+text = "".join(
+    f'requests_total{{size="{size}",side="{side}"}} {total}\nerrors_total{{size="{size}",side="{side}"}} {errors}\n'
+    for size, total, candidate, baseline in counts
+    for side, errors in (("candidate", candidate), ("baseline", baseline))
+).encode()
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *args):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
+#[test]
+fn two_sides_of_a_real_prometheus_are_compared() {
+    if !has("prometheus", "prometheus") || !has("python3", "python3") {
+        return;
+    }
+    let pair = |side: &str, size: &str| {
+        let of = |name: &str| format!("sum({name}_total{{size=\"{size}\",side=\"{side}\"}})");
+        format!("{{ bad = '{}', total = '{}' }}", of("errors"), of("requests"))
+    };
+    let step = |name: &str, query: &str, baseline: &str, compare: &str, pass: &str| {
+        format!(
+            "[steps.{name}]\nneeds = ['scraped']\npromql = {{ server = 'http://127.0.0.1:{{{{ ports.prom }}}}', query = {query}, baseline = {baseline} }}\n\
+             compare = {{ method = '{compare}' }}\npass = ['{pass}']\n"
+        )
+    };
+    let rate =
+        |size: &str| step(size, &pair("candidate", size), &pair("baseline", size), "fisher", "rate <= baseline + 50%");
+    let point = |name: &str, query: &str, baseline: &str| {
+        step(name, &format!("'{query}'"), &format!("'{baseline}'"), "point", "value <= baseline + 50%")
+    };
+    let plan = [
+        "[ports]\nnames = ['prom', 'app']\n\
+         [steps.app]\nservice = { run = ['python3', 'counts.py', '{{ ports.app }}'], ready = { http = 'http://127.0.0.1:{{ ports.app }}/metrics' } }\n\
+         [steps.config]\nrender = { template = 'prom.template', to = 'prom.yml' }\n\
+         [steps.prometheus]\nneeds = ['config']\nservice = { run = ['prometheus', '--config.file=prom.yml', '--storage.tsdb.path=data', '--web.listen-address=127.0.0.1:{{ ports.prom }}'], ready = { http = 'http://127.0.0.1:{{ ports.prom }}/-/ready' } }\n\
+         [steps.scraped]\nneeds = ['app', 'prometheus']\npromql = { server = 'http://127.0.0.1:{{ ports.prom }}', query = 'errors_total' }\n\
+         sample = { every = '200ms', within = '60s' }\npass = ['series == 4']\n"
+            .to_owned(),
+        rate("small"),
+        rate("large"),
+        point("same", "sum(errors_total)", "sum(errors_total)"),
+        point("nothing", "vector(0)", "vector(0)"),
+        point("from-nothing", "vector(1)", "vector(0)"),
+        point("no-baseline", "vector(1)", "no_such_series"),
+        point("nan-baseline", "vector(1)", "vector(1) * NaN"),
+        point("many-baselines", "vector(1)", "errors_total"),
+        point("no-candidate", "no_such_series", "vector(1)"),
+        point("nan-candidate", "vector(1) * NaN", "vector(1)"),
+    ];
+    let space = Space::plan(&plan.concat());
+    space.write("counts.py", COUNTS);
+    space.write(
+        "prom.template",
+        "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n- job_name: app\n  static_configs:\n  - targets: [\"127.0.0.1:{{ ports.app }}\"]\n",
+    );
+    let ended =
+        space.go(&[]).code(1).says("1000 against 1000 samples").says("2× (1.7").says("100000 against 100000 samples");
+    let open = ("inconclusive", "undecided");
+    let wanted = [
+        ("scraped", ("pass", "")),
+        ("small", open),
+        ("large", ("fail", "criteria")),
+        ("same", ("pass", "")),
+        ("nothing", ("pass", "")),
+        ("from-nothing", ("fail", "criteria")),
+        ("no-baseline", open),
+        ("nan-baseline", open),
+        ("many-baselines", open),
+        ("no-candidate", ("error", "no_data")),
+        ("nan-candidate", ("error", "action_error")),
+    ];
+    for (step, wanted) in wanted {
+        let (state, cause) = space.state(step);
+        assert_eq!((state.as_str(), cause.as_str()), wanted, "{step}\n{}{}", ended.stdout, ended.stderr);
+    }
+}

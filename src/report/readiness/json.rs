@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Readiness, Row, is_good};
+use super::{Readiness, Row, canary, is_good};
 
 /// The document.
 #[must_use]
@@ -23,6 +23,24 @@ pub fn render(readiness: &Readiness<'_>) -> Value {
         "journal": readiness.journal,
         "at": readiness.at,
         "date": readiness.day,
+        "comparisons": canary::comparisons(readiness).map(|one| json!({
+            "step": one.step,
+            "criterion": one.criterion.text,
+            "state": one.criterion.state.word(),
+            "verdict": one.verdict(),
+            "compared": one.compared,
+        })).collect::<Vec<_>>(),
+        "promql": canary::questions(readiness).map(|one| json!({
+            "step": one.step,
+            "side": one.side,
+            "what": one.what,
+            "query": one.query,
+            "time": one.time,
+            "start": one.range.map(|(start, _)| start),
+            "step_ns": one.range.map(|(_, step)| step.to_string()),
+            "answer": one.answer,
+            "state": one.state,
+        })).collect::<Vec<_>>(),
         "steps": readiness.rows.iter().map(step).collect::<Vec<_>>(),
     })
 }

@@ -1,7 +1,7 @@
 //! The readiness report as Markdown: for a person, a wiki or a pull request. Everything observed stands in code spans.
 
-use super::{Readiness, Row, is_good};
-use crate::outcome::{CriterionResult, State, Tier, Veto};
+use super::{Readiness, Row, canary, is_good};
+use crate::outcome::{Compared, CriterionResult, State, Tier, Veto};
 use crate::policy::{SignoffStanding, SignoffState};
 use crate::report::{escape, format};
 
@@ -17,6 +17,8 @@ pub fn render(readiness: &Readiness<'_>) -> String {
     out += &risk(readiness);
     out += &signoffs(readiness.standings);
     out += &waivers(readiness);
+    out += &comparisons(readiness);
+    out += &questions(readiness);
     out += "\n## Steps\n\n| step | state | required | time |\n|---|---|---|---|\n";
     for row in &readiness.rows {
         let required = if row.head.required { "yes" } else { "no" };
@@ -122,6 +124,68 @@ fn signoffs(standings: &[SignoffStanding]) -> String {
         })
         .collect();
     format!("\n## Sign-offs\n\n| role | state | who | when | key | said |\n|---|---|---|---|---|---|\n{rows}")
+}
+
+fn comparisons(readiness: &Readiness<'_>) -> String {
+    let rows: String = canary::comparisons(readiness)
+        .map(|one| {
+            let Compared { subject, candidate, baseline, estimate, interval, limit, n, method } = one.compared;
+            let estimate = estimate.as_deref().unwrap_or("unknown");
+            let bounds = interval.as_ref().map(|[low, high]| format!(" ({low} to {high})")).unwrap_or_default();
+            let verdict = one.verdict();
+            let verdict =
+                if one.criterion.state == State::Pass { verdict.to_owned() } else { format!("**{verdict}**") };
+            format!(
+                "| {} | {} | {} | {} | {} | {} | {verdict} | {} against {}; {} |\n",
+                code(one.step),
+                code(subject),
+                cell(candidate),
+                cell(baseline),
+                cell(&format!("{estimate}{bounds}")),
+                code(limit),
+                n[0],
+                n[1],
+                cell(method)
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n## Candidate against baseline\n\n\
+         | step | figure | candidate | baseline | ratio or difference | limit | verdict | samples |\n\
+         |---|---|---|---|---|---|---|---|\n{rows}"
+    )
+}
+
+fn questions(readiness: &Readiness<'_>) -> String {
+    let rows: String = canary::questions(readiness)
+        .map(|one| {
+            let what = [one.side, if one.what == "value" { "" } else { one.what }];
+            let what: Vec<&str> = what.into_iter().filter(|word| !word.is_empty()).collect();
+            let time = match one.range {
+                None => one.time.to_owned(),
+                Some((start, step)) => {
+                    let step = format::short(u64::try_from(step).unwrap_or(u64::MAX));
+                    format!("{start} to {}, every {step}", one.time)
+                }
+            };
+            format!(
+                "| {} | {} | {} | {} | {} | {} |\n",
+                code(one.step),
+                what.join(", "),
+                code(one.query),
+                cell(&time),
+                cell(&one.answer),
+                one.state
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\n## PromQL\n\n| step | side | query | at | answer | step came to |\n|---|---|---|---|---|---|\n{rows}")
 }
 
 fn waivers(readiness: &Readiness<'_>) -> String {

@@ -1,11 +1,13 @@
 //! The readiness report: what a run proved, criterion by criterion, and what people said about it. Pure renderings of
 //! one value; knows no file.
 
+pub mod canary;
 pub mod json;
 pub mod junit;
 pub mod markdown;
 
 use crate::event::{PlanHead, Settings, StepHead};
+use crate::facts::Facts;
 use crate::outcome::{Cause, CriterionResult, Decision, State, StepResult, Tier, Verdict};
 use crate::policy::{SignoffStanding, SignoffState};
 
@@ -52,6 +54,8 @@ pub struct Row<'a> {
     pub state: State,
     /// Why.
     pub cause: Option<Cause>,
+    /// What the attempt that decided saw last.
+    pub facts: Option<&'a Facts>,
     /// It stood by a waiver that has ended since.
     pub lapsed: bool,
     /// Evidence that was kept.
@@ -157,11 +161,12 @@ mod tests {
     use super::super::sample::{Stream, attempt, below, criterion, exit_one, golden, no_go};
     use super::*;
     use crate::event::EventKind;
-    use crate::outcome::{AttemptResult, WaiverMark};
+    use crate::facts::{Num, Unit, Value};
+    use crate::outcome::{AttemptResult, Compared, WaiverMark};
 
     /// A run with a pass, a failure, a waiver, a skip and kept evidence.
     fn stream() -> Stream {
-        let mut stream = Stream::open(&["unit|lib", "fmt", "coverage", "package"]);
+        let mut stream = Stream::open(&["unit|lib", "fmt", "coverage", "canary", "package"]);
         let good =
             criterion(Tier::Pass, "stdout contains \"a|b`c\"", State::Pass, "contains \"a|b`c\"", "x\n<b>\u{1b}[1m");
         stream.start("unit|lib", 1);
@@ -179,6 +184,25 @@ mod tests {
             });
         }
         stream.start("coverage", 1).end("coverage", &[], waived);
+        let mut slow = criterion(
+            Tier::Pass,
+            "p95(latency) <= baseline + 10%",
+            State::Fail,
+            "<= baseline + 10 % (bootstrap, alpha 0.05)",
+            "1.3× (1.2× to 1.4×, 300 against 300 samples)",
+        );
+        slow.compared = Some(Box::new(Compared {
+            subject: "p95(latency)".into(),
+            candidate: "65 ms".into(),
+            baseline: "50 ms".into(),
+            estimate: Some("1.3×".into()),
+            interval: Some(["1.2×".into(), "1.4×".into()]),
+            limit: "<= 1.1×".into(),
+            n: [300, 300],
+            method: "bootstrap, alpha 0.05".into(),
+        }));
+        let slow = AttemptResult { criteria: vec![slow], ..attempt(State::Fail, Some(Cause::Criteria), 2_000) };
+        stream.start("canary", 1).end("canary", &[], slow);
         stream.unrun("package", State::Skipped, Cause::NeedFailed("fmt".into()));
         stream
     }
@@ -204,6 +228,28 @@ mod tests {
     fn with(test: impl FnOnce(&Readiness<'_>)) {
         let (stream, standings, decision) = (stream(), standings(), no_go());
         let EventKind::Open { plan, settings, steps } = &stream.events[0].kind else { panic!("no open") };
+        let mut steps = steps.clone();
+        steps.iter_mut().filter(|head| head.name == "canary").for_each(|head| head.kind = "promql".into());
+        let asked = |side: &str, value: Value, series: i64| {
+            let (side, query) = (Value::text(side), Value::text(format!("sum(a{{side=\"{side}\"}} or b)")));
+            let parts = [
+                ("side", side),
+                ("what", Value::text("value")),
+                ("query", query),
+                ("series", Value::int(series)),
+                ("value", value),
+            ];
+            Value::Map(parts.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        let mut facts = Facts::about(1, "series");
+        facts.set("time", Value::text("2026-11-24T06:15:09.5Z"));
+        facts.set(
+            "asked",
+            Value::List(vec![
+                asked("candidate", Value::Num(Num::decimal("0.065").unwrap(), Unit::One), 1),
+                asked("baseline", Value::Null, 0),
+            ]),
+        );
         let rows = steps.iter().map(|head| {
             let result = stream.events.iter().find_map(|event| match &event.kind {
                 EventKind::Commit { step, result } if *step == head.step => Some(result.as_ref()),
@@ -220,6 +266,7 @@ mod tests {
                 result: (!result.attempts.is_empty()).then_some(result),
                 state: result.state,
                 cause: result.cause.clone(),
+                facts: (head.name == "canary").then_some(&facts),
                 lapsed: false,
                 links: if head.name == "coverage" { vec![link] } else { Vec::new() },
             }
