@@ -240,8 +240,8 @@ pub struct RunSpec {
 /// `http`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
-    /// Absolute URL, http or https.
-    pub url: Text,
+    /// Absolute URLs, http or https, in the order written; at least one.
+    pub urls: Vec<Text>,
     /// Upper-case method.
     pub method: String,
     /// In the order written; names lower-case.
@@ -254,13 +254,28 @@ pub struct HttpSpec {
     pub redirects: u32,
     /// Most bytes of body read; more is an error.
     pub max_body: u64,
+    /// PEM file with the only authorities that are trusted, relative to the workspace (default: the system's).
+    pub ca: Option<Text>,
 }
 
 impl HttpSpec {
     /// Its texts.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self { url, headers, body, .. } = self;
-        std::iter::once(url).chain(headers.iter_mut().map(|(_, text)| text)).chain(body.as_mut()).collect()
+        let Self { urls, headers, body, ca, .. } = self;
+        let headers = headers.iter_mut().map(|(_, text)| text);
+        urls.iter_mut().chain(headers).chain(body.as_mut()).chain(ca.as_mut()).collect()
+    }
+
+    /// One URL: its facts are single values. Otherwise they are lists in the order written.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.urls.len() == 1
+    }
+
+    /// The first URL, for messages about a single one.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        self.urls.first().map_or("", Text::as_str)
     }
 }
 

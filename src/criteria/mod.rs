@@ -193,6 +193,15 @@ impl Criterion {
         }
     }
 
+    /// Whether its subject is this header (lower-case) of the step's own answer.
+    #[must_use]
+    pub fn names_header(&self, header: &str) -> bool {
+        match self.form.subject.path().segs.as_slice() {
+            [fact, name] => fact.key() == "header" && name.name.eq_ignore_ascii_case(header),
+            _ => false,
+        }
+    }
+
     /// Whether it compares with `ratchet`.
     #[must_use]
     pub fn uses_ratchet(&self) -> bool {

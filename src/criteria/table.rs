@@ -43,9 +43,10 @@ static RUN: [FactSpec; 12] = [
     fact("leaked", Kind::BOOL, "a process outlived it or kept its output open"),
 ];
 
-static HTTP: [FactSpec; 12] = [
+static HTTP: [FactSpec; 14] = [
     fact("status", Kind::NUMBER, "status code"),
     maybe("header.\"NAME\"", Kind::TEXT, "a response header, name in any case"),
+    fact("headers", Kind::List(Item::Text), "names of the response headers, lower-case"),
     fact("json", Kind::ANY, "body as JSON"),
     maybe("json.\"PATH\"", Kind::ANY, "what an RFC 9535 path finds in the body (`json.\"$.a\"`)"),
     fact("text", Kind::TEXT, "body as text"),
@@ -53,6 +54,7 @@ static HTTP: [FactSpec; 12] = [
     fact("redirects", Kind::NUMBER, "how many redirects were followed"),
     fact("size", Kind::SIZE, "size of the body"),
     fact("url", Kind::TEXT, "address that answered, after redirects"),
+    fact("paths", Kind::List(Item::Text), "what was asked for; without the origin where it is the same for all"),
     maybe("cert.expires_in", Kind::TIME, "time until the server's certificate expires; absent over plain http"),
     maybe("cert.names", Kind::List(Item::Text), "names it is valid for"),
     maybe("cert.issuer", Kind::TEXT, "who issued it"),

@@ -181,13 +181,14 @@ fn command(command: &Command) -> Json {
 fn http(spec: &HttpSpec) -> Json {
     let headers: Vec<Json> = spec.headers.iter().map(|(name, value)| json!([name, text_of(value)])).collect();
     json!({
-        "url": text_of(&spec.url),
+        "urls": texts(&spec.urls),
         "method": spec.method,
         "headers": headers,
         "body": spec.body.as_ref().map(text_of),
         "timeout": duration(Some(spec.timeout)),
         "redirects": spec.redirects,
         "max_body": spec.max_body,
+        "ca": spec.ca.as_ref().map(text_of),
     })
 }
 

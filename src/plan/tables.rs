@@ -6,6 +6,7 @@ mod looks;
 pub(super) use looks::{CHECKLIST, GIT, NET};
 
 use super::keys::{Key, Kind, Shape};
+use super::preset;
 use crate::action::CompareMethod;
 use Shape::{
     Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text,
@@ -248,11 +249,12 @@ pub(super) static STEP: Kind = Kind {
             "",
             "[\"make\", \"test\"]",
         ),
+        with("preset", Word(&preset::NAMES), "Criteria from a published list, as if written under `pass`.", "", ""),
         with("parse", Word(&["json", "jsonl"]), "Read stdout as data.", "", ""),
         with(
             "http",
-            OneOf(&[Template, Table(&HTTP)]),
-            "An HTTP request.",
+            OneOf(&[Template, TEMPLATES, Table(&HTTP)]),
+            "An HTTP request, or several.",
             "",
             "{ url = \"http://127.0.0.1:8080/health\" }",
         ),
@@ -409,12 +411,21 @@ pub(super) static HTTP: Kind = Kind {
     open: None,
     keys: &[
         with("url", Template, "Absolute URL, http or https.", "", "\"http://127.0.0.1:8080/health\""),
+        key("urls", TEMPLATES, "Several of them: each fact is a list, in this order."),
+        with(
+            "paths",
+            TEMPLATES,
+            "Several paths of `url`, which is then only an origin.",
+            "",
+            "[\"/\", \"/no-such-page\"]",
+        ),
         with("method", Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), "Method.", "GET", ""),
         with("headers", Map(&Template), "Request headers.", "{}", "{ accept = \"application/json\" }"),
         key("body", Template, "Request body."),
         with("timeout", Duration, "Longest time of one request.", "10s", ""),
         with("redirects", Int(0, 20), "How many redirects are followed.", "0", ""),
         with("max_body", Size, "Most bytes of body read.", "4MiB", ""),
+        key("ca", Template, "PEM file with the only authorities that are trusted, instead of the system's."),
     ],
 };
 
