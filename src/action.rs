@@ -190,7 +190,7 @@ impl Action {
                 texts
             }
             Self::Value(_) => Vec::new(),
-            Self::Report(spec) => vec![&mut spec.path],
+            Self::Report(spec) => spec.texts_mut(),
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
             Self::Net(spec) => spec.texts_mut(),
@@ -384,8 +384,16 @@ pub enum ReportFormat {
     CoveragePy,
     /// lcov tracefile.
     Lcov,
+    /// JaCoCo XML.
+    Jacoco,
     /// JUnit XML.
     Junit,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// hyperfine's JSON export.
+    Hyperfine,
+    /// k6's end-of-test summary.
+    K6,
 }
 
 /// `report`.
@@ -397,6 +405,17 @@ pub struct ReportSpec {
     pub format: Option<ReportFormat>,
     /// Only these source files (globs on the paths in the report).
     pub files: Vec<String>,
+    /// An earlier SARIF report, relative to the workspace: what it has is not new.
+    pub baseline: Option<Text>,
+    /// A git revision: how much of the lines added since is covered.
+    pub diff: Option<Text>,
+}
+
+impl ReportSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        std::iter::once(&mut self.path).chain(&mut self.baseline).chain(&mut self.diff).collect()
+    }
 }
 
 /// A declared output file or folder.

@@ -737,6 +737,80 @@ mod tests {
         }
     }
 
+    #[tokio::test(flavor = "current_thread")]
+    async fn several_addresses_are_asked_in_their_order() {
+        let missing = "HTTP/1.1 404 No\r\nX-B: 1\r\nContent-Length: 0\r\n\r\n";
+        let found = "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+        let (address, mut requests) = serve(vec![say(found), say(missing)]).await;
+        let urls = ["/a?q", "/b"].map(|path| Text::fixed(format!("http://{address}{path}")));
+        let spec = HttpSpec { urls: urls.into(), ..get("") };
+        let seen = look(spec.clone(), &["json"]).await.map_err(|e| e.detail).unwrap();
+        let texts = |all: &[&str]| Value::List(all.iter().map(|text| Value::text(*text)).collect());
+        let facts = &seen.facts.values;
+        assert_eq!(facts["status"], Value::List(vec![Value::int(200), Value::int(404)]));
+        assert_eq!(facts["paths"], texts(&["/a?q", "/b"]));
+        assert_eq!(facts["headers"], texts(&["content-length", "x-a", "content-length", "x-b"]));
+        let Value::List(header) = &facts["header"] else { panic!() };
+        assert!(matches!(&header[1], Value::Map(names) if names["x-b"] == Value::text("1")));
+        assert_eq!(facts["json"], Value::List(vec![Value::Json(serde_json::json!({"a": 1})), Value::Null]));
+        assert_eq!(seen.facts.inspected.count, 2);
+        assert!(seen.notes[0].text.starts_with("/b: the body is not JSON"), "{}", seen.notes[0].text);
+        for path in ["GET /a?q ", "GET /b "] {
+            assert!(requests.recv().await.unwrap().starts_with(path));
+        }
+        let (address, _) = serve(vec![say(found), say("SSH")]).await;
+        let urls = ["/", "/gone"].map(|path| Text::fixed(format!("http://{address}{path}")));
+        let message = detail(HttpSpec { urls: urls.into(), ..spec }).await;
+        assert!(message.starts_with(&format!("/gone: no valid answer from `{address}`")), "{message}");
+        let two = ["http://a.test/x", "http://b.test/x"].map(Text::fixed);
+        assert_eq!(paths(&two), ["http://a.test/x", "http://b.test/x"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn own_authorities_are_trusted_and_no_others() {
+        use tokio_rustls::TlsAcceptor;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let (own, other) = (made("localhost"), made("localhost"));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ca.pem"), own.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("other.pem"), other.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("none.pem"), "hello").unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let config =
+            rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key);
+        let acceptor = TlsAcceptor::from(std::sync::Arc::new(config.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(OK.as_bytes()).await.unwrap();
+                let _ = stream.shutdown().await;
+            }
+        });
+        let asked = |ca: Option<&str>| {
+            let spec = HttpSpec { ca: ca.map(Text::fixed), ..get(format!("https://localhost:{port}/")) };
+            let request = fixture::request(Action::Http(spec), dir.path());
+            async move {
+                let (lent, _stop) = fixture::lent();
+                Http::default().look(&request, &lent).await.map(|seen| seen.facts).map_err(|error| error.detail)
+            }
+        };
+        let facts = asked(Some("ca.pem")).await.unwrap();
+        assert_eq!(facts.values["status"], Value::int(200));
+        assert!(matches!(&facts.values["cert"], Value::Map(cert) if cert.contains_key("expires_in")));
+        let untrusted = asked(Some("other.pem")).await.unwrap_err();
+        assert!(untrusted.starts_with(&format!("the certificate of `localhost:{port}` is not trusted")), "{untrusted}");
+        assert_eq!(
+            asked(Some("none.pem")).await.unwrap_err(),
+            "`none.pem` has no certificate in it: it is to be a PEM file"
+        );
+        assert!(asked(Some("gone.pem")).await.unwrap_err().contains("`gone.pem`"));
+    }
+
     #[test]
     fn untrusted_certificates_are_named() {
         let error = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);

@@ -299,16 +299,24 @@ fn report(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ReportSpec> {
             path: texts.text(node, seen),
             format: None,
             files: Vec::new(),
+            baseline: None,
+            diff: None,
         });
     };
     let format = table.text("format").and_then(|word| match word {
         "cobertura" => Some(ReportFormat::Cobertura),
         "coverage.py" => Some(ReportFormat::CoveragePy),
         "lcov" => Some(ReportFormat::Lcov),
+        "jacoco" => Some(ReportFormat::Jacoco),
         "junit" => Some(ReportFormat::Junit),
+        "sarif" => Some(ReportFormat::Sarif),
+        "hyperfine" => Some(ReportFormat::Hyperfine),
+        "k6" => Some(ReportFormat::K6),
         _ => None,
     });
     let files = table.list("files").into_iter().filter_map(Node::text).map(str::to_owned).collect();
     let path = required(table, "path", "`report`", texts.diags)?;
-    Some(ReportSpec { path: texts.text(path, seen), format, files })
+    let baseline = table.get("baseline").map(|node| texts.text(node, seen));
+    let diff = table.get("diff").map(|node| texts.text(node, Sink::Seen("a commit")));
+    Some(ReportSpec { path: texts.text(path, seen), format, files, baseline, diff })
 }

@@ -203,7 +203,7 @@ fn probe(probe: &Probe) -> Json {
 }
 
 fn report(spec: &ReportSpec) -> Json {
-    json!({ "path": text_of(&spec.path), "format": spec.format, "files": spec.files })
+    json!({ "path": text_of(&spec.path), "format": spec.format, "files": spec.files, "baseline": spec.baseline.as_ref().map(text_of), "diff": spec.diff.as_ref().map(text_of) })
 }
 
 /// A late text is marked: `{"late": "…"}` is not the same as the fixed text that reads alike.

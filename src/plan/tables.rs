@@ -1,8 +1,10 @@
 //! Every key of the plan language, one line each: the only list there is. Messages, suggestions, the walk and the JSON
 //! schema all read it. Data only.
 
+mod answers;
 mod looks;
 
+pub(super) use answers::{HTTP, REPORT};
 pub(super) use looks::{CHECKLIST, GIT, NET};
 
 use super::keys::{Key, Kind, Shape};
@@ -265,7 +267,7 @@ pub(super) static STEP: Kind = Kind {
         with(
             "report",
             OneOf(&[Template, Table(&REPORT)]),
-            "Read a result file: coverage or tests.",
+            "Read a result file: coverage, tests, findings or benchmarks.",
             "",
             "\"coverage.xml\"",
         ),
@@ -405,30 +407,6 @@ pub(super) static COMPARE: Kind = Kind {
     ],
 };
 
-pub(super) static HTTP: Kind = Kind {
-    name: "http",
-    what: "`http`",
-    open: None,
-    keys: &[
-        with("url", Template, "Absolute URL, http or https.", "", "\"http://127.0.0.1:8080/health\""),
-        key("urls", TEMPLATES, "Several of them: each fact is a list, in this order."),
-        with(
-            "paths",
-            TEMPLATES,
-            "Several paths of `url`, which is then only an origin.",
-            "",
-            "[\"/\", \"/no-such-page\"]",
-        ),
-        with("method", Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), "Method.", "GET", ""),
-        with("headers", Map(&Template), "Request headers.", "{}", "{ accept = \"application/json\" }"),
-        key("body", Template, "Request body."),
-        with("timeout", Duration, "Longest time of one request.", "10s", ""),
-        with("redirects", Int(0, 20), "How many redirects are followed.", "0", ""),
-        with("max_body", Size, "Most bytes of body read.", "4MiB", ""),
-        key("ca", Template, "PEM file with the only authorities that are trusted, instead of the system's."),
-    ],
-};
-
 pub(super) static RENDER: Kind = Kind {
     name: "render",
     what: "`render`",
@@ -497,17 +475,6 @@ pub(super) static STOP: Kind = Kind {
             "",
         ),
         with("grace", Duration, "Time until it is killed.", "5s", ""),
-    ],
-};
-
-pub(super) static REPORT: Kind = Kind {
-    name: "report",
-    what: "`report`",
-    open: None,
-    keys: &[
-        key("path", Template, "The result file, relative to the workspace."),
-        with("format", Word(&["cobertura", "coverage.py", "lcov", "junit"]), "Its format.", "by its content", ""),
-        with("files", TEXT_OR_TEXTS, "Only these source files (globs).", "all", "[\"app/core/*.py\"]"),
     ],
 };
 

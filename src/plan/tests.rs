@@ -36,12 +36,12 @@ fn said(loaded: &Loaded) -> Vec<String> {
 
 /// Asserts exactly what is said of a plan that begins with `format = 1` on line 1.
 #[track_caller]
-fn says(body: &str, expected: &[&str]) {
+pub(super) fn says(body: &str, expected: &[&str]) {
     assert_eq!(said(&loaded(&format!("format = 1\n{body}"))), expected, "{body}");
 }
 
 #[track_caller]
-fn good(body: &str) -> super::Plan {
+pub(super) fn good(body: &str) -> super::Plan {
     let loaded = loaded(&format!("format = 1\n{body}"));
     assert_eq!(said(&loaded), Vec::<String>::new());
     loaded.plan
@@ -159,6 +159,13 @@ net = { tcp = "127.0.0.1:1", timeout = "1s" }
 net = { dns = "localhost" }
 [steps.tls]
 net = { tls = "127.0.0.1:1", name = "localhost", ca = "ca.pem" }
+[steps.pages]
+http = { url = "https://127.0.0.1:1", paths = ["/", "/x"], ca = "ca.pem" }
+preset = "owasp-headers@2026-07"
+[steps.pair]
+http = { urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:2/a"] }
+[steps.found]
+report = { path = "scan.sarif", baseline = "known.sarif", diff = "main" }
 "#;
 
 #[test]
