@@ -21,19 +21,19 @@ enum Rule {
 use Rule::{Is, Not, Secure};
 
 /// Two years of seconds or more, as digits.
-const MAX_AGE: &str = r#"matches "(?i)^(?:[^,]*;)?\s*max-age\s*=\s*\"?0*(?:[1-9]\d{8,}|[7-9]\d{7}|6[4-9]\d{6}|63[1-9]\d{5}|630[89]\d{4}|6307[3-9]\d{3}|63072\d{3})\"?\s*(?:;|$)""#;
+const MAX_AGE: &str = r#"matches "(?i)^(?:[^,]*;)?\s*max-age\s*=\s*\"?0*(?:[1-9]\d{8,}|[7-9]\d{7}|6[4-9]\d{6}|63[1-9]\d{5}|630[89]\d{4}|6307[3-9]\d{3}|63072\d{3})\"?\s*(?:[;,]|$)""#;
 
 static OWASP_HEADERS: [(&str, Rule); 28] = [
     ("strict-transport-security", Secure(MAX_AGE)),
-    ("strict-transport-security", Secure(r#"matches "(?i)^(?:[^,]*;)?\s*includeSubDomains\s*(?:;|$)""#)),
+    ("strict-transport-security", Secure(r#"matches "(?i)^(?:[^,]*;)?\s*includeSubDomains\s*(?:[;,]|$)""#)),
     ("x-frame-options", Is(r#"matches "(?i)^deny$""#)),
     ("x-content-type-options", Is(r#"matches "(?i)^nosniff$""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*default-src\s+'(?:self|none)'\s*(?:;|$)""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*form-action\s+'(?:self|none)'\s*(?:;|$)""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*base-uri\s+'(?:self|none)'\s*(?:;|$)""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*object-src\s+'none'\s*(?:;|$)""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*frame-ancestors\s+'none'\s*(?:;|$)""#)),
-    ("content-security-policy", Is(r#"matches "(?i)(?:^|;)\s*upgrade-insecure-requests\s*(?:;|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*default-src\s+'(?:self|none)'\s*(?:[;,]|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*form-action\s+'(?:self|none)'\s*(?:[;,]|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*base-uri\s+'(?:self|none)'\s*(?:[;,]|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*object-src\s+'none'\s*(?:[;,]|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*frame-ancestors\s+'none'\s*(?:[;,]|$)""#)),
+    ("content-security-policy", Is(r#"matches "(?i)(?:^|[;,])\s*upgrade-insecure-requests\s*(?:[;,]|$)""#)),
     ("content-security-policy", Not(r#"matches "(?i)unsafe""#)),
     ("x-permitted-cross-domain-policies", Is(r#"matches "(?i)^none$""#)),
     ("referrer-policy", Is(r#"matches "(?i)^no-referrer$""#)),

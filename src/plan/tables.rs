@@ -11,8 +11,7 @@ use super::keys::{Key, Kind, Shape};
 use super::preset;
 use crate::action::CompareMethod;
 use Shape::{
-    Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text,
-    Word,
+    Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Table, Template, Text, Word,
 };
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {

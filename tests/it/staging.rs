@@ -4,6 +4,8 @@
 //! Every test works on a copy of `plans/staging` and `examples/hotel-agent`. The virtual environment is made once, by the
 //! plan's own step, under `target/`, and linked into the copies.
 
+mod security;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ const RATCHET: &str = "plans/staging/blueprint.ratchet.toml";
 const APP: &str = "examples/hotel-agent";
 
 /// Every step, in the rows of the checklist.
-const ROWS: [(&str, &[&str]); 10] = [
+const ROWS: &[(&str, &[&str])] = &[
     ("S1", &["env-file"]),
     ("S3", &["pms", "up"]),
     ("S4", &["ready"]),
@@ -29,6 +31,9 @@ const ROWS: [(&str, &[&str]); 10] = [
     ("S11", &["coverage", "coverage-floor"]),
     ("S12", &["critical-tests"]),
     ("S13", &["critical-coverage"]),
+    ("S17", &["proxy-tools", "proxy-config[nginx.conf]", "proxy-certificate", "proxy", "security-headers"]),
+    ("S18", &["security-tools", "security-scan"]),
+    ("S19", &["secrets-scan", "secrets-register"]),
     ("S20, S21", &["nlp-isolated", "nlp-docs"]),
     ("S22", &["deliverables", "alert-receivers"]),
 ];
@@ -175,7 +180,7 @@ fn environment() -> Option<&'static Path> {
         lock.lock().expect("a lock");
         lay_out(&home);
         let child = Command::new(RUNPLAN)
-            .args([PLAN, "venv", "--progress", "none"])
+            .args([PLAN, "venv", "security-tools", "--progress", "none"])
             .current_dir(&home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -225,12 +230,14 @@ fn the_whole_plan_is_go_again_and_again() {
     let first = staging.go(&[]).code(0).says("GO  risk 0");
     staging.blames(&[]);
     for (row, steps) in ROWS {
-        for step in steps {
+        for step in *steps {
             assert_eq!(staging.committed(step)["state"], "pass", "{row}");
         }
     }
-    assert_eq!(staging.lines("record.jsonl").len(), 17, "fifteen steps between run and end");
-    assert_eq!(staging.lines("record.jsonl")[16]["risk"], 0);
+    let record = staging.lines("record.jsonl");
+    let steps = staging.lines("journal.jsonl")[0]["steps"].as_array().map_or(0, Vec::len);
+    assert_eq!(record.len(), steps + 2, "every step between run and end");
+    assert_eq!(record[steps + 1]["risk"], 0);
 
     let smoke = staging.committed("smoke")["outputs"][0].clone();
     let digest = smoke["sha256"].as_str().expect("a digest");
