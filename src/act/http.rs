@@ -634,6 +634,42 @@ mod tests {
         assert!(cut.starts_with(&format!("no valid answer from `{address}`: ")), "{cut}");
     }
 
+    /// A server that says one byte after the other for ever: each keeps the connection alive, none ends the answer.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_trickle_does_not_outlast_the_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nX-A: ").await.unwrap();
+            while stream.write_all(b"a").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let spec = HttpSpec { timeout: Duration::from_millis(400), ..get(format!("http://{address}/")) };
+        assert_eq!(detail(spec).await, format!("`{address}` timed out after 400 ms"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn compressed_bodies_are_never_expanded() {
+        let bomb = "\u{1f}\u{8}not really";
+        let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: application/json\r\n";
+        let (address, _) = serve(vec![say(&format!("{head}Content-Length: {}\r\n\r\n{bomb}", bomb.len()))]).await;
+        let seen = look(get(format!("http://{address}/")), &["json", "text"]).await.map_err(|e| e.detail).unwrap();
+        assert_eq!(seen.facts.values["text"], Value::text(bomb));
+        assert_eq!(seen.facts.values["size"], Value::size(bomb.len() as u64));
+        assert_eq!(seen.notes[0].code, "not_json");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_redirect_loop_ends() {
+        let again = || say("HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n");
+        let (address, _) = serve((0..30).map(|_| again()).collect()).await;
+        let message = detail(HttpSpec { redirects: 20, ..get(format!("http://{address}/")) }).await;
+        assert_eq!(message, format!("gave up after 20 redirects, the next one to `http://{address}/again`"));
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn answers_that_are_not_http() {
         let long = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(200));

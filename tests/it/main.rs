@@ -14,6 +14,7 @@ mod pty;
 mod purity;
 mod quickstart;
 mod readiness;
+mod reports;
 mod reproducible;
 mod running;
 mod scale;

@@ -348,6 +348,90 @@ mod tests {
         assert_eq!(tests["names(failed)"], Value::List(vec![Value::text("toy::tests::fails")]));
     }
 
+    /// Of lcov's and JaCoCo's own words, and of pytest-cov's: see the fixtures' README.
+    #[tokio::test(flavor = "current_thread")]
+    async fn coverage_of_other_tools_has_their_totals() {
+        let totals = [
+            ("gcov.lcov", (7, 11), Some((3, 6))),
+            ("jacoco.xml", (9, 15), Some((6, 12))),
+            ("pytest-cov.json", (8, 10), Some((0, 0))),
+            ("pytest-cov.xml", (8, 10), None),
+            ("pytest-cov.lcov", (8, 10), None),
+        ];
+        for (path, lines, branches) in totals {
+            let facts = fixture_facts(path, &[]).await;
+            assert_eq!(facts.values["percent(lines)"], Value::percent(lines.0, lines.1), "{path}");
+            assert_eq!(facts.values["total(lines)"], Value::int(lines.1), "{path}");
+            let covered = facts.values.get("covered(branches)").zip(facts.values.get("total(branches)"));
+            let wanted = branches.map(|(covered, total)| (Value::int(covered), Value::int(total)));
+            assert_eq!(covered, wanted.as_ref().map(|(covered, total)| (covered, total)), "{path}");
+        }
+        let facts = fixture_facts("jacoco.xml", &["lock/Lock.java"]).await;
+        assert_eq!(facts.values["percent(lines)"], percent(5, 9));
+    }
+
+    /// bandit's own words: 2 issues of low severity, 1 of medium, 1 of high.
+    #[tokio::test(flavor = "current_thread")]
+    async fn sarif_of_bandit() {
+        let observation = read_in(&fixtures(), spec("bandit.sarif", &[]), &["findings"]).await.unwrap();
+        let counts = [("error", 1), ("warning", 1), ("note", 2), ("none", 0), ("total", 4)];
+        for (level, n) in counts {
+            assert_eq!(observation.facts.values[&format!("open({level})")], Value::int(n), "{level}");
+        }
+        assert_eq!(observation.facts.values["suppressed(total)"], Value::int(0));
+        let Value::List(open) = &observation.facts.values["findings(open)"] else { panic!() };
+        let worst = "error B602 app/dump.py:5: subprocess call with shell=True identified, security issue.";
+        assert_eq!(open[0], Value::text(worst));
+        assert_eq!((observation.notes.len(), observation.notes[0].text.as_str()), (1, worst));
+        let known = ReportSpec { baseline: Some(Text::fixed("bandit.sarif")), ..spec("bandit.sarif", &[]) };
+        assert_eq!(read_in(&fixtures(), known, &[]).await.unwrap().facts.values["new(total)"], Value::int(0));
+    }
+
+    /// The figures that hyperfine worked out stand in the file, and are not read.
+    #[tokio::test(flavor = "current_thread")]
+    async fn benchmarks_of_hyperfine() {
+        for (path, all) in [("hyperfine.json", vec!["build", "test"]), ("hyperfine-one.json", vec!["false"])] {
+            let facts = fixture_facts(path, &[]).await;
+            let text = std::fs::read_to_string(fixtures().join(path)).unwrap();
+            let export: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let Value::Map(bench) = &facts.values["bench"] else { panic!() };
+            assert_eq!(bench.keys().collect::<Vec<_>>(), all);
+            for result in export["results"].as_array().unwrap() {
+                let Value::Map(figures) = &bench[result["command"].as_str().unwrap()] else { panic!() };
+                for name in ["mean", "median", "min", "max", "stddev"] {
+                    let Value::Num(num, Unit::Time) = &figures[name] else { panic!("{name}") };
+                    let (ours, theirs) = (num.to_f64() / 1e9, result[name].as_f64().unwrap());
+                    assert!((ours - theirs).abs() < 1e-12, "{path} {name}: {ours} {theirs}");
+                }
+                assert_eq!(figures["count"], Value::int(result["times"].as_array().unwrap().len() as u64));
+            }
+            assert_eq!(facts.values.contains_key("mean"), all.len() == 1);
+        }
+        assert_eq!(fixture_facts("hyperfine-one.json", &[]).await.values["failed"], Value::int(5));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn keys_that_a_format_has_no_use_for_are_refused() {
+        let with = |path: &str, baseline: bool, diff: bool| ReportSpec {
+            baseline: baseline.then(|| Text::fixed("b")),
+            diff: diff.then(|| Text::fixed("HEAD")),
+            ..spec(path, &[])
+        };
+        let error = read_in(&fixtures(), with("pytest.xml", true, false), &[]).await.err().unwrap();
+        assert!(error.contains("`baseline` tells new findings") && error.ends_with("is JUnit XML"), "{error}");
+        let error = read_in(&fixtures(), with("bandit.sarif", true, false), &[]).await.err().unwrap();
+        assert!(error.starts_with("the baseline `b` does not exist"), "{error}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_too_large_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(dir.path().join("r")).unwrap();
+        file.set_len(MAX_REPORT + 1).unwrap();
+        let error = read_in(dir.path(), spec("r", &[]), &[]).await.err().unwrap();
+        assert_eq!(error, "`r` is larger than 200 MiB");
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn maps_are_only_made_if_wanted() {
         let facts = read_in(&fixtures(), spec("branch.xml", &[]), &["percent"]).await.unwrap().facts;
@@ -379,8 +463,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_reports_never_panic(which in 0..5_usize, at in 0..3000_usize, byte in any::<u8>(), cut in any::<bool>()) {
-            let names = ["branch.xml", "branch.json", "branch.lcov", "pytest.xml", "nextest.xml"];
+        fn damaged_reports_never_panic(which in 0..9_usize, at in 0..4000_usize, byte in any::<u8>(), cut in any::<bool>()) {
+            let names = [
+                "branch.xml", "branch.json", "branch.lcov", "pytest.xml", "nextest.xml", "jacoco.xml", "bandit.sarif",
+                "hyperfine.json", "gcov.lcov",
+            ];
             let mut bytes = std::fs::read(fixtures().join(names[which])).unwrap();
             let at = at % bytes.len();
             bytes[at] = byte;
@@ -392,7 +479,7 @@ mod tests {
             let wants = BTreeSet::from(["file".to_owned(), "tests".to_owned()]);
             let desk = Desk { workspace: dir.path().to_owned(), spec: spec("r", &[]), wants, added: None };
             if let Ok((facts, _)) = desk.read(&Quit::default()) {
-                prop_assert!(!cut || which == 2 || facts.inspected.count == 0 || at + 20 > bytes.len());
+                prop_assert!(!cut || [2, 8].contains(&which) || facts.inspected.count == 0 || at + 20 > bytes.len());
             }
         }
     }
