@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
-pub use looks::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec};
+pub use looks::{ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query};
 
 use crate::outcome::Class;
 
@@ -59,11 +59,15 @@ pub enum ActionKind {
     Checklist,
     /// A port, a name, a TLS server.
     Net,
+    /// A burst of requests.
+    Load,
+    /// A question to Prometheus.
+    Promql,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -74,6 +78,8 @@ impl ActionKind {
         Self::Git,
         Self::Checklist,
         Self::Net,
+        Self::Load,
+        Self::Promql,
     ];
 
     /// The key in the plan.
@@ -90,6 +96,8 @@ impl ActionKind {
             Self::Git => "git",
             Self::Checklist => "checklist",
             Self::Net => "net",
+            Self::Load => "load",
+            Self::Promql => "promql",
         }
     }
 }
@@ -118,6 +126,10 @@ pub enum Action {
     Checklist(ChecklistSpec),
     /// A port, a name, a TLS server.
     Net(NetSpec),
+    /// A burst of requests.
+    Load(LoadSpec),
+    /// A question to Prometheus.
+    Promql(PromqlSpec),
 }
 
 impl Action {
@@ -135,6 +147,8 @@ impl Action {
             Self::Git(_) => ActionKind::Git,
             Self::Checklist(_) => ActionKind::Checklist,
             Self::Net(_) => ActionKind::Net,
+            Self::Load(_) => ActionKind::Load,
+            Self::Promql(_) => ActionKind::Promql,
         }
     }
 
@@ -152,6 +166,8 @@ impl Action {
             | Self::Git(_)
             | Self::Checklist(_)
             | Self::Net(_) => false,
+            Self::Load(spec) => spec.baseline.is_some(),
+            Self::Promql(spec) => spec.baseline.is_some(),
         }
     }
 
@@ -169,6 +185,8 @@ impl Action {
             | Self::Git(_)
             | Self::Checklist(_)
             | Self::Net(_) => None,
+            Self::Load(spec) => Some(spec.total),
+            Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
         }
     }
 
@@ -194,6 +212,8 @@ impl Action {
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
             Self::Net(spec) => spec.texts_mut(),
+            Self::Load(spec) => spec.texts_mut(),
+            Self::Promql(spec) => spec.texts_mut(),
         }
     }
 }

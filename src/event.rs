@@ -110,6 +110,9 @@ pub struct Settings {
     pub workspace: String,
     /// How children are contained (`group+subreaper`, `group`).
     pub containment: String,
+    /// The earlier run that each step with a `baseline` is compared with, by step name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub baselines: BTreeMap<String, String>,
 }
 
 /// What can happen.

@@ -46,7 +46,7 @@ impl Act for Http {
         Box::pin(async move {
             let Action::Http(spec) = &request.action else { return Err(misrouted(request, "http")) };
             match spec.urls.as_slice() {
-                [only] => self.once(spec, only, request, lent).await,
+                [_] => self.once(spec, request, lent).await,
                 _ => self.each(spec, request, lent).await,
             }
         })
@@ -62,7 +62,7 @@ impl Http {
         for (url, path) in spec.urls.iter().zip(&paths) {
             let begin = |text: &str| format!("{path}: {text}");
             let said = |notes: Vec<Note>| notes.into_iter().map(|note| Note { text: begin(&note.text), ..note });
-            match self.once(spec, url, request, lent).await {
+            match self.ask(spec, url, request, lent).await {
                 Ok(seen) => {
                     all.notes.extend(said(seen.notes));
                     answers.push(seen.facts);
@@ -79,12 +79,25 @@ impl Http {
         Ok(all)
     }
 
+    /// One request, to the only URL of `spec`. Takes the wants, the deadline, the workspace and nothing else from
+    /// `request`, so that other actions can use it.
+    ///
+    /// # Errors
+    /// As [`Act::look`].
+    pub async fn once(&self, spec: &HttpSpec, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+        let Some(url) = spec.urls.first() else { return Err(misrouted(request, "http")) };
+        let mut seen = self.ask(spec, url, request, lent).await?;
+        let path = paths(&spec.urls).into_iter().map(Value::Text).collect();
+        seen.facts.set("paths", Value::List(path));
+        Ok(seen)
+    }
+
     /// One request.
     ///
     /// # Errors
     /// No complete answer ([`Cause::ActionError`], with the facts seen so far), the end of the step's time
     /// ([`Cause::Timeout`]) or a stop ([`Cause::Interrupted`]).
-    async fn once(&self, spec: &HttpSpec, url: &Text, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+    async fn ask(&self, spec: &HttpSpec, url: &Text, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
         let mut seen = Observation { facts: Facts::about(1, "response"), ..Observation::default() };
         let result = tokio::select! {
             biased;
@@ -184,13 +197,19 @@ impl Http {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let builder = if https { builder() } else { builder().tls_certs_only([]) };
-        let client = builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))?;
+        let client = client(https, 0)?;
         Ok(cell.get_or_init(|| client))
     }
 }
 
-fn builder() -> ClientBuilder {
+/// A client without proxies, retries, redirects and cookies; `idle` connections are kept.
+pub(super) fn client(https: bool, idle: usize) -> Result<Client, String> {
+    let builder = builder(idle);
+    let builder = if https { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))
+}
+
+fn builder(idle: usize) -> ClientBuilder {
     // The result only says whether a provider was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -200,7 +219,7 @@ fn builder() -> ClientBuilder {
         .retry(reqwest::retry::never())
         .referer(false)
         .tls_info(true)
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(idle)
 }
 
 /// A client that trusts only the authorities of a PEM file.
@@ -212,7 +231,7 @@ fn trusting(ca: &str, workspace: &Path) -> Result<Client, String> {
     if roots.is_empty() {
         return Err(format!("`{ca}` has no certificate in it: it is to be a PEM file"));
     }
-    let client = builder().tls_certs_only(roots).build();
+    let client = builder(0).tls_certs_only(roots).build();
     client.map_err(|error| format!("`{ca}` cannot be used: {}", deepest(&error)))
 }
 
@@ -244,6 +263,17 @@ fn joined(answers: Vec<Facts>) -> Facts {
         all.set(name, Value::List(list));
     }
     all
+}
+
+/// The request of a spec with one URL, to be sent any number of times, and that URL.
+pub(super) fn call(client: &Client, spec: &HttpSpec) -> Result<(Url, reqwest::Request), String> {
+    let hop = Hop::first(spec, spec.urls.first().unwrap_or(&Text::default()))?;
+    let mut builder = client.request(hop.method, hop.url.clone()).headers(hop.headers);
+    if let Some(body) = hop.body {
+        builder = builder.body(body);
+    }
+    let call = builder.build().map_err(|error| explain(&error, &hop.url))?;
+    Ok((hop.url, call))
 }
 
 /// One request on the way to the answer.
@@ -380,7 +410,7 @@ fn peer_of(text: &str) -> String {
 }
 
 /// What went wrong, for a person: the first cause that can be named.
-fn explain(error: &reqwest::Error, url: &Url) -> String {
+pub(super) fn explain(error: &reqwest::Error, url: &Url) -> String {
     let who = peer(url);
     for inner in causes(error) {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{HttpSpec, Text};
 
 /// `git`: a look at the repository that the step's `cwd` lies in, and at a tag of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,5 +82,103 @@ impl NetSpec {
             NetLook::Tcp(text) | NetLook::Dns(text) => vec![text],
             NetLook::Tls { address, name, ca } => std::iter::once(address).chain(name).chain(ca).collect(),
         }
+    }
+}
+
+/// `load`: a bounded burst of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadSpec {
+    /// The request; its `timeout` is that of each, its `redirects` are none.
+    pub http: HttpSpec,
+    /// How many are counted (to each address).
+    pub total: u64,
+    /// How many are under way at a time.
+    pub concurrency: u32,
+    /// How many go first and are not counted (to each address).
+    pub warmup: u32,
+    /// Most requests that start in a second.
+    pub rate: Option<u32>,
+    /// Another address that gets the same requests, to compare with.
+    pub baseline: Option<Text>,
+    /// Addresses may be on other machines.
+    pub allow_remote: bool,
+}
+
+impl LoadSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        self.http.texts_mut().into_iter().chain(self.baseline.as_mut()).collect()
+    }
+}
+
+/// `promql`: a question to a Prometheus server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromqlSpec {
+    /// Address of the server, without `/api`.
+    pub server: Text,
+    /// What is asked.
+    pub query: Query,
+    /// The instant it is asked for, or the end of the range (default: the time of the look).
+    pub time: Option<Text>,
+    /// Ask over a range, not at an instant.
+    pub range: Option<PromqlRange>,
+    /// The same question about the other side, to compare with.
+    pub baseline: Option<Query>,
+    /// Request headers, names lower-case.
+    pub headers: Vec<(String, Text)>,
+    /// Longest time of one question.
+    pub timeout: Duration,
+    /// Answers with warnings count.
+    pub allow_warnings: bool,
+}
+
+/// A query, or a pair of queries that count events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Query {
+    /// One query.
+    One(Text),
+    /// Bad events of all events.
+    Pair {
+        /// Counts the bad ones.
+        bad: Text,
+        /// Counts all.
+        total: Text,
+    },
+}
+
+/// A range of time before an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromqlRange {
+    /// How long it is.
+    pub last: Duration,
+    /// From one sample to the next.
+    pub step: Duration,
+}
+
+impl PromqlRange {
+    /// Most samples of one series: both ends count.
+    #[must_use]
+    pub fn most_samples(self) -> u64 {
+        let steps = self.last.as_nanos().checked_div(self.step.as_nanos()).unwrap_or(0);
+        u64::try_from(steps).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+impl Query {
+    fn texts_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::One(query) => vec![query],
+            Self::Pair { bad, total } => vec![bad, total],
+        }
+    }
+}
+
+impl PromqlSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let Self { server, query, time, baseline, headers, .. } = self;
+        let queries = query.texts_mut().into_iter().chain(baseline.iter_mut().flat_map(Query::texts_mut));
+        std::iter::once(server).chain(queries).chain(time).chain(headers.iter_mut().map(|(_, text)| text)).collect()
     }
 }

@@ -82,7 +82,9 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
     let world = world::world(plan).map_err(|e| Trouble::Refused(e.to_string()))?;
     let jobs = command.jobs.unwrap_or_else(processors);
-    let settings = settings(plan, run.id(), jobs);
+    let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
+    let mut settings = settings(plan, run.id(), jobs);
+    settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
     let today = command.date.clone().unwrap_or_else(world::today);
     let head = head(plan, command, &world.env, &today)?;
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
@@ -91,6 +93,7 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
         grace: GRACE,
         selected,
         durations: store.durations(&plan.name),
+        baselines: baselines.into_iter().map(|(step, seen)| (step, seen.looks)).collect(),
         ratchets: ratchet::values(plan).map_err(Trouble::Refused)?,
         waivers: plan.waivers_on(&today),
         run: run.id().to_owned(),
@@ -181,6 +184,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
         pid: std::process::id(),
         workspace: plan.workspace.to_string(),
         containment: contain::enable().word().to_owned(),
+        baselines: BTreeMap::new(),
     }
 }
 
@@ -220,6 +224,7 @@ fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String
         env: &env,
         ratchet: None,
         baseline: None,
+        allow_no_baseline: None,
         now: world::now(),
     };
     // A factor whose condition can't be told applies: unknown is not safe.

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::outcome::{Decision, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding, SignoffState};
 use crate::record::canonical;
+use crate::record::store::DECISION_FILE;
 use crate::report::readiness;
 use crate::report::terminal::{Stream, Terminal};
 use crate::signoff::keygen::Keygen;
@@ -18,9 +19,6 @@ use crate::signoff::{self, Check, Choice, SCHEMA, Statement};
 
 use super::past::{self, Past};
 use super::{judgement, world};
-
-/// The decision as `decide` leaves it in the folder of the run.
-const DECISION_FILE: &str = "decision.json";
 
 /// Says what is wrong and how that ends.
 pub(super) fn failed(terminal: &Terminal, text: &str, exit: Exit) -> Exit {

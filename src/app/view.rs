@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Text};
+use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Query, Text};
 use crate::cli::{Format, PlanArgs, Run};
 use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::engine::{Options, heads};
@@ -147,8 +147,17 @@ fn skipped_by_vars(plan: &Plan, step: &Step) -> Option<String> {
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
     let (facts, steps, env) = (Facts::default(), BTreeMap::new(), BTreeMap::new());
     let (ratchet, baseline) = (None, None);
-    let evidence =
-        Evidence { facts: &facts, samples: &[], steps: &steps, vars: &vars, env: &env, ratchet, baseline, now: 0 };
+    let evidence = Evidence {
+        facts: &facts,
+        samples: &[],
+        steps: &steps,
+        vars: &vars,
+        env: &env,
+        ratchet,
+        baseline,
+        allow_no_baseline: None,
+        now: 0,
+    };
     let fails = |c: &&Criterion| criteria::evaluate(c, &evidence, String::new()).state == State::Fail;
     step.when.iter().filter(only_vars).find(fails).map(|c| c.text.clone())
 }
@@ -289,6 +298,9 @@ fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());
     }
+    if let Some(reason) = &step.allow_no_baseline {
+        put("allow_no_baseline", reason.clone());
+    }
     if step.finally {
         let budget = plan.finally_timeout.map_or_else(|| "10m".to_owned(), format::duration);
         put("finally", format!("runs last, on Ctrl-C too; all `finally` steps together get {budget}"));
@@ -311,6 +323,11 @@ fn action_line(step: &Step) -> String {
         Action::Value(spec) => spec.values.iter().map(|(n, s)| format!("{n} = {s}")).collect::<Vec<_>>().join(", "),
         Action::Report(spec) => spec.path.src.clone(),
         Action::Git(spec) => git_line(spec),
+        Action::Promql(spec) => match &spec.query {
+            Query::One(query) => query.src.clone(),
+            Query::Pair { bad, total } => format!("{} of {}", bad.src, total.src),
+        },
+        Action::Load(spec) => format!("{} × {}", spec.total, request_line(&spec.http)),
         Action::Net(spec) => match &spec.look {
             NetLook::Tcp(address) => format!("connect to {}", address.src),
             NetLook::Dns(name) => format!("look up {}", name.src),

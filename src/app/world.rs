@@ -72,6 +72,8 @@ fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
     acts.insert(ActionKind::Value, Box::new(act::value::Value));
     acts.insert(ActionKind::Report, Box::new(act::report::Report));
     acts.insert(ActionKind::Git, Box::new(act::git::Git));
+    acts.insert(ActionKind::Promql, Box::new(act::promql::Promql::default()));
+    acts.insert(ActionKind::Load, Box::new(act::load::Load));
     acts.insert(ActionKind::Net, Box::new(act::net::Net));
     acts.insert(ActionKind::Checklist, Box::new(act::checklist::Checklist));
     acts

@@ -20,6 +20,13 @@ pub(super) struct Form {
     pub(super) test: Test,
 }
 
+impl Form {
+    /// Whether statistics judge it.
+    pub(super) fn is_compared(&self) -> bool {
+        matches!(&self.test, Test::Compare(test) if test.compared.is_some())
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Test {
     Exists,

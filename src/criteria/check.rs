@@ -31,6 +31,9 @@ pub fn check(criterion: &mut Criterion, scope: &Scope<'_>) -> Vec<Fault> {
         Test::Compare(compare) => {
             let Compare { op, op_at, operand, operand_at, compiled, compared } = compare.as_mut();
             let right = right_kind(operand, scope, operand_at, &left, &mut faults);
+            if matches!(operand, Operand::Baseline(_)) && scope.baseline && scope.compare.is_none() {
+                faults.extend(no_baseline(&criterion.form.subject, operand_at));
+            }
             if let (Some(kind), Some(right)) = (kind, right) {
                 faults.extend(left.compare(kind, *op, op_at, &right, operand_at));
             }
@@ -216,6 +219,19 @@ fn right_kind(
             Some(Right::Same("baseline"))
         }
     }
+}
+
+/// Why a subject has no value in an earlier run.
+fn no_baseline(subject: &Subject, at: &Range<usize>) -> Option<Fault> {
+    if matches!(subject, Subject::Quant { .. }) {
+        let fault = Fault::new("one of many values has no `baseline` of its own", at.clone());
+        return Some(fault.help("compare one value: `min(…) >= baseline`, `avg(…) <= baseline + 10%`"));
+    }
+    let path = subject.path();
+    matches!(path.head(), "steps" | "vars" | "env").then(|| {
+        Fault::new(format!("`{path}` has no `baseline`: it is no fact of this step"), at.clone())
+            .help("compare it in its own step, or give it a name here: `value = { NAME = \"steps.X.FACT\" }`")
+    })
 }
 
 /// A bare word that is no fact is most often text without quotes.

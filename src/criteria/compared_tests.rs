@@ -69,6 +69,7 @@ fn judge(criterion: &Criterion, own: &Facts, main: Option<Facts>) -> CriterionRe
         env: &env,
         ratchet: None,
         baseline: None,
+        allow_no_baseline: None,
         now: 0,
     };
     evaluate(criterion, &evidence, String::new())

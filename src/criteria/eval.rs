@@ -12,7 +12,7 @@ use super::exact::Ratio;
 use super::read::{self, Read};
 use super::{Criterion, Evidence, compared, literal, parse, show};
 use crate::facts::{Num, Unit, Value};
-use crate::outcome::{CriterionResult, State};
+use crate::outcome::{CriterionResult, State, Tier};
 
 /// Judges one criterion. `place` is where it stands (`file:line:col`), for the result.
 #[must_use]
@@ -31,6 +31,7 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         State::Fail if form.negated => State::Pass,
         state => state,
     };
+    let (state, outcome) = first_time(criterion, evidence, state, outcome);
     CriterionResult {
         tier: criterion.tier,
         text: criterion.text.clone(),
@@ -43,6 +44,19 @@ pub fn evaluate(criterion: &Criterion, evidence: &Evidence<'_>, place: String) -
         margin: outcome.margin,
         note: outcome.note,
         waiver: None,
+    }
+}
+
+/// Where nothing is there to compare with yet and the step allows that, the criterion speaks for the step.
+fn first_time(criterion: &Criterion, evidence: &Evidence<'_>, state: State, outcome: Outcome) -> (State, Outcome) {
+    let lacks = state == State::Inconclusive && criterion.uses_baseline() && evidence.baseline.is_none();
+    match evidence.allow_no_baseline {
+        Some(reason) if lacks && !criterion.form.is_compared() => {
+            let state = if criterion.tier == Tier::Reject { State::Fail } else { State::Pass };
+            let expected = format!("{} (there is none yet, allowed: {reason})", outcome.expected);
+            (state, Outcome { expected, note: None, ..outcome })
+        }
+        _ => (state, outcome),
     }
 }
 
@@ -440,19 +454,32 @@ fn right_side<'a>(form: &Form, operand: &'a Operand, ev: &Evidence<'a>) -> Resul
             None | Some(Datum::Null) => Err((State::Error, "the ratchet has no value".to_owned())),
             Some(datum) => Ok(named(datum)),
         },
-        Operand::Baseline(adjust) => match ev.baseline.map(Datum::of) {
-            None | Some(Datum::Null) => {
-                Err((State::Inconclusive, "there is no baseline yet: no earlier run passed".to_owned()))
-            }
-            Some(datum) => match adjust {
-                None => Ok(named(datum)),
-                Some(adjust) => {
-                    let from = format!("baseline {}", show::datum(&datum, None));
-                    let right = named(adjusted(&datum, *adjust)?);
-                    Ok(Right { against: right.against.map(|text| format!("{text}, {from}")), ..right })
-                }
-            },
-        },
+        Operand::Baseline(adjust) => {
+            let datum = baseline(form, ev)?;
+            let Some(adjust) = adjust else { return Ok(named(datum)) };
+            let from = format!("baseline {}", show::datum(&datum, None));
+            let right = named(adjusted(&datum, *adjust)?);
+            Ok(Right { against: right.against.map(|text| format!("{text}, {from}")), ..right })
+        }
+    }
+}
+
+/// What the subject was in the last run that passed.
+fn baseline<'a>(form: &Form, ev: &Evidence<'a>) -> Result<Datum<'a>, (State, String)> {
+    let lacking = |why: String| Err((State::Inconclusive, format!("there is no baseline yet: {why}")));
+    let Some(looks) = ev.baseline else {
+        let first = "no earlier run passed with this step (say `allow_no_baseline = \"reason\"` for the first time)";
+        return lacking(first.to_owned());
+    };
+    let Some(facts) = looks.last() else { return lacking("the last run that passed did not look".to_owned()) };
+    let earlier = Evidence { facts, samples: looks, baseline: None, ..*ev };
+    match subject_value(&form.subject, &earlier) {
+        Got::One(Datum::Null) | Got::Lack(Lack::Absent) => {
+            lacking("it was absent in the last run that passed".to_owned())
+        }
+        Got::One(datum) => Ok(datum),
+        Got::Lack(Lack::NoData(note)) => lacking(format!("in the last run that passed, {note}")),
+        Got::Items(..) => Err((State::Error, "one of many values has no baseline of its own".to_owned())),
     }
 }
 

@@ -19,13 +19,15 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::Http => (&["status"], &["status >= 200", "status < 300"]),
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
+        ActionKind::Load => (&["errors", "rate"], &["errors == 0"]),
         ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
         ActionKind::Render
         | ActionKind::Service
         | ActionKind::Value
         | ActionKind::Report
         | ActionKind::Git
-        | ActionKind::Net => (&[], &[]),
+        | ActionKind::Net
+        | ActionKind::Promql => (&[], &[]),
     };
     let looks = looks(action, given);
     let named = |criterion: &Criterion| {

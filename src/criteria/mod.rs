@@ -62,7 +62,8 @@
 //!   not there, so every comparison, also `!=`, fails with a note; `not a == b` only denies and so holds.
 //! - *No data* (a fact that was not produced, a percentage of nothing, an empty list under a quantifier or an aggregate
 //!   other than `count`): an error, never a pass.
-//! - A JSON value of another type than the operand is an error; no baseline yet is inconclusive.
+//! - A JSON value of another type than the operand is an error; no baseline yet is inconclusive,
+//!   unless the step says `allow_no_baseline`.
 //!
 //! # Sampling
 //!
@@ -214,6 +215,12 @@ impl Criterion {
         self.form.unit
     }
 
+    /// Whether it compares with the last run that passed, not with another sample of this run.
+    #[must_use]
+    pub fn uses_earlier_run(&self) -> bool {
+        self.uses_baseline() && !self.form.is_compared()
+    }
+
     /// Whether it compares with `baseline`.
     #[must_use]
     pub fn uses_baseline(&self) -> bool {
@@ -268,8 +275,10 @@ pub struct Evidence<'a> {
     pub env: &'a std::collections::BTreeMap<String, String>,
     /// Value of `ratchet` now.
     pub ratchet: Option<&'a Value>,
-    /// Value of `baseline`: the subject's value in the last run that passed.
-    pub baseline: Option<&'a Value>,
+    /// What `baseline` is measured on: every look of this step in the last run that passed, oldest first.
+    pub baseline: Option<&'a [crate::facts::Facts]>,
+    /// Without a baseline, what is compared with one holds, for this reason.
+    pub allow_no_baseline: Option<&'a str>,
     /// Wall clock, milliseconds since 1970 (for `age(…)`).
     pub now: i64,
 }

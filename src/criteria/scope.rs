@@ -150,7 +150,9 @@ impl Shape {
             | Action::Report(_)
             | Action::Git(_)
             | Action::Checklist(_)
-            | Action::Net(_) => {}
+            | Action::Net(_)
+            | Action::Load(_)
+            | Action::Promql(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {

@@ -155,6 +155,8 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Git => &looks::GIT,
         ActionKind::Checklist => &looks::CHECKLIST,
         ActionKind::Net => &looks::NET,
+        ActionKind::Load => &looks::LOAD,
+        ActionKind::Promql => &looks::PROMQL,
     }
 }
 

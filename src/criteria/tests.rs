@@ -94,7 +94,7 @@ fn facts() -> Facts {
     facts
 }
 
-fn judge_in(text: &str, shape: Shape, samples: &[Facts], baseline: Option<&Value>) -> CriterionResult {
+fn judge_in(text: &str, shape: Shape, samples: &[Facts], baseline: Option<&[Facts]>) -> CriterionResult {
     let criterion = checked(text, shape).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
     let mut build = Facts::about(1, "process");
     build.set("exit", Value::int(3));
@@ -112,6 +112,7 @@ fn judge_in(text: &str, shape: Shape, samples: &[Facts], baseline: Option<&Value
         env: &env,
         ratchet: Some(&ratchet),
         baseline,
+        allow_no_baseline: None,
         now: 90_000,
     };
     evaluate(&criterion, &evidence, "plan.toml:3:9".to_owned())
@@ -294,8 +295,14 @@ fn results_read_well() {
 
 #[test]
 fn baselines() {
+    let seen = |text: &str, value: Value| {
+        let mut facts = Facts::default();
+        facts.set(text.split(' ').next().unwrap(), value);
+        vec![facts]
+    };
     let judge = |text: &str, value: Option<Value>| {
-        let result = judge_in(text, shape(Http), &[facts()], value.as_ref());
+        let before = value.map(|value| seen(text, value));
+        let result = judge_in(text, shape(Http), &[facts()], before.as_deref());
         (result.state, result.expected, result.against)
     };
     let ms = |n| Some(Value::time(Duration::from_millis(n)));
@@ -314,7 +321,8 @@ fn baselines() {
     assert_eq!(judge("latency <= baseline + 10%", ms(0)).0, State::Fail);
     assert_eq!(judge("redirects <= baseline + 10%", Some(Value::int(0))).0, State::Error);
     assert_eq!(judge("status <= baseline + 10%", Some(Value::int(0))).0, State::Fail);
-    let exit = |value| judge_in("exit <= baseline + 10%", shape(Run), &[facts()], Some(&Value::int(value))).state;
+    let text = "exit <= baseline + 10%";
+    let exit = |value| judge_in(text, shape(Run), &[facts()], Some(&seen(text, Value::int(value)))).state;
     assert_eq!((exit(0), exit(-1)), (State::Pass, State::Fail));
 }
 
@@ -552,6 +560,7 @@ fn values_and_kinds_of_subjects() {
         env: &env,
         ratchet: None,
         baseline: None,
+        allow_no_baseline: None,
         now: 0,
     };
     assert_eq!(value_of("steps.build.percent(lines)", &evidence), Ok(Value::percent(157, 500)));
@@ -573,7 +582,7 @@ proptest! {
             let shape = Shape { report: true, sampled: true, ..shape(kind) };
             match checked(&format!("{subject} {op} {operand}"), shape.clone()) {
                 Ok(criterion) => {
-                    let result = judge_in(&criterion.text, shape, &[facts(), facts()], Some(&Value::int(3)));
+                    let result = judge_in(&criterion.text, shape, &[facts(), facts()], Some(&[facts()]));
                     assert!(!result.expected.is_empty() && !result.actual.is_empty());
                     assert!(result.state != State::Error || result.note.is_some(), "{result:?}");
                 }

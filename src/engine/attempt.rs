@@ -190,7 +190,7 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
     // Only a process writes anything there.
-    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_) | Action::Git(_));
+    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_));
     let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
     let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);

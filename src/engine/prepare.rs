@@ -263,6 +263,9 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());
     }
+    if let Some(reason) = &step.allow_no_baseline {
+        put("allow_no_baseline", reason.clone());
+    }
     if let Some(Value::Num(num, _)) = shared.options.ratchets.get(&step.name) {
         put("ratchet", num.to_string());
     }

@@ -223,7 +223,10 @@ impl<'a> Shared<'a> {
             vars: &self.vars,
             env: &self.env,
             ratchet: step.and_then(|name| self.options.ratchets.get(name)),
-            baseline: None,
+            baseline: step.and_then(|name| self.options.baselines.get(name)).map(Vec::as_slice),
+            allow_no_baseline: step
+                .and_then(|name| self.plan.find(name))
+                .and_then(|id| self.plan.step(id).allow_no_baseline.as_deref()),
             now: (self.world.now)(),
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::act::Act;
 use crate::action::ActionKind;
-use crate::facts::Value;
+use crate::facts::{Facts, Value};
 use crate::identity::ActionForm;
 use crate::mask::Mask;
 use crate::outcome::WaiverMark;
@@ -63,6 +63,8 @@ pub struct Options {
     pub durations: BTreeMap<String, Duration>,
     /// Values of ratchets by step name.
     pub ratchets: BTreeMap<String, Value>,
+    /// What each step that says `baseline` saw in the last run that passed, by step name.
+    pub baselines: BTreeMap<String, Vec<Facts>>,
     /// What the waivers of each step are worth on the day of the run, by step name: criterion texts with their mark.
     pub waivers: BTreeMap<String, Vec<(String, WaiverMark)>>,
     /// Run id, for marks.

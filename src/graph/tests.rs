@@ -24,6 +24,7 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
         report: None,
         criteria: Vec::new(),
         allow_empty: None,
+        allow_no_baseline: None,
         sample: None,
         retry: Retry::default(),
         timeout: None,

@@ -115,6 +115,8 @@ fn error_state(cause: &Cause) -> State {
     match cause {
         Cause::Signal(_) | Cause::ServiceDied | Cause::OutputInvalid | Cause::SecretInOutput => State::Fail,
         Cause::Interrupted => State::NotRun,
+        // What was seen does not decide, as the action knows.
+        Cause::Undecided => State::Inconclusive,
         _ => State::Error,
     }
 }
@@ -269,6 +271,7 @@ mod tests {
             env: &env,
             ratchet: None,
             baseline: None,
+            allow_no_baseline: None,
             now: 0,
         };
         look(&criteria, &evidence, &|_| "p:1:1".to_owned(), allow, None)
@@ -293,6 +296,7 @@ mod tests {
                 env: &env,
                 ratchet: None,
                 baseline: None,
+                allow_no_baseline: None,
                 now: 0,
             };
             look(&criteria, &evidence, &|_| String::new(), None, None)
@@ -358,6 +362,7 @@ mod tests {
             env: &env,
             ratchet: None,
             baseline: None,
+            allow_no_baseline: None,
             now: 0,
         };
         let criteria = [parse("exit == 0", Tier::Pass, Place::default()).unwrap()];
@@ -366,5 +371,6 @@ mod tests {
         assert_eq!((timeout.state, timeout.criteria.len()), (State::Error, 1));
         assert_eq!(judge(Cause::Signal("SIGSEGV".into())).state, State::Fail);
         assert_eq!(judge(Cause::Interrupted).state, State::NotRun);
+        assert_eq!(judge(Cause::Undecided).state, State::Inconclusive);
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist` or `net`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load` or `promql`"),
                 );
                 None
             }
@@ -91,6 +91,8 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "git" => Action::Git(looks::git(node, texts)?),
         "checklist" => Action::Checklist(looks::checklist(node, texts)?),
         "net" => Action::Net(looks::net(node, texts)?),
+        "load" => Action::Load(looks::load(node, texts)?),
+        "promql" => Action::Promql(looks::promql(node, texts)?),
         _ => return None,
     })
 }
@@ -246,7 +248,15 @@ fn ready_of(table: Table<'_>, texts: &mut Texts<'_>) -> Ready {
     let probe = given.first().and_then(|key| {
         let node = table.get(key)?;
         Some(match *key {
-            "http" => Probe::Http(http::http(node, texts)?),
+            "http" => {
+                let spec = http::http(node, texts)?;
+                if !spec.is_single() {
+                    let message = "`ready` asks one address".to_owned();
+                    let fault = Diagnostic::error("two-keys", node.place, message);
+                    texts.diags.push(fault.help("ask the one that tells that it is up; make the others a step"));
+                }
+                Probe::Http(spec)
+            }
             "run" => Probe::Run(command(node, "run", texts)?),
             "log" => Probe::Log(regex(node, texts)?),
             _ => Probe::Tcp(tcp(node, texts)),

@@ -33,7 +33,7 @@ mod tree;
 mod units;
 mod vars;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +160,13 @@ impl Plan {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepId> {
         self.steps.iter().position(|step| step.name == name).map(StepId::at)
+    }
+
+    /// Names of the steps that are compared with the last run that passed.
+    #[must_use]
+    pub fn steps_with_baseline(&self) -> BTreeSet<String> {
+        let compared = |step: &&Step| step.criteria.iter().any(Criterion::uses_earlier_run);
+        self.steps.iter().filter(compared).map(|step| step.name.clone()).collect()
     }
 
     /// What each step's waivers are worth on a day (`2026-11-24`): by step name, criterion texts with their mark.
@@ -349,6 +356,8 @@ pub struct Step {
     pub criteria: Vec<Criterion>,
     /// Lets an empty look through, with this reason.
     pub allow_empty: Option<String>,
+    /// Lets criteria that say `baseline` hold while no run has passed, with this reason.
+    pub allow_no_baseline: Option<String>,
     /// How often to look; `None` = once.
     pub sample: Option<Sampling>,
     /// Run again on failure.

@@ -99,6 +99,7 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
         "report": step.report.as_ref().map(report),
         "criteria": criteria(&step.criteria),
         "allow_empty": step.allow_empty,
+        "allow_no_baseline": step.allow_no_baseline,
         "sample": step.sample.as_ref().map(sample),
         "retry": retry(&step.retry),
         "timeout": duration(step.timeout),
@@ -168,6 +169,8 @@ fn action(action: &Action) -> Json {
         Action::Git(spec) => json!({ "git": spec }),
         Action::Checklist(spec) => json!({ "checklist": spec }),
         Action::Net(spec) => json!({ "net": spec }),
+        Action::Load(spec) => json!({ "load": spec }),
+        Action::Promql(spec) => json!({ "promql": spec }),
     }
 }
 

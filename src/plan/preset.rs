@@ -148,6 +148,7 @@ mod tests {
             env: &env,
             ratchet: None,
             baseline: None,
+            allow_no_baseline: None,
             now: 0,
         };
         let results = plan.steps[0].criteria.iter().map(|criterion| evaluate(criterion, &evidence, String::new()));
@@ -287,6 +288,10 @@ mod tests {
         );
         let texts: Vec<&str> = plan.steps[0].criteria.iter().map(|criterion| criterion.text.as_str()).collect();
         assert_eq!(texts, ["max(latency) < 1s", "status == [200, 404]"]);
+        says(
+            "[steps.a]\nservice = { run = 'x', ready = { http = { urls = ['http://a.test', 'http://b.test'] } } }\n[steps.b]\nneeds = ['a']\nrun = 'x'\n",
+            &["3:41 two-keys: `ready` asks one address | ask the one that tells that it is up; make the others a step"],
+        );
         let plan = good("[steps.a]\nhttp = ['http://a.test/', 'http://b.test/']\n");
         assert_eq!(plan.steps[0].criteria[0].text, "every(status) >= 200");
     }

@@ -105,7 +105,8 @@ impl Reader<'_> {
             finally: cell.finally,
             report,
             criteria,
-            allow_empty: allow_empty(table, texts),
+            allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
+            allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
             compare: table.get("compare").and_then(|node| compare::read(node, sample.as_ref(), texts)),
             sample,
             retry: retry(both, texts.diags),
@@ -248,12 +249,13 @@ fn tags(both: Both<'_>) -> Vec<String> {
     tags
 }
 
-fn allow_empty(table: Table<'_>, texts: &mut Texts<'_>) -> Option<String> {
-    let node = table.get("allow_empty")?;
+/// Why a step lets through what others would stumble over.
+fn reason(table: Table<'_>, key: &str, example: &str, texts: &mut Texts<'_>) -> Option<String> {
+    let node = table.get(key)?;
     let reason = node.text()?;
     if reason.trim().is_empty() {
-        let fault = Diagnostic::error("missing-reason", node.place, "`allow_empty` needs a reason".to_owned());
-        texts.diags.push(fault.help("say why nothing to look at is fine: `allow_empty = \"no migrations yet\"`"));
+        let fault = Diagnostic::error("missing-reason", node.place, format!("`{key}` needs a reason"));
+        texts.diags.push(fault.help(format!("say why that is fine: `{key} = \"{example}\"`")));
     }
     Some(reason.to_owned())
 }

@@ -5,7 +5,7 @@ mod answers;
 mod looks;
 
 pub(super) use answers::{HTTP, REPORT};
-pub(super) use looks::{CHECKLIST, GIT, NET};
+pub(super) use looks::{CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
 
 use super::keys::{Key, Kind, Shape};
 use super::preset;
@@ -37,6 +37,7 @@ const ENV_VALUES: Shape = Map(&Scalar);
 const SEVERITIES: Shape = Word(&["low", "medium", "high", "critical"]);
 const FAILURES: Shape = Word(&["independent", "stop", "continue"]);
 const OUTCOMES: Shape = Word(&["success", "failure", "completed", "always"]);
+const METHODS: Shape = Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const MANY: i64 = 1_000_000;
 
 /// The document.
@@ -231,6 +232,13 @@ pub(super) static STEP: Kind = Kind {
         key("stdin", OneOf(&[Template, Table(&STDIN)]), "Standard input: a text, or a file."),
         with("secrets", TEXTS, "Secrets it gets as environment variables of the same, upper-case name.", "[]", ""),
         with("allow_empty", Text, "Lets a look at nothing pass, with this reason.", "", "\"no migrations yet\""),
+        with(
+            "allow_no_baseline",
+            Text,
+            "Lets criteria that say `baseline` hold while no run has passed yet, with this reason.",
+            "",
+            "\"the first run is the baseline\"",
+        ),
         with("pass", CRITERIA, "All must hold.", "", "[\"exit == 0\"]"),
         key("warn", CRITERIA, "All hold when `pass` does not: a warning instead of a failure."),
         key("reject", CRITERIA, "Any holds: fails at once, without more attempts."),
@@ -285,12 +293,26 @@ pub(super) static STEP: Kind = Kind {
             "",
             "{ tls = \"example.org:443\" }",
         ),
+        with(
+            "load",
+            Table(&LOAD),
+            "A bounded burst of requests.",
+            "",
+            "{ url = \"http://127.0.0.1:8080/\", total = 2000 }",
+        ),
+        with(
+            "promql",
+            Table(&PROMQL),
+            "A question to a Prometheus server.",
+            "",
+            "{ server = \"http://127.0.0.1:9090\", query = \"sum(up)\" }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 10] =
-    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net"];
+pub(super) const ACTIONS: [&str; 12] =
+    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net", "load", "promql"];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",

@@ -166,6 +166,16 @@ preset = "owasp-headers@2026-07"
 http = { urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:2/a"] }
 [steps.found]
 report = { path = "scan.sarif", baseline = "known.sarif", diff = "main" }
+[steps.burst]
+load = { url = "http://127.0.0.1:1/", total = 50, concurrency = 2, warmup = 3, rate = 9, baseline = "http://[::1]:2/", allow_remote = true, method = "POST", headers = { a = "b" }, body = "x", timeout = "1s", max_body = "1KiB" }
+compare = { method = "bootstrap", min_n = 50 }
+pass = ["avg(latency) <= baseline + 10%"]
+[steps.range]
+promql = { server = "http://127.0.0.1:1", query = "a", time = "1", range = { last = "1m", step = "1s" }, baseline = "b", headers = { a = "b" }, timeout = "1s", allow_warnings = true }
+compare = { method = "mann-whitney" }
+pass = ["med(samples) <= baseline"]
+[steps.ratio]
+promql = { server = "http://127.0.0.1:1", query = { bad = "a", total = "b" } }
 "#;
 
 #[test]
@@ -236,6 +246,65 @@ fn the_walk_reads_every_key_of_the_tables_and_no_other() {
         .collect();
     let unread: Vec<_> = listed.difference(&seen).collect();
     assert!(unread.is_empty(), "in the tables, but never read: {unread:?}");
+}
+
+#[test]
+fn a_comparison_that_can_never_be_decided_is_refused() {
+    let load = |keys: &str, compare: &str, pass: &str| {
+        format!(
+            "[steps.a]\nload = {{ url = 'http://127.0.0.1:1/'{keys} }}\ncompare = {{ {compare} }}\npass = ['{pass}']\n"
+        )
+    };
+    let two = ", baseline = 'http://127.0.0.1:2/'";
+    let p95 = "p95(latency) <= baseline + 10%";
+    says(
+        &load(&format!(", total = 50{two}"), "method = 'bootstrap'", p95),
+        &[
+            "5:26 criterion: 50 samples a side can never reach alpha 0.05 | it takes at least 72 samples a side, or a larger `alpha`",
+        ],
+    );
+    says(
+        &load(&format!(", total = 10{two}"), "method = 'bootstrap'", "avg(latency) <= baseline"),
+        &["5:26 criterion: the step takes at most 10 samples, and `min_n` is 20 | let it take more, or lower `min_n`"],
+    );
+    says(&load(&format!(", total = 72{two}"), "method = 'bootstrap'", p95), &[]);
+    says(
+        &load(", total = 100", "method = 'bootstrap'", p95),
+        &[
+            "5:26 criterion: this `load` looks at one side only | name the step to compare with: `compare = { …, baseline = \"STEP\" }`",
+        ],
+    );
+    let range = |last: &str| {
+        format!(
+            "[steps.a]\npromql = {{ server = 'http://127.0.0.1:1', query = 'a', baseline = 'b', range = {{ last = '{last}', step = '1s' }} }}\ncompare = {{ method = 'mann-whitney' }}\npass = ['med(samples) <= baseline']\n"
+        )
+    };
+    says(&range("20s"), &[]);
+    says(
+        &range("10s"),
+        &["5:26 criterion: the step takes at most 11 samples, and `min_n` is 20 | let it take more, or lower `min_n`"],
+    );
+}
+
+#[test]
+fn pairs_of_queries_go_together() {
+    let ask = |keys: &str| format!("[steps.a]\npromql = {{ server = 'http://127.0.0.1:1', {keys} }}\n");
+    says(
+        &ask("query = { bad = 'a', total = 'b' }, range = { last = '1m', step = '1s' }"),
+        &[
+            "3:79 unused-key: `range` does not go with a pair of queries | count over the range in the query: `sum(increase(errors_total[30m]))`",
+        ],
+    );
+    says(
+        &ask("query = { bad = 'a', total = 'b' }, baseline = 'c'"),
+        &[
+            "3:79 two-kinds: `baseline` and `query` are of two kinds | both are one query, or both are `{ bad = …, total = … }`",
+        ],
+    );
+    says(
+        &ask("query = 'a', range = { last = '12h', step = '1s' }"),
+        &["3:64 out-of-range: a range has at most 11,000 samples | make `step` longer"],
+    );
 }
 
 #[test]

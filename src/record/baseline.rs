@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::index::IndexLine;
 use super::read;
 use super::store::Store;
 use crate::event::{Event, EventKind};
@@ -12,31 +13,49 @@ use crate::outcome::Verdict;
 /// How many runs are looked at, newest first, before a step counts as never seen.
 const MAX_RUNS: usize = 20;
 
-/// Every look of the deciding attempt of each wanted step, oldest first, from the last run of the plan that ended in GO
-/// and in which that step succeeded. Steps without such a run are left out, as are runs that cannot be read.
+/// What a step saw when it last passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Id of the run.
+    pub run: String,
+    /// Every look of the deciding attempt, oldest first.
+    pub looks: Vec<Facts>,
+}
+
+/// Every look of the deciding attempt of each wanted step, from the last run of the plan that ended in GO, at once or
+/// by people's sign-offs later, and in which that step succeeded. Steps without such a run are left out, as are runs that cannot be read.
 #[must_use]
-pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTreeMap<String, Vec<Facts>> {
+pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTreeMap<String, Seen> {
     let mut found = BTreeMap::new();
     let index = store.index();
-    let passed = index.iter().rev().filter(|line| line.plan == plan && line.verdict == Verdict::Go);
-    for line in passed.take(MAX_RUNS) {
+    let lines = index.iter().rev().filter(|line| line.plan == plan && passed(store, line));
+    for line in lines.take(MAX_RUNS) {
         if found.len() == steps.len() {
             break;
         }
         let Ok(journal) = read::recover_file(&store.run_path(&line.run)) else { continue };
         for (step, looks) in looks(&journal.events) {
             if steps.contains(step) {
-                found.entry(step.to_owned()).or_insert(looks);
+                found.entry(step.to_owned()).or_insert_with(|| Seen { run: line.run.clone(), looks });
             }
         }
     }
     found
 }
 
+fn passed(store: &Store, line: &IndexLine) -> bool {
+    match line.verdict {
+        Verdict::Go => true,
+        Verdict::Hold => store.later_verdict(&line.run, &line.record) == Some(Verdict::Go),
+        Verdict::NoGo => false,
+    }
+}
+
 /// The looks of every step that succeeded, by name.
 fn looks(events: &[Event]) -> BTreeMap<&str, Vec<Facts>> {
     let mut names: BTreeMap<StepId, &str> = BTreeMap::new();
     let mut samples: BTreeMap<(StepId, u32), Vec<Facts>> = BTreeMap::new();
+    let mut once: BTreeMap<(StepId, u32), Facts> = BTreeMap::new();
     let mut found = BTreeMap::new();
     for event in events {
         match &event.kind {
@@ -44,10 +63,15 @@ fn looks(events: &[Event]) -> BTreeMap<&str, Vec<Facts>> {
             EventKind::Sample { step, attempt, facts, .. } => {
                 samples.entry((*step, *attempt)).or_default().push(facts.clone());
             }
+            // A commit repeats its attempts without what they saw.
+            EventKind::Attempt { step, attempt, result } => {
+                once.insert((*step, *attempt), result.facts.clone());
+            }
             EventKind::Commit { step, result } if result.state.is_success() => {
                 let attempt = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
-                let (Some(name), Some(last)) = (names.get(step), result.attempts.last()) else { continue };
-                let looks = samples.remove(&(*step, attempt)).unwrap_or_else(|| vec![last.facts.clone()]);
+                let key = (*step, attempt);
+                let looks = samples.remove(&key).or_else(|| Some(vec![once.remove(&key)?]));
+                let (Some(name), Some(looks)) = (names.get(step), looks) else { continue };
                 found.insert(*name, looks);
             }
             _ => {}
@@ -78,11 +102,24 @@ mod tests {
         result
     }
 
+    /// Every attempt with what it saw, then the commit, which says it no more.
+    fn as_journaled(mut event: Event) -> Vec<Event> {
+        let EventKind::Commit { step, result } = &mut event.kind else { return vec![event] };
+        let mut all = Vec::new();
+        for (at, attempt) in (1..).zip(&mut result.attempts) {
+            let told = EventKind::Attempt { step: *step, attempt: at, result: Box::new(attempt.clone()) };
+            all.push(self::event(told));
+            attempt.facts = Facts::default();
+        }
+        all.push(event);
+        all
+    }
+
     fn write(store: &Store, id: &str, verdict: Verdict, events: Vec<Event>) {
         let run = store.begin(id, 1, "now").unwrap();
         let mut journal = Journal::create(run.path(), Durability::None, None).unwrap();
         let mut all = vec![open(vec![head(0, "web"), head(1, "db")])];
-        all.extend(events);
+        all.extend(events.into_iter().flat_map(as_journaled));
         let mut last = decision();
         last.verdict = verdict;
         all.push(event(EventKind::Decision { decision: Box::new(last), last: true }));
@@ -102,12 +139,13 @@ mod tests {
         write(&store, "r1", Verdict::Go, vec![commit(0, saw(1)), commit(1, saw(2))]);
         write(&store, "r2", Verdict::Go, vec![commit(0, saw(3)), commit(1, ran(State::Fail, Some(Cause::Criteria)))]);
         write(&store, "r3", Verdict::NoGo, vec![commit(0, saw(5)), commit(1, saw(6))]);
-        let right = BTreeMap::from([("web".to_owned(), vec![seen(3)]), ("db".to_owned(), vec![seen(2)])]);
+        let of = |run: &str, latency| Seen { run: run.to_owned(), looks: vec![seen(latency)] };
+        let right = BTreeMap::from([("web".to_owned(), of("r2", 3)), ("db".to_owned(), of("r1", 2))]);
         assert_eq!(last_passing(&store, "p", &wanted()), right);
         assert_eq!(last_passing(&store, "p", &BTreeSet::from(["db".to_owned()])).len(), 1);
         assert!(last_passing(&store, "other", &wanted()).is_empty());
         std::fs::remove_dir_all(store.run_path("r2")).unwrap();
-        assert_eq!(last_passing(&store, "p", &wanted())["web"], vec![seen(1)]);
+        assert_eq!(last_passing(&store, "p", &wanted())["web"], of("r1", 1));
     }
 
     #[test]
@@ -121,6 +159,6 @@ mod tests {
         let mut result = saw(4);
         result.attempts.insert(0, attempt(State::Fail, Some(Cause::Criteria)));
         write(&store, "r", Verdict::Go, vec![look(1, 1, 1), look(2, 1, 3), look(2, 2, 4), commit(0, result)]);
-        assert_eq!(last_passing(&store, "p", &wanted())["web"], vec![seen(3), seen(4)]);
+        assert_eq!(last_passing(&store, "p", &wanted())["web"].looks, vec![seen(3), seen(4)]);
     }
 }

@@ -25,6 +25,9 @@ pub(super) const NO_LINE: &str = "0000000000000000000000000000000000000000000000
 /// Longest observed text kept in a line, in bytes. The whole output stays in the spool.
 pub const MAX_TEXT: usize = 64 * 1024;
 
+/// Most items of a list among the facts.
+const MAX_ITEMS: usize = 100_000;
+
 /// Deepest nesting of an observed value, so that every line can be read back.
 const MAX_DEPTH: usize = 40;
 
@@ -254,6 +257,10 @@ impl Bound<'_> {
     fn value(&mut self, value: &mut Value, depth: usize) {
         match value {
             Value::List(_) | Value::Map(_) if depth >= MAX_DEPTH => {
+                let size = serde_json::to_vec(value).map_or(0, |bytes| bytes.len());
+                *value = Value::Text(self.marker(size));
+            }
+            Value::List(items) if items.len() > MAX_ITEMS => {
                 let size = serde_json::to_vec(value).map_or(0, |bytes| bytes.len());
                 *value = Value::Text(self.marker(size));
             }

@@ -54,6 +54,7 @@ pub(super) fn open(steps: Vec<StepHead>) -> Event {
         pid: 4242,
         workspace: "/home/somebody/w".into(),
         containment: "group".into(),
+        ..Settings::default()
     };
     event(EventKind::Open { plan, settings, steps })
 }

@@ -19,12 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use super::canonical;
 use crate::digest::{Sha256Stream, sha256_hex};
+use crate::outcome::{Decision, Verdict};
 use crate::place::Sources;
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
 /// Name of the record in the folder of its run.
 pub const RECORD_FILE: &str = "record.jsonl";
+/// The decision that people's sign-offs lead to, as `decide` leaves it in the folder of the run.
+pub const DECISION_FILE: &str = "decision.json";
 
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Runs of runplan; not worth a backup.\n";
 const GITIGNORE: &str = "*\n";
@@ -272,6 +275,20 @@ impl Store {
         }
         std::os::unix::fs::symlink(Path::new("runs").join(id), &fresh).map_err(&error)?;
         fs::rename(&fresh, &link).map_err(&error)
+    }
+
+    /// What people's sign-offs made of a run since, as far as somebody asked: the verdict of its last `decide`, if that
+    /// was about this record.
+    #[must_use]
+    pub fn later_verdict(&self, run: &str, record: &str) -> Option<Verdict> {
+        #[derive(serde::Deserialize)]
+        struct Later {
+            record: String,
+            decision: Decision,
+        }
+        let bytes = fs::read(self.run_path(run).join(DECISION_FILE)).ok()?;
+        let later: Later = serde_json::from_slice(&bytes).ok()?;
+        (later.record == record).then_some(later.decision.verdict)
     }
 
     /// The run that `latest` points at.

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::Space;
+use crate::support::{self, Space};
 
 /// A program in the space, to its end.
 #[track_caller]
@@ -125,4 +125,132 @@ fn ports_and_names_are_looked_at() {
     let _ = space.go(&[]).code(1).says("open == true");
     let states = ["open", "shut", "known-shut", "name", "tls"].map(|step| space.state(step).0);
     assert_eq!(states, ["pass", "fail", "pass", "pass", "fail"]);
+}
+
+/// A small server: `/good` answers 200, `/bad` every tenth time 503.
+const SERVER: &str = r#"
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen = 0
+    def do_GET(self):
+        status = 200
+        if self.path == "/bad":
+            Handler.seen += 1
+            status = 503 if Handler.seen % 10 == 0 else 200
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *args):
+        pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"#;
+
+#[test]
+fn bursts_are_counted_and_stay_on_this_machine() {
+    if !has("python3", "python3") {
+        return;
+    }
+    let space = Space::plan(
+        r#"
+[ports]
+names = ["web"]
+[steps.web]
+service = { run = ["python3", "server.py", "{{ ports.web }}"], ready = { http = "http://127.0.0.1:{{ ports.web }}/" } }
+[steps.good]
+needs = ["web"]
+load  = { url = "http://127.0.0.1:{{ ports.web }}/good", total = 300, concurrency = 4 }
+pass  = ["count == 300", "samples == 300", "p99(latency) < 20s", "rate(errors) == 0", "throughput > 1", "duration > 0s", 'answers."200" == 300']
+[steps.bad]
+needs = ["good"]
+load  = { url = "http://127.0.0.1:{{ ports.web }}/bad", total = 100, concurrency = 1, warmup = 0 }
+pass  = ["rate(errors) <= 0.05"]
+[steps.implied]
+needs = ["good"]
+after = ["bad"]
+load  = { url = "http://127.0.0.1:{{ ports.web }}/bad", total = 10, concurrency = 1, warmup = 0 }
+[steps.far]
+load  = { url = "http://192.0.2.1/", total = 10 }
+"#,
+    );
+    space.write("server.py", SERVER);
+    let _ = space.go(&[]).code(1).says("rate(errors) <= 0.05").says("`http://192.0.2.1/` is not on this machine");
+    let states = ["good", "bad", "implied", "far"].map(|step| space.state(step).0);
+    assert_eq!(states, ["pass", "fail", "fail", "error"]);
+}
+
+/// Whether the program is there; where it is not, the test is left out.
+fn has(program: &str, package: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        support::skip(package);
+    }
+    found
+}
+
+#[test]
+fn a_real_prometheus_is_asked() {
+    if !has("prometheus", "prometheus") {
+        return;
+    }
+    let space = Space::plan(
+        r#"
+[ports]
+names = ["prom"]
+[steps.config]
+render = { template = "prom.template", to = "prom.yml" }
+[steps.prometheus]
+needs   = ["config"]
+service = { run = ["prometheus", "--config.file=prom.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:{{ ports.prom }}"], ready = { http = "http://127.0.0.1:{{ ports.prom }}/-/ready" } }
+[steps.scraped]
+needs  = ["prometheus"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "count_over_time(up[1h])" }
+sample = { every = "200ms", within = "60s" }
+pass   = ["value >= 3", "series == 1", "every(labels) contains \"job=\"", "every(values) >= 3"]
+[steps.range]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "up", range = { last = "10s", step = "1s" } }
+pass   = ["every(samples) == 1", "count(samples) >= 1", "time exists"]
+[steps.rate]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = { bad = 'sum(up == 7)', total = 'sum(prometheus_http_requests_total)' } }
+pass   = ["rate == 0", "bad == 0", "total > 0"]
+[steps.none]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "no_such_series" }
+pass   = ["value == 1"]
+[steps.nan]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "sum(up) * 0 / 0" }
+pass   = ["value == 1"]
+[steps.several]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "{__name__=~'prometheus_tsdb_head_(series|chunks)'}" }
+pass   = ["value > 0"]
+[steps.wrong]
+needs  = ["scraped"]
+promql = { server = "http://127.0.0.1:{{ ports.prom }}", query = "sum(" }
+"#,
+    );
+    space.write(
+        "prom.template",
+        "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\nscrape_configs:\n- job_name: self\n  static_configs:\n  - targets: [\"127.0.0.1:{{ ports.prom }}\"]\n    labels: {instance: self}\n",
+    );
+    let ended =
+        space.go(&[]).code(1).says("gave 2 series, so there is no single").says("NaN or infinite").says("parse error");
+    let error = ("error", "action_error");
+    for (step, wanted) in [
+        ("scraped", ("pass", "")),
+        ("range", ("pass", "")),
+        ("rate", ("pass", "")),
+        ("none", ("error", "no_data")),
+        ("nan", error),
+        ("several", error),
+        ("wrong", error),
+    ] {
+        let (state, cause) = space.state(step);
+        assert_eq!((state.as_str(), cause.as_str()), wanted, "{step}\n{}{}", ended.stdout, ended.stderr);
+    }
 }

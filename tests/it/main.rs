@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod actions;
+mod baselines;
 mod children;
 mod compare;
 mod documents;

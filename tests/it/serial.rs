@@ -450,6 +450,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
         grace: Duration::ZERO,
         selected: steps.iter().map(|step| !step.filtered).collect(),
         durations: durations.collect(),
+        baselines: BTreeMap::new(),
         ratchets: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: "run".to_owned(),

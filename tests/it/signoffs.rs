@@ -189,3 +189,16 @@ fn runs_without_sign_offs_and_without_records_say_so() {
     std::fs::remove_file(space.latest().join("record.jsonl")).unwrap();
     let _ = space.run(&["decide"]).code(2).says("has no record");
 }
+
+#[test]
+fn a_run_that_people_made_go_is_a_baseline() {
+    let plan = "[vars]\nsize = 100\n[steps.size]\nrun = 'echo $SIZE'\nenv = { SIZE = '{{ vars.size }}' }\nparse = 'json'\n\
+        pass = ['json.\"$\" <= baseline']\nallow_no_baseline = 'first'\n[signoffs]\nroles = ['Ops']\n";
+    let Some((space, keys)) = space(plan) else { return };
+    let _ = space.go(&[]).code(3);
+    let _ = space.go(&["--var", "size=130"]).code(3);
+    assert_eq!(space.state("size").0, "pass", "nobody has signed a run yet");
+    let _ = sign(&space, &keys, "Ops", "ana", "ana", &[]).code(0);
+    let _ = space.run(&["decide"]).code(0);
+    let _ = space.go(&["--var", "size=131"]).code(1).says("baseline").says("130");
+}

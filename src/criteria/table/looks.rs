@@ -2,6 +2,7 @@
 
 use super::super::scope::{Item, Kind};
 use super::{FactSpec, fact, maybe};
+use crate::facts::Unit;
 
 pub(super) static GIT: [FactSpec; 12] = [
     maybe("head", Kind::TEXT, "the commit that is checked out; absent before the first one"),
@@ -42,4 +43,27 @@ pub(super) static NET: [FactSpec; 11] = [
     maybe("tls.expires_in", Kind::TIME, "time until it expires, negative if it has"),
     maybe("tls.names", Kind::List(Item::Text), "names and addresses it is valid for"),
     maybe("tls.issuer", Kind::TEXT, "who issued it"),
+];
+
+pub(super) static LOAD: [FactSpec; 8] = [
+    fact("count", Kind::NUMBER, "requests that were counted"),
+    fact("errors", Kind::NUMBER, "requests without a complete answer, or with a status from 400 on"),
+    fact("rate(errors)", Kind::NUMBER, "their share of all, 0 to 1"),
+    fact("latency", Kind::List(Item::Number(Unit::Time)), "time to the last byte of each answer that is no error"),
+    fact("samples", Kind::NUMBER, "how many latencies there are"),
+    fact("throughput", Kind::NUMBER, "answers that are no errors, a second"),
+    fact("duration", Kind::TIME, "time of the whole burst, without warm-up"),
+    maybe("answers.\"CODE\"", Kind::NUMBER, "how many answers had that status (`answers.\"503\"`)"),
+];
+
+pub(super) static PROMQL: [FactSpec; 9] = [
+    fact("value", Kind::NUMBER, "the value of the one series; there is none if several came"),
+    fact("values", Kind::List(Item::Number(Unit::One)), "the values of all series, in the order of `labels`"),
+    fact("labels", Kind::List(Item::Text), "the labels of all series, sorted (`{job=\"app\"}`)"),
+    fact("series", Kind::NUMBER, "how many series came"),
+    fact("samples", Kind::List(Item::Number(Unit::One)), "over a `range`: the values of the one series, oldest first"),
+    fact("bad", Kind::NUMBER, "of a pair: the bad events"),
+    fact("total", Kind::NUMBER, "of a pair: all events"),
+    fact("rate", Kind::NUMBER, "of a pair: the share of bad ones, 0 to 1"),
+    fact("time", Kind::TEXT, "the instant that was asked for"),
 ];

@@ -29,7 +29,7 @@ pub(super) fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
             if nodes.is_empty() && node.value.is_list() {
                 return nothing(node, texts);
             }
-            spec.urls = nodes.into_iter().map(|node| url(node, texts)).collect();
+            spec.urls = nodes.into_iter().map(|node| address(node, texts)).collect();
         }
         Some(table) => {
             spec.method = table.text("method").unwrap_or("GET").to_owned();
@@ -56,7 +56,8 @@ fn nothing<T>(node: Node<'_>, texts: &mut Texts<'_>) -> Option<T> {
     None
 }
 
-fn headers(table: Table<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
+/// Request headers.
+pub(super) fn headers(table: Table<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
     let mut headers = Vec::new();
     for entry in table.get("headers").and_then(Node::map).into_iter().flat_map(Table::entries) {
         let good = !entry.key.is_empty()
@@ -84,10 +85,10 @@ fn urls(node: Node<'_>, table: Table<'_>, texts: &mut Texts<'_>) -> Option<Vec<T
         if many.is_empty() {
             return nothing(table.get("urls")?, texts);
         }
-        return Some(many.into_iter().map(|node| url(node, texts)).collect());
+        return Some(many.into_iter().map(|node| address(node, texts)).collect());
     }
     let first = required(table, "url", "`http`", texts.diags)?;
-    let base = url(first, texts);
+    let base = address(first, texts);
     if !table.has("paths") {
         return Some(vec![base]);
     }
@@ -112,7 +113,8 @@ fn urls(node: Node<'_>, table: Table<'_>, texts: &mut Texts<'_>) -> Option<Vec<T
     Some(paths.into_iter().map(one).collect())
 }
 
-fn url(node: Node<'_>, texts: &mut Texts<'_>) -> Text {
+/// An absolute URL.
+pub(super) fn address(node: Node<'_>, texts: &mut Texts<'_>) -> Text {
     let url = texts.text(node, SEEN);
     let rest = url.src.strip_prefix("http://").or_else(|| url.src.strip_prefix("https://"));
     let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?']));

@@ -7,8 +7,12 @@ use super::super::error::Diagnostic;
 use super::super::tables;
 use super::super::text::{Sink, Texts};
 use super::super::tree::{Node, Table};
+use super::super::units;
+use super::http::{address, headers};
 use super::tcp;
-use crate::action::{ChecklistSpec, GitSpec, MakeTag, NetLook, NetSpec, Text};
+use crate::action::{
+    ChecklistSpec, GitSpec, HttpSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query, Text,
+};
 
 /// Says that `key` means nothing without `other`.
 fn needs(table: Table<'_>, key: &str, other: &str, texts: &mut Texts<'_>) {
@@ -85,4 +89,87 @@ pub(super) fn net(node: Node<'_>, texts: &mut Texts<'_>) -> Option<NetSpec> {
         },
     };
     Some(NetSpec { look, timeout: table.duration("timeout").unwrap_or(timeout) })
+}
+
+pub(super) fn load(node: Node<'_>, texts: &mut Texts<'_>) -> Option<LoadSpec> {
+    let table = node.table(&tables::LOAD)?;
+    let (url, total) = (required(table, "url", "`load`", texts.diags), required(table, "total", "`load`", texts.diags));
+    let (url, total) = (url?, total?);
+    let http = HttpSpec {
+        urls: vec![address(url, texts)],
+        method: table.text("method").unwrap_or("GET").to_owned(),
+        headers: headers(table, texts),
+        body: table.get("body").map(|node| texts.text(node, Sink::Hidden)),
+        timeout: table.duration("timeout").unwrap_or(Duration::from_secs(10)),
+        redirects: 0,
+        max_body: table.text("max_body").and_then(|text| units::size(text).ok()).unwrap_or(4 << 20),
+        ca: None,
+    };
+    let concurrency = table.count("concurrency").unwrap_or(8);
+    Some(LoadSpec {
+        http,
+        total: total.int().and_then(|total| u64::try_from(total).ok())?,
+        concurrency,
+        warmup: table.count("warmup").unwrap_or(concurrency),
+        rate: table.count("rate"),
+        baseline: table.get("baseline").map(|node| address(node, texts)),
+        allow_remote: table.get("allow_remote").and_then(Node::bool).unwrap_or(false),
+    })
+}
+
+pub(super) fn promql(node: Node<'_>, texts: &mut Texts<'_>) -> Option<PromqlSpec> {
+    let table = node.table(&tables::PROMQL)?;
+    let server = required(table, "server", "`promql`", texts.diags).map(|node| address(node, texts));
+    let asked = required(table, "query", "`promql`", texts.diags).and_then(|node| query(node, texts));
+    let baseline = table.get("baseline").and_then(|node| query(node, texts));
+    let range = table.get("range").and_then(|node| range(node, texts));
+    let (server, asked) = (server?, asked?);
+    if let (Query::Pair { .. }, Some(_)) = (&asked, &range) {
+        let message = "`range` does not go with a pair of queries".to_owned();
+        texts.diags.push(
+            Diagnostic::error("unused-key", table.key_place("range"), message)
+                .help("count over the range in the query: `sum(increase(errors_total[30m]))`"),
+        );
+    }
+    let pair = |query: &Query| matches!(query, Query::Pair { .. });
+    if baseline.as_ref().is_some_and(|baseline| pair(baseline) != pair(&asked)) {
+        let message = "`baseline` and `query` are of two kinds".to_owned();
+        texts.diags.push(
+            Diagnostic::error("two-kinds", table.key_place("baseline"), message)
+                .help("both are one query, or both are `{ bad = …, total = … }`"),
+        );
+    }
+    Some(PromqlSpec {
+        server,
+        query: asked,
+        time: table.get("time").map(|node| texts.text(node, Sink::Seen("a time"))),
+        range,
+        baseline,
+        headers: headers(table, texts),
+        timeout: table.duration("timeout").unwrap_or(Duration::from_secs(30)),
+        allow_warnings: table.get("allow_warnings").and_then(Node::bool).unwrap_or(false),
+    })
+}
+
+fn query(node: Node<'_>, texts: &mut Texts<'_>) -> Option<Query> {
+    let seen = Sink::Seen("a query");
+    let Some(table) = node.table(&tables::PAIR) else { return Some(Query::One(texts.text(node, seen))) };
+    let mut one = |key: &str| required(table, key, "a pair of queries", texts.diags).map(|node| texts.text(node, seen));
+    let (bad, total) = (one("bad"), one("total"));
+    Some(Query::Pair { bad: bad?, total: total? })
+}
+
+fn range(node: Node<'_>, texts: &mut Texts<'_>) -> Option<PromqlRange> {
+    let table = node.table(&tables::RANGE)?;
+    let mut one = |key: &str| {
+        required(table, key, "`range`", texts.diags)?;
+        table.duration(key).filter(|duration| !duration.is_zero())
+    };
+    let (last, step) = (one("last"), one("step"));
+    let (last, step) = (last?, step?);
+    if last.as_nanos() / step.as_nanos() > 11_000 {
+        let message = "a range has at most 11,000 samples".to_owned();
+        texts.diags.push(Diagnostic::error("out-of-range", node.place, message).help("make `step` longer"));
+    }
+    Some(PromqlRange { last, step })
 }

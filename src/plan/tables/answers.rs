@@ -1,7 +1,7 @@
 //! Keys of `http` and `report`. Data only.
 
 use super::super::keys::{Kind, Shape};
-use super::{TEMPLATES, TEXT_OR_TEXTS, key, with};
+use super::{METHODS, TEMPLATES, TEXT_OR_TEXTS, key, with};
 use Shape::{Duration, Int, Map, Size, Template, Word};
 
 pub(in super::super) static HTTP: Kind = Kind {
@@ -18,7 +18,7 @@ pub(in super::super) static HTTP: Kind = Kind {
             "",
             "[\"/\", \"/no-such-page\"]",
         ),
-        with("method", Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), "Method.", "GET", ""),
+        with("method", METHODS, "Method.", "GET", ""),
         with("headers", Map(&Template), "Request headers.", "{}", "{ accept = \"application/json\" }"),
         key("body", Template, "Request body."),
         with("timeout", Duration, "Longest time of one request.", "10s", ""),

@@ -1,8 +1,8 @@
 //! Keys of `git`, `checklist`, `net`, `load` and `promql`. Data only.
 
 use super::super::keys::{Kind, Shape};
-use super::{key, with};
-use Shape::{Bool, Duration, Map, OneOf, Template, Text};
+use super::{MANY, METHODS, key, with};
+use Shape::{Bool, Duration, Int, Map, OneOf, Size, Table, Template, Text};
 
 pub(in super::super) static GIT: Kind = Kind {
     name: "git",
@@ -45,5 +45,64 @@ pub(in super::super) static NET: Kind = Kind {
         key("name", Template, "Name that the certificate of `tls` is to be valid for, instead of the host."),
         key("ca", Template, "PEM file with the only authorities that `tls` trusts, instead of the system's."),
         with("timeout", Duration, "Longest time of connecting, and of shaking hands.", "10s", ""),
+    ],
+};
+
+pub(in super::super) static LOAD: Kind = Kind {
+    name: "load",
+    what: "`load`",
+    open: None,
+    keys: &[
+        with("url", Template, "Absolute URL, http or https.", "", "\"http://127.0.0.1:8080/quote\""),
+        with("total", Int(1, MANY), "How many requests are counted.", "", "2000"),
+        with("concurrency", Int(1, 1000), "How many are under way at a time.", "8", ""),
+        with("warmup", Int(0, MANY), "How many go first and are not counted.", "as `concurrency`", ""),
+        with("rate", Int(1, MANY), "Most requests that start in a second.", "as fast as answers come", ""),
+        key("baseline", Template, "Another URL that gets as many of the same requests, in turn, to compare with."),
+        with("allow_remote", Bool, "Addresses may be on other machines.", "false", ""),
+        with("method", METHODS, "Method.", "GET", ""),
+        with("headers", Map(&Template), "Request headers.", "{}", ""),
+        key("body", Template, "Request body."),
+        with("timeout", Duration, "Longest time of one request.", "10s", ""),
+        with("max_body", Size, "Most bytes of one answer's body.", "4MiB", ""),
+    ],
+};
+
+pub(in super::super) static PROMQL: Kind = Kind {
+    name: "promql",
+    what: "`promql`",
+    open: None,
+    keys: &[
+        with("server", Template, "Address of the server.", "", "\"http://127.0.0.1:9090\""),
+        with(
+            "query",
+            OneOf(&[Template, Table(&PAIR)]),
+            "What is asked, or a pair that counts events.",
+            "",
+            "\"sum(rate(http_requests_total[5m]))\"",
+        ),
+        with("time", Template, "Instant asked for: RFC 3339, or seconds since 1970.", "the time of the look", ""),
+        key("range", Table(&RANGE), "Ask over a range that ends at `time`."),
+        key("baseline", OneOf(&[Template, Table(&PAIR)]), "The same question about the other side, to compare with."),
+        with("headers", Map(&Template), "Request headers.", "{}", ""),
+        with("timeout", Duration, "Longest time of one question.", "30s", ""),
+        with("allow_warnings", Bool, "Answers with warnings count, although they may be partial.", "false", ""),
+    ],
+};
+
+pub(in super::super) static PAIR: Kind = Kind {
+    name: "pair",
+    what: "a pair of queries",
+    open: None,
+    keys: &[key("bad", Template, "Counts the bad events."), key("total", Template, "Counts all events.")],
+};
+
+pub(in super::super) static RANGE: Kind = Kind {
+    name: "range",
+    what: "`range`",
+    open: None,
+    keys: &[
+        with("last", Duration, "How far it goes back.", "", "\"30m\""),
+        with("step", Duration, "From one sample to the next; not shorter than the rate's window.", "", "\"1m\""),
     ],
 };
