@@ -74,7 +74,7 @@ impl Http {
                 }
             }
         }
-        all.facts = joined(answers);
+        all.facts = joined(&answers);
         all.facts.set("paths", Value::List(paths.into_iter().map(Value::Text).collect()));
         Ok(all)
     }
@@ -250,7 +250,7 @@ fn paths(urls: &[Text]) -> Vec<String> {
 }
 
 /// Facts of several answers, each as a list.
-fn joined(answers: Vec<Facts>) -> Facts {
+fn joined(answers: &[Facts]) -> Facts {
     let mut all = Facts::about(answers.len() as u64, "response");
     let names: BTreeSet<String> = answers.iter().flat_map(|facts| facts.values.keys().cloned()).collect();
     for name in names {

@@ -249,7 +249,7 @@ fn query<'a>(path: &Path, value: &'a Value) -> Read<'a> {
             for answer in answers {
                 match query(path, answer) {
                     Read::Found(Datum::List(items)) if is_plural(&json_query(path).unwrap_or_default().1) => {
-                        all.extend(items)
+                        all.extend(items);
                     }
                     Read::Found(datum) => all.push(datum),
                     Read::Absent => all.push(Datum::Null),

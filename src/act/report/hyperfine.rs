@@ -56,7 +56,7 @@ mod tests {
     use crate::facts::Value;
 
     fn fault(text: &str) -> String {
-        match read(text.as_bytes()).err().expect("a fault") {
+        match read(text.as_bytes()).expect_err("a fault") {
             Fault::At(_, why) | Fault::All(why) | Fault::Line(_, _, why) => why,
         }
     }

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn wrong_shapes_are_named() {
-        let fault = |text: &str| match read(text.as_bytes()).err().expect("a fault") {
+        let fault = |text: &str| match read(text.as_bytes()).expect_err("a fault") {
             Fault::At(_, why) | Fault::All(why) | Fault::Line(_, _, why) => why,
         };
         assert_eq!(fault("<report><sourcefile name='a'/></report>"), "a `<sourcefile>` is in no `<package>`");

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn nothing_and_nonsense() {
         assert_eq!(read(&br#"{"metrics": {}}"#[..]).ok().unwrap().inspected.count, 0);
-        let fault = |text: &str| match read(text.as_bytes()).err().expect("a fault") {
+        let fault = |text: &str| match read(text.as_bytes()).expect_err("a fault") {
             Fault::At(_, why) | Fault::All(why) | Fault::Line(_, _, why) => why,
         };
         assert_eq!(fault(r#"{"metrics": {"a": {"avg": "NaN"}}}"#), "`avg` of metric `a` is no number");
