@@ -280,9 +280,29 @@ fn uri<'a>(location: &'a ArtifactLocation, run: &'a Run) -> Option<&'a str> {
 
 /// Relative to the workspace where it is inside it.
 fn relative(uri: &str, workspace: &Path) -> String {
-    let path = uri.strip_prefix("file://").unwrap_or(uri).replace('\\', "/");
+    let path = decoded(uri.strip_prefix("file://").unwrap_or(uri)).replace('\\', "/");
     let path = path.strip_prefix("./").unwrap_or(&path);
     Path::new(path).strip_prefix(workspace).ok().and_then(Path::to_str).unwrap_or(path).to_owned()
+}
+
+/// `a%20b` as `a b`; what is no such escape stays as it is.
+fn decoded(uri: &str) -> String {
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        match hex {
+            Some(byte) if *first == b'%' && tail[0] != b'+' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| uri.to_owned())
 }
 
 fn one_line(text: &str) -> String {
@@ -361,13 +381,19 @@ impl Findings {
             }
         }
         let new_at = |at: usize| is_new.as_ref().is_some_and(|is_new| is_new[at]);
+        let mut notes = Vec::new();
+        if new.is_none() && wants.contains("new") {
+            let text = "nothing tells which findings are new: name an earlier report as `baseline`".to_owned();
+            notes.push(Note { code: "no_baseline".into(), text });
+        }
         let telling = open.iter().enumerate().filter(|(at, finding)| new_at(*at) || finding.level == Level::Error);
-        (facts, notes(telling.map(|(at, finding)| (baseline.is_some() && new_at(at), *finding))))
+        notes.extend(naming(telling.map(|(at, finding)| (baseline.is_some() && new_at(at), *finding))));
+        (facts, notes)
     }
 }
 
 /// Names the worst findings, so that a failure tells where to look.
-fn notes<'a>(telling: impl Iterator<Item = (bool, &'a Finding)>) -> Vec<Note> {
+fn naming<'a>(telling: impl Iterator<Item = (bool, &'a Finding)>) -> Vec<Note> {
     const MOST: usize = 5;
     let all: Vec<_> = telling.collect();
     let one = |(new, finding): &(bool, &Finding)| Note {
@@ -495,8 +521,9 @@ mod tests {
             (count(&facts, "open(total)"), count(&facts, "new(total)")),
             (Some(Value::int(2)), Some(Value::int(1)))
         );
-        let (facts, _) = log(&run(&json!([result("E", "a", "x")]))).facts(None, &BTreeSet::new());
-        assert_eq!(count(&facts, "new(total)"), None);
+        let (facts, notes) =
+            log(&run(&json!([result("E", "a", "x")]))).facts(None, &BTreeSet::from(["new".to_owned()]));
+        assert_eq!((count(&facts, "new(total)"), notes[0].code.as_str()), (None, "no_baseline"));
     }
 
     #[test]
@@ -506,6 +533,14 @@ mod tests {
         assert_eq!(log(&json!([])).facts(None, &BTreeSet::new()).0.inspected.count, 0);
         let did_not = log(&json!([{ "tool": { "driver": { "name": "scan" } } }])).facts(None, &BTreeSet::new()).0;
         assert_eq!(did_not.inspected.count, 0);
+    }
+
+    #[test]
+    fn addresses_become_paths() {
+        let path = |uri: &str| relative(uri, Path::new("/my ws"));
+        assert_eq!(path("file:///my%20ws/a%2Bb.py"), "a+b.py");
+        assert_eq!(path("./src/100%.py"), "src/100%.py");
+        assert_eq!(path("src\\a%+1.py"), "src/a%+1.py");
     }
 
     fn fault(text: &str) -> String {
