@@ -239,7 +239,7 @@ impl Action {
                 texts
             }
             Self::Value(_) => Vec::new(),
-            Self::Report(spec) => vec![&mut spec.path],
+            Self::Report(spec) => spec.texts_mut(),
             Self::Git(spec) => spec.texts_mut(),
             Self::Checklist(spec) => vec![&mut spec.path],
             Self::Net(spec) => spec.texts_mut(),
@@ -294,8 +294,8 @@ pub struct RunSpec {
 /// `http`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSpec {
-    /// Absolute URL, http or https.
-    pub url: Text,
+    /// Absolute URLs, http or https, in the order written; at least one.
+    pub urls: Vec<Text>,
     /// Upper-case method.
     pub method: String,
     /// In the order written; names lower-case.
@@ -308,13 +308,28 @@ pub struct HttpSpec {
     pub redirects: u32,
     /// Most bytes of body read; more is an error.
     pub max_body: u64,
+    /// PEM file with the only authorities that are trusted, relative to the workspace (default: the system's).
+    pub ca: Option<Text>,
 }
 
 impl HttpSpec {
     /// Its texts.
     pub fn texts_mut(&mut self) -> Vec<&mut Text> {
-        let Self { url, headers, body, .. } = self;
-        std::iter::once(url).chain(headers.iter_mut().map(|(_, text)| text)).chain(body.as_mut()).collect()
+        let Self { urls, headers, body, ca, .. } = self;
+        let headers = headers.iter_mut().map(|(_, text)| text);
+        urls.iter_mut().chain(headers).chain(body.as_mut()).chain(ca.as_mut()).collect()
+    }
+
+    /// One URL: its facts are single values. Otherwise they are lists in the order written.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.urls.len() == 1
+    }
+
+    /// The first URL, for messages about a single one.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        self.urls.first().map_or("", Text::as_str)
     }
 }
 
@@ -423,8 +438,16 @@ pub enum ReportFormat {
     CoveragePy,
     /// lcov tracefile.
     Lcov,
+    /// JaCoCo XML.
+    Jacoco,
     /// JUnit XML.
     Junit,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// hyperfine's JSON export.
+    Hyperfine,
+    /// k6's end-of-test summary.
+    K6,
 }
 
 /// `report`.
@@ -436,6 +459,17 @@ pub struct ReportSpec {
     pub format: Option<ReportFormat>,
     /// Only these source files (globs on the paths in the report).
     pub files: Vec<String>,
+    /// An earlier SARIF report, relative to the workspace: what it has is not new.
+    pub baseline: Option<Text>,
+    /// A git revision: how much of the lines added since is covered.
+    pub diff: Option<Text>,
+}
+
+impl ReportSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        std::iter::once(&mut self.path).chain(&mut self.baseline).chain(&mut self.diff).collect()
+    }
 }
 
 /// A declared output file or folder.

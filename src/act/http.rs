@@ -1,30 +1,35 @@
-//! `http`: one request, its whole answer as facts. Knows no sampling and no criteria; the only home of reqwest.
+//! `http`: requests one after the other, each whole answer as facts. Knows no sampling and no criteria; the only home of
+//! reqwest.
 //!
-//! Facts: `status` (number), `header` (Map, lower-case names, repeated ones joined by `, `), `latency` (Time from sending
+//! Facts: `status` (number), `header` (Map, lower-case names, repeated ones joined by `, `), `headers` (List of these
+//! names), `latency` (Time from sending
 //! to the last byte of the body, redirects included), `redirects` (number followed), `size` (Size of the body), `url`
 //! (Text, where the answer came from); over https `cert` (Map, see `cert`); if wanted `text` (Text) and `json` (absent with a note if the body is none).
-//! Inspected: 1 `response`. An answer of any status is an observation; no answer is an error.
+//! Of several URLs each of these is a List in the order written (`Null` where one has none), `headers` the names of all
+//! answers one after the other, and `paths` (List) says what was asked for.
+//! Inspected: `response`s. An answer of any status is an observation; no answer is an error.
 //!
 //! Each look is a new connection, no proxy, no retry, no decompression, no cookies. Redirects are followed only as far as
 //! the plan says, never from https to http, and to another origin without the plan's headers and body.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode, Url};
 use rustls::CertificateError;
 use tokio::time::{Instant, timeout};
 
 use super::blocking::{ended, misrouted};
 use super::{Act, ActError, Lent, Look, Observation, Request, data};
-use crate::action::{Action, HttpSpec};
+use crate::action::{Action, HttpSpec, Text};
 use crate::facts::{Facts, Value};
-use crate::files::{human_size, plain};
+use crate::files::{self, human_size, plain};
 use crate::outcome::{Cause, Note};
 
 /// The `http` action; keeps its clients, never a connection.
@@ -40,26 +45,67 @@ impl Act for Http {
     fn look<'a>(&'a self, request: &'a Request, lent: &'a Lent) -> Look<'a> {
         Box::pin(async move {
             let Action::Http(spec) = &request.action else { return Err(misrouted(request, "http")) };
-            self.once(spec, request, lent).await
+            match spec.urls.as_slice() {
+                [_] => self.once(spec, request, lent).await,
+                _ => self.each(spec, request, lent).await,
+            }
         })
     }
 }
 
 impl Http {
-    /// One request. Takes the wants, the deadline and nothing else from `request`, so that readiness of a service can use it.
+    /// Each URL in the order written. The first without an answer ends it.
+    async fn each(&self, spec: &HttpSpec, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+        let paths = paths(&spec.urls);
+        let mut all = Observation::default();
+        let mut answers: Vec<Facts> = Vec::new();
+        for (url, path) in spec.urls.iter().zip(&paths) {
+            let begin = |text: &str| format!("{path}: {text}");
+            let said = |notes: Vec<Note>| notes.into_iter().map(|note| Note { text: begin(&note.text), ..note });
+            match self.ask(spec, url, request, lent).await {
+                Ok(seen) => {
+                    all.notes.extend(said(seen.notes));
+                    answers.push(seen.facts);
+                }
+                Err(error) => {
+                    all.notes.extend(said(error.notes));
+                    let detail = begin(&error.detail);
+                    return Err(ActError { detail, notes: all.notes, facts: Facts::default(), ..error });
+                }
+            }
+        }
+        all.facts = joined(&answers);
+        all.facts.set("paths", Value::List(paths.into_iter().map(Value::Text).collect()));
+        Ok(all)
+    }
+
+    /// One request, to the only URL of `spec`. Takes the wants, the deadline, the workspace and nothing else from
+    /// `request`, so that other actions can use it.
+    ///
+    /// # Errors
+    /// As [`Act::look`].
+    pub async fn once(&self, spec: &HttpSpec, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+        let Some(url) = spec.urls.first() else { return Err(misrouted(request, "http")) };
+        let mut seen = self.ask(spec, url, request, lent).await?;
+        let path = paths(&spec.urls).into_iter().map(Value::Text).collect();
+        seen.facts.set("paths", Value::List(path));
+        Ok(seen)
+    }
+
+    /// One request.
     ///
     /// # Errors
     /// No complete answer ([`Cause::ActionError`], with the facts seen so far), the end of the step's time
     /// ([`Cause::Timeout`]) or a stop ([`Cause::Interrupted`]).
-    pub async fn once(&self, spec: &HttpSpec, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
+    async fn ask(&self, spec: &HttpSpec, url: &Text, request: &Request, lent: &Lent) -> Result<Observation, ActError> {
         let mut seen = Observation { facts: Facts::about(1, "response"), ..Observation::default() };
         let result = tokio::select! {
             biased;
             error = ended(lent, request.deadline) => Err(error),
-            done = timeout(spec.timeout, self.exchange(spec, request, (lent.now)(), &mut seen)) => match done {
+            done = timeout(spec.timeout, self.exchange(spec, url, request, (lent.now)(), &mut seen)) => match done {
                 Ok(done) => done.map_err(|detail| ActError::new(Cause::ActionError, detail)),
                 Err(_) => {
-                    let detail = format!("`{}` timed out after {}", peer_of(spec.url.as_str()), human_time(spec.timeout));
+                    let detail = format!("`{}` timed out after {}", peer_of(url.as_str()), human_time(spec.timeout));
                     Err(ActError::new(Cause::ActionError, detail))
                 }
             },
@@ -74,16 +120,18 @@ impl Http {
     async fn exchange(
         &self,
         spec: &HttpSpec,
+        url: &Text,
         request: &Request,
         now: i64,
         seen: &mut Observation,
     ) -> Result<(), String> {
-        let mut hop = Hop::first(spec)?;
+        let mut hop = Hop::first(spec, url)?;
+        let own = spec.ca.as_ref().map(|ca| trusting(ca.as_str(), &request.workspace)).transpose()?;
         let begin = Instant::now();
         let mut followed = 0;
         let response = loop {
             note_plain_http(&hop.url, &mut seen.notes);
-            let response = self.send(&hop).await?;
+            let response = self.send(&hop, own.as_ref()).await?;
             let Some(next) = location(&response, &hop.url)? else { break response };
             if spec.redirects == 0 {
                 break response;
@@ -97,6 +145,8 @@ impl Http {
         let facts = &mut seen.facts;
         facts.set("status", Value::int(response.status().as_u16()));
         facts.set("header", headers(response.headers()));
+        let names: BTreeSet<&str> = response.headers().keys().map(HeaderName::as_str).collect();
+        facts.set("headers", Value::List(names.into_iter().map(Value::text).collect()));
         facts.set("redirects", Value::int(followed));
         facts.set("url", Value::text(hop.url.as_str()));
         let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
@@ -126,8 +176,13 @@ impl Http {
         Ok(())
     }
 
-    async fn send(&self, hop: &Hop) -> Result<Response, String> {
-        let mut builder = self.client(&hop.url)?.request(hop.method.clone(), hop.url.clone());
+    /// `own` is a client that trusts other authorities than the system.
+    async fn send(&self, hop: &Hop, own: Option<&Client>) -> Result<Response, String> {
+        let client = match own {
+            Some(own) => own,
+            None => self.client(&hop.url)?,
+        };
+        let mut builder = client.request(hop.method.clone(), hop.url.clone());
         builder = builder.headers(hop.headers.clone());
         if let Some(body) = &hop.body {
             builder = builder.body(body.clone());
@@ -149,23 +204,70 @@ impl Http {
 
 /// A client without proxies, retries, redirects and cookies; `idle` connections are kept.
 pub(super) fn client(https: bool, idle: usize) -> Result<Client, String> {
+    let builder = builder(idle);
+    let builder = if https { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))
+}
+
+fn builder(idle: usize) -> ClientBuilder {
     // The result only says whether a provider was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
+    Client::builder()
         .user_agent("runplan")
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .tls_info(true)
-        .pool_max_idle_per_host(idle);
-    let builder = if https { builder } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| format!("no https on this machine: {}", deepest(&error)))
+        .pool_max_idle_per_host(idle)
 }
 
-/// The request of a spec, to be sent any number of times, and its URL.
+/// A client that trusts only the authorities of a PEM file.
+fn trusting(ca: &str, workspace: &Path) -> Result<Client, String> {
+    let path = files::anywhere(workspace, ca).map_err(|error| error.to_string())?;
+    let bytes = files::read(&path, ca, 4 << 20, &files::Quit::default()).map_err(|error| error.to_string())?;
+    let roots =
+        Certificate::from_pem_bundle(&bytes).map_err(|error| format!("`{ca}` is not PEM: {}", deepest(&error)))?;
+    if roots.is_empty() {
+        return Err(format!("`{ca}` has no certificate in it: it is to be a PEM file"));
+    }
+    let client = builder(0).tls_certs_only(roots).build();
+    client.map_err(|error| format!("`{ca}` cannot be used: {}", deepest(&error)))
+}
+
+/// What is asked for: path and query where all URLs are of one server, else all of each.
+fn paths(urls: &[Text]) -> Vec<String> {
+    let parsed: Vec<Option<Url>> = urls.iter().map(|url| Url::parse(url.as_str()).ok()).collect();
+    let one =
+        parsed.iter().all(|url| url.is_some() && url.as_ref().map(Url::origin) == parsed[0].as_ref().map(Url::origin));
+    let shown = |(text, url): (&Text, &Option<Url>)| match url {
+        Some(url) if one => {
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+        }
+        _ => text.src.clone(),
+    };
+    urls.iter().zip(&parsed).map(shown).collect()
+}
+
+/// Facts of several answers, each as a list.
+fn joined(answers: &[Facts]) -> Facts {
+    let mut all = Facts::about(answers.len() as u64, "response");
+    let names: BTreeSet<String> = answers.iter().flat_map(|facts| facts.values.keys().cloned()).collect();
+    for name in names {
+        let each = answers.iter().map(|facts| facts.values.get(&name).cloned().unwrap_or(Value::Null));
+        let list = if name == "headers" {
+            each.flat_map(|value| if let Value::List(names) = value { names } else { Vec::new() }).collect()
+        } else {
+            each.collect()
+        };
+        all.set(name, Value::List(list));
+    }
+    all
+}
+
+/// The request of a spec with one URL, to be sent any number of times, and that URL.
 pub(super) fn call(client: &Client, spec: &HttpSpec) -> Result<(Url, reqwest::Request), String> {
-    let hop = Hop::first(spec)?;
+    let hop = Hop::first(spec, spec.urls.first().unwrap_or(&Text::default()))?;
     let mut builder = client.request(hop.method, hop.url.clone()).headers(hop.headers);
     if let Some(body) = hop.body {
         builder = builder.body(body);
@@ -183,8 +285,8 @@ struct Hop {
 }
 
 impl Hop {
-    fn first(spec: &HttpSpec) -> Result<Self, String> {
-        let url = absolute(spec.url.as_str())?;
+    fn first(spec: &HttpSpec, url: &Text) -> Result<Self, String> {
+        let url = absolute(url.as_str())?;
         let method =
             Method::from_bytes(spec.method.as_bytes()).map_err(|_| format!("`{}` is no HTTP method", spec.method))?;
         let mut headers = HeaderMap::new();
@@ -387,7 +489,6 @@ fn human_time(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::act::{Stop, fixture};
-    use crate::action::Text;
     use crate::facts::{Num, Unit};
     use std::rc::Rc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -454,13 +555,14 @@ mod tests {
 
     fn get(url: impl Into<String>) -> HttpSpec {
         HttpSpec {
-            url: Text::fixed(url),
+            urls: vec![Text::fixed(url)],
             method: "GET".into(),
             headers: Vec::new(),
             body: None,
             timeout: Duration::from_secs(20),
             redirects: 0,
             max_body: 1000,
+            ca: None,
         }
     }
 
@@ -562,6 +664,42 @@ mod tests {
         assert!(cut.starts_with(&format!("no valid answer from `{address}`: ")), "{cut}");
     }
 
+    /// A server that says one byte after the other for ever: each keeps the connection alive, none ends the answer.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_trickle_does_not_outlast_the_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nX-A: ").await.unwrap();
+            while stream.write_all(b"a").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let spec = HttpSpec { timeout: Duration::from_millis(400), ..get(format!("http://{address}/")) };
+        assert_eq!(detail(spec).await, format!("`{address}` timed out after 400 ms"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn compressed_bodies_are_never_expanded() {
+        let bomb = "\u{1f}\u{8}not really";
+        let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: application/json\r\n";
+        let (address, _) = serve(vec![say(&format!("{head}Content-Length: {}\r\n\r\n{bomb}", bomb.len()))]).await;
+        let seen = look(get(format!("http://{address}/")), &["json", "text"]).await.map_err(|e| e.detail).unwrap();
+        assert_eq!(seen.facts.values["text"], Value::text(bomb));
+        assert_eq!(seen.facts.values["size"], Value::size(bomb.len() as u64));
+        assert_eq!(seen.notes[0].code, "not_json");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_redirect_loop_ends() {
+        let again = || say("HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n");
+        let (address, _) = serve((0..30).map(|_| again()).collect()).await;
+        let message = detail(HttpSpec { redirects: 20, ..get(format!("http://{address}/")) }).await;
+        assert_eq!(message, format!("gave up after 20 redirects, the next one to `http://{address}/again`"));
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn answers_that_are_not_http() {
         let long = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(200));
@@ -605,7 +743,9 @@ mod tests {
     fn redirects_never_leak() {
         let spec = HttpSpec { method: "POST".into(), body: Some(Text::fixed("b")), ..get("https://a/") };
         let next = |text| Url::parse(text).unwrap();
-        let follow = |code, url| Hop::first(&spec).unwrap().follow(StatusCode::from_u16(code).unwrap(), next(url));
+        let follow = |code, url| {
+            Hop::first(&spec, &spec.urls[0]).unwrap().follow(StatusCode::from_u16(code).unwrap(), next(url))
+        };
         assert!(follow(302, "http://a/").err().unwrap().contains("from https to"));
         assert!(follow(307, "https://b/").err().unwrap().contains("another origin, `b:443`"));
         assert_eq!(follow(302, "https://b/").ok().unwrap().method, Method::GET);
@@ -661,6 +801,80 @@ mod tests {
             note_plain_http(&Url::parse(url).unwrap(), &mut notes);
             assert_eq!(!notes.is_empty(), noted, "{url}");
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn several_addresses_are_asked_in_their_order() {
+        let missing = "HTTP/1.1 404 No\r\nX-B: 1\r\nContent-Length: 0\r\n\r\n";
+        let found = "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+        let (address, mut requests) = serve(vec![say(found), say(missing)]).await;
+        let urls = ["/a?q", "/b"].map(|path| Text::fixed(format!("http://{address}{path}")));
+        let spec = HttpSpec { urls: urls.into(), ..get("") };
+        let seen = look(spec.clone(), &["json"]).await.map_err(|e| e.detail).unwrap();
+        let texts = |all: &[&str]| Value::List(all.iter().map(|text| Value::text(*text)).collect());
+        let facts = &seen.facts.values;
+        assert_eq!(facts["status"], Value::List(vec![Value::int(200), Value::int(404)]));
+        assert_eq!(facts["paths"], texts(&["/a?q", "/b"]));
+        assert_eq!(facts["headers"], texts(&["content-length", "x-a", "content-length", "x-b"]));
+        let Value::List(header) = &facts["header"] else { panic!() };
+        assert!(matches!(&header[1], Value::Map(names) if names["x-b"] == Value::text("1")));
+        assert_eq!(facts["json"], Value::List(vec![Value::Json(serde_json::json!({"a": 1})), Value::Null]));
+        assert_eq!(seen.facts.inspected.count, 2);
+        assert!(seen.notes[0].text.starts_with("/b: the body is not JSON"), "{}", seen.notes[0].text);
+        for path in ["GET /a?q ", "GET /b "] {
+            assert!(requests.recv().await.unwrap().starts_with(path));
+        }
+        let (address, _) = serve(vec![say(found), say("SSH")]).await;
+        let urls = ["/", "/gone"].map(|path| Text::fixed(format!("http://{address}{path}")));
+        let message = detail(HttpSpec { urls: urls.into(), ..spec }).await;
+        assert!(message.starts_with(&format!("/gone: no valid answer from `{address}`")), "{message}");
+        let two = ["http://a.test/x", "http://b.test/x"].map(Text::fixed);
+        assert_eq!(paths(&two), ["http://a.test/x", "http://b.test/x"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn own_authorities_are_trusted_and_no_others() {
+        use tokio_rustls::TlsAcceptor;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let (own, other) = (made("localhost"), made("localhost"));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ca.pem"), own.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("other.pem"), other.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("none.pem"), "hello").unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let config =
+            rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key);
+        let acceptor = TlsAcceptor::from(std::sync::Arc::new(config.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(OK.as_bytes()).await.unwrap();
+                let _ = stream.shutdown().await;
+            }
+        });
+        let asked = |ca: Option<&str>| {
+            let spec = HttpSpec { ca: ca.map(Text::fixed), ..get(format!("https://localhost:{port}/")) };
+            let request = fixture::request(Action::Http(spec), dir.path());
+            async move {
+                let (lent, _stop) = fixture::lent();
+                Http::default().look(&request, &lent).await.map(|seen| seen.facts).map_err(|error| error.detail)
+            }
+        };
+        let facts = asked(Some("ca.pem")).await.unwrap();
+        assert_eq!(facts.values["status"], Value::int(200));
+        assert!(matches!(&facts.values["cert"], Value::Map(cert) if cert.contains_key("expires_in")));
+        let untrusted = asked(Some("other.pem")).await.unwrap_err();
+        assert!(untrusted.starts_with(&format!("the certificate of `localhost:{port}` is not trusted")), "{untrusted}");
+        assert_eq!(
+            asked(Some("none.pem")).await.unwrap_err(),
+            "`none.pem` has no certificate in it: it is to be a PEM file"
+        );
+        assert!(asked(Some("gone.pem")).await.unwrap_err().contains("`gone.pem`"));
     }
 
     #[test]

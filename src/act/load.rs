@@ -118,7 +118,7 @@ fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
 
 async fn burst(spec: &LoadSpec) -> Result<Observation, String> {
     let client = http::client(true, spec.concurrency as usize)?;
-    let mut sides = vec![side(&client, spec, &spec.http.url)?];
+    let mut sides = vec![side(&client, spec, spec.http.urls.first().unwrap_or(&Text::default()))?];
     if let Some(baseline) = &spec.baseline {
         sides.push(side(&client, spec, baseline)?);
     }
@@ -167,7 +167,7 @@ fn observation(sides: &[Side], duration: Duration) -> Observation {
 
 /// One address, with the request to send there.
 fn side(client: &Client, spec: &LoadSpec, url: &Text) -> Result<Side, String> {
-    let http = HttpSpec { url: url.clone(), ..spec.http.clone() };
+    let http = HttpSpec { urls: vec![url.clone()], ..spec.http.clone() };
     let (url, call) = http::call(client, &http)?;
     if !spec.allow_remote && !here(&url) {
         return Err(format!(
@@ -271,13 +271,14 @@ mod tests {
 
     fn spec(url: &str, total: u64, concurrency: u32) -> LoadSpec {
         let http = HttpSpec {
-            url: Text::fixed(url),
+            urls: vec![Text::fixed(url)],
             method: "GET".into(),
             headers: Vec::new(),
             body: None,
             timeout: Duration::from_secs(20),
             redirects: 0,
             max_body: 1000,
+            ca: None,
         };
         LoadSpec { http, total, concurrency, warmup: 0, rate: None, baseline: None, allow_remote: false }
     }

@@ -239,13 +239,14 @@ impl Asked<'_> {
         let mut headers = vec![("content-type".to_owned(), Text::fixed("application/x-www-form-urlencoded"))];
         headers.extend(self.spec.headers.iter().cloned());
         let call = HttpSpec {
-            url: Text::fixed(format!("{server}{path}")),
+            urls: vec![Text::fixed(format!("{server}{path}"))],
             method: "POST".to_owned(),
             headers,
             body: Some(Text::fixed(form(&pairs))),
             timeout: self.spec.timeout,
             redirects: 0,
             max_body: MAX_BODY,
+            ca: None,
         };
         let request = Request { wants: ["text".to_owned()].into(), ..self.request.clone() };
         let seen = self.http.once(&call, &request, self.lent).await;

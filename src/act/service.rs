@@ -218,8 +218,8 @@ impl<'a> Prober<'a> {
                 self.seen = observation.facts;
                 match self.seen.values.get("status") {
                     Some(Value::Num(status, _)) if *status >= Num::int(200) && *status < Num::int(300) => Ok(()),
-                    Some(Value::Num(status, _)) => Err(format!("status {status} from {}", spec.url.as_str())),
-                    _ => Err(format!("no answer from {}", spec.url.as_str())),
+                    Some(Value::Num(status, _)) => Err(format!("status {status} from {}", spec.first())),
+                    _ => Err(format!("no answer from {}", spec.first())),
                 }
             }
             Err(error) => Err(error.detail),
@@ -434,13 +434,14 @@ mod tests {
         let refused = Play::error(Cause::ActionError, "connection refused: 127.0.0.1:1");
         let plays = vec![refused, answer(200), answer(503), answer(200), answer(204)];
         let http = HttpSpec {
-            url: Text::fixed("http://127.0.0.1:1/"),
+            urls: vec![Text::fixed("http://127.0.0.1:1/")],
             method: "GET".into(),
             headers: vec![],
             body: None,
             timeout: Duration::from_secs(1),
             redirects: 0,
             max_body: 1,
+            ca: None,
         };
         block_on(async {
             let mut spec = service("exec sleep 1000", Probe::Http(http));

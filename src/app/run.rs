@@ -41,6 +41,10 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
             return Exit::Usage;
         }
     };
+    // People approve a whole plan: a run of some steps by name asks nobody.
+    if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
+        ready.loaded.plan.signoffs = None;
+    }
     match record_run(command, &ready, selected, terminal) {
         Ok(exit) => exit,
         Err(Trouble::Refused(text)) => {

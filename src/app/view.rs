@@ -388,7 +388,8 @@ fn command_line(command: &Argv) -> String {
 }
 
 fn request_line(spec: &HttpSpec) -> String {
-    format!("{} {}", spec.method, spec.url.src)
+    let urls: Vec<&str> = spec.urls.iter().map(Text::as_str).collect();
+    format!("{} {}", spec.method, urls.join(" "))
 }
 
 /// What the reporters may ask about a run.

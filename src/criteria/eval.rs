@@ -350,6 +350,7 @@ fn quantified(
     };
     let some = |picked: &[usize]| {
         let shown = picked.iter().take(3).map(|&at| match names.get(at) {
+            Some(name) if matches!(data[at], Datum::Null) => format!("{name}: absent"),
             Some(name) => format!("{name}: {}", show::datum(&data[at], None)),
             None => show::datum(&data[at], None),
         });

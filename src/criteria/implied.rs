@@ -15,6 +15,7 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
     let shape = Shape::of(action);
     let (names, texts): (&[&str], &[&str]) = match action.kind() {
         ActionKind::Run => (&["exit", "signal"], &["exit == 0"]),
+        ActionKind::Http if shape.many => (&["status"], &["every(status) >= 200", "every(status) < 300"]),
         ActionKind::Http => (&["status"], &["status >= 200", "status < 300"]),
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),

@@ -29,9 +29,16 @@
 //! | `tests.total`, `tests.names(failed)` | `values["tests"]` = Map {`total` …, `names(failed)`: List …} |
 //! | `test."N".state` | `values["test"]` = Map, name → Map {`state`: Text}; several of one name: the worst |
 //! | `files.percent(lines)`, `files` | `values["files"]` = Map {`percent(lines)`: List in path order …, `names`: List} |
+//! | `diff.percent(lines)` | `values["diff"]` = Map {`percent(lines)`, `covered(lines)` …} |
+//! | `open(error)`, `findings(new)` | `values["open(error)"]`, `values["findings(new)"]` |
+//! | `bench."N".p95`, `metric."N".rate` | `values["bench"]` = Map, name → Map {`p95`, `times` …}; `metric` alike |
 //! | `file."P".percent(lines)` | `values["file"]` = Map, path → Map {`percent(lines)`, `covered(lines)` …} |
 //! | names of a `value` step | `values["name"]` |
 //! | `steps.X.state`, `steps.X.outputs.N` | [`Evidence::steps`]`["X"]`: `values["state"]` = Text, `values["outputs"]` = Map |
+//!
+//! An `http` look at several addresses stores lists in the order written, `Null` where an answer has none: `header` and
+//! `cert` are lists of Maps that a path is walked in, `headers` is all names one after the other, `paths` tells which
+//! answer is whose.
 //!
 //! A `file` look at several files stores lists, in path order: scalar facts one item a file (`Null` where there is
 //! none), list facts (`lines`, `keys`, `values`) concatenated; `paths`, `count` and `template` are as for one file.
@@ -191,6 +198,15 @@ impl Criterion {
         match &self.form.test {
             ast::Test::Compare(test) => test.compared.as_deref(),
             ast::Test::Exists | ast::Test::Is(_) => None,
+        }
+    }
+
+    /// Whether its subject is this header (lower-case) of the step's own answer.
+    #[must_use]
+    pub fn names_header(&self, header: &str) -> bool {
+        match self.form.subject.path().segs.as_slice() {
+            [fact, name] => fact.key() == "header" && name.name.eq_ignore_ascii_case(header),
+            _ => false,
         }
     }
 

@@ -82,13 +82,38 @@ pub(super) fn names(path: &Path, ev: &Evidence<'_>, count: usize) -> Vec<String>
             _ => None,
         },
         (Some(fact), None) if PER_PATH.contains(&fact) => value("paths").map(texts),
+        (Some("headers"), None) => Some(beside_headers(value("header"), value("paths"))),
         _ => None,
     };
     names.filter(|names: &Vec<String>| names.len() == count).unwrap_or_default()
 }
 
-/// Facts of the `file` action that are lists in the order of `paths` (`lines` and `values` are not).
-const PER_PATH: [&str; 6] = ["exists", "size", "mode", "sha256", "age", "text"];
+/// Facts of `file` and `http` that are lists in the order of `paths` (`lines` and `values` are not).
+const PER_PATH: [&str; 13] = [
+    "exists",
+    "size",
+    "mode",
+    "sha256",
+    "age",
+    "text",
+    "status",
+    "header",
+    "latency",
+    "redirects",
+    "url",
+    "json",
+    "cert",
+];
+
+/// The path of each header name, of several answers.
+fn beside_headers(headers: Option<&Value>, paths: Option<&Value>) -> Vec<String> {
+    let (Some(Value::List(headers)), Some(paths)) = (headers, paths) else { return Vec::new() };
+    let each = headers.iter().zip(texts(paths)).filter_map(|(header, path)| match header {
+        Value::Map(names) => Some(std::iter::repeat_n(path, names.len())),
+        _ => None,
+    });
+    each.flatten().collect()
+}
 
 fn texts(value: &Value) -> Vec<String> {
     let Value::List(items) = value else { return Vec::new() };
@@ -120,6 +145,16 @@ fn walk<'a>(path: &Path, segs: &[Seg], facts: &'a Facts) -> Read<'a> {
             Some(Datum::List(items.collect()))
         }
         value => descend(path, value, rest),
+    };
+    // Several answers, each with a list: one list.
+    let found = match (value, found) {
+        (Value::List(_), Some(Datum::List(items)))
+            if path.each && items.iter().any(|item| matches!(item, Datum::List(_))) =>
+        {
+            let inner = items.into_iter().map(|item| if let Datum::List(inner) = item { inner } else { vec![item] });
+            Some(Datum::List(inner.flatten().collect()))
+        }
+        (_, found) => found,
     };
     match found {
         Some(Datum::Null) if !path.optional => Read::NoData(format!("there is nothing to measure for `{path}`")),
@@ -206,8 +241,24 @@ fn descend_json<'a>(json: &'a serde_json::Value, rest: &[Seg]) -> Option<&'a ser
 }
 
 fn query<'a>(path: &Path, value: &'a Value) -> Read<'a> {
-    let Value::Json(json) = value else {
-        return Read::NoData(format!("`{path}`: there is no valid JSON to look into"));
+    let json = match value {
+        Value::Json(json) => json,
+        // Several answers: what is found in each, in their order; of a path that finds many, all of it.
+        Value::List(answers) => {
+            let mut all = Vec::new();
+            for answer in answers {
+                match query(path, answer) {
+                    Read::Found(Datum::List(items)) if is_plural(&json_query(path).unwrap_or_default().1) => {
+                        all.extend(items);
+                    }
+                    Read::Found(datum) => all.push(datum),
+                    Read::Absent => all.push(Datum::Null),
+                    Read::NoData(why) => return Read::NoData(why),
+                }
+            }
+            return Read::Found(Datum::List(all));
+        }
+        _ => return Read::NoData(format!("`{path}`: there is no valid JSON to look into")),
     };
     let Some((_, text)) = json_query(path) else { return Read::Absent };
     let Some(query) = path.json.clone().or_else(|| JsonPath::parse(&text).ok()) else {

@@ -119,7 +119,7 @@ pub struct Shape {
     pub report: bool,
     /// Standard output is read as JSON.
     pub json: bool,
-    /// Looks at several files: facts of a file are lists.
+    /// Looks at several files or addresses: facts of one are lists.
     pub many: bool,
     /// Looks more than once: a single fact has one value a look.
     pub sampled: bool,
@@ -138,7 +138,7 @@ impl Shape {
         let (mut json, mut many, mut probe) = (false, false, None);
         match action {
             Action::Run(run) => json = run.parse.is_some(),
-            Action::Http(_) => json = true,
+            Action::Http(http) => (json, many) = (true, !http.is_single()),
             Action::File(file) => many = !file.is_single(),
             Action::Service(service) => match &service.ready.probe {
                 Probe::Http(_) => (probe, json) = (Some(ActionKind::Http), true),
@@ -185,8 +185,11 @@ impl Shape {
             return Some(Found::sure(*kind));
         }
         let spec = self.specs().find(|spec| fits(spec.path, segs))?;
-        let one_each = self.many && spec.path != "count" && facts_of(ActionKind::File).contains(spec);
+        let one_each = self.many && spec.path != "count" && facts_of(self.kind).contains(spec);
         Some(match spec.kind {
+            Kind::List(item) if one_each && spec.path.starts_with("cert.") => {
+                Found { each: true, ..Found::sure(Kind::List(item)) }
+            }
             Kind::One(item) if one_each => Found { each: segs.len() > 1, ..Found::sure(Kind::List(item)) },
             kind => Found { kind, optional: spec.optional, each: false },
         })

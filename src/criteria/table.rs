@@ -44,9 +44,10 @@ static RUN: [FactSpec; 12] = [
     fact("leaked", Kind::BOOL, "a process outlived it or kept its output open"),
 ];
 
-static HTTP: [FactSpec; 12] = [
+static HTTP: [FactSpec; 14] = [
     fact("status", Kind::NUMBER, "status code"),
     maybe("header.\"NAME\"", Kind::TEXT, "a response header, name in any case"),
+    fact("headers", Kind::List(Item::Text), "names of the response headers, lower-case"),
     fact("json", Kind::ANY, "body as JSON"),
     maybe("json.\"PATH\"", Kind::ANY, "what an RFC 9535 path finds in the body (`json.\"$.a\"`)"),
     fact("text", Kind::TEXT, "body as text"),
@@ -54,6 +55,7 @@ static HTTP: [FactSpec; 12] = [
     fact("redirects", Kind::NUMBER, "how many redirects were followed"),
     fact("size", Kind::SIZE, "size of the body"),
     fact("url", Kind::TEXT, "address that answered, after redirects"),
+    fact("paths", Kind::List(Item::Text), "what was asked for; without the origin where it is the same for all"),
     maybe("cert.expires_in", Kind::TIME, "time until the server's certificate expires; absent over plain http"),
     maybe("cert.names", Kind::List(Item::Text), "names it is valid for"),
     maybe("cert.issuer", Kind::TEXT, "who issued it"),
@@ -81,7 +83,7 @@ static SERVICE: [FactSpec; 3] = [
     fact("startup", Kind::TIME, "time from start to ready"),
 ];
 
-static REPORT: [FactSpec; 14] = [
+static REPORT: [FactSpec; 35] = [
     fact("percent(lines|branches)", Kind::PERCENT, "covered share"),
     fact("covered(lines|branches)", Kind::NUMBER, "how many are covered"),
     fact("total(lines|branches)", Kind::NUMBER, "how many there are"),
@@ -96,6 +98,10 @@ static REPORT: [FactSpec; 14] = [
     fact("file.\"PATH\".covered(lines|branches)", Kind::NUMBER, "how many are covered in a file"),
     fact("file.\"PATH\".total(lines|branches)", Kind::NUMBER, "how many there are in a file"),
     fact("file.\"PATH\".uncovered(lines|branches)", Kind::NUMBER, "how many are not covered in a file"),
+    fact("diff.percent(lines)", Kind::PERCENT, "covered share of the lines added since `diff`"),
+    fact("diff.covered(lines)", Kind::NUMBER, "how many of them are covered"),
+    fact("diff.uncovered(lines)", Kind::NUMBER, "how many are not"),
+    fact("diff.total(lines)", Kind::NUMBER, "how many the report measures"),
     fact("tests.total", Kind::NUMBER, "test cases"),
     fact(
         "tests.(passed|failed|skipped|errors|flaky)",
@@ -108,6 +114,27 @@ static REPORT: [FactSpec; 14] = [
         Kind::TEXT,
         "how one test ended (`passed`, `failed`, `skipped`, `error`); a list for a glob",
     ),
+    fact("open(error|warning|note|none|total)", Kind::NUMBER, "findings that are not suppressed"),
+    fact("new(error|warning|note|none|total)", Kind::NUMBER, "open findings that the baseline does not know"),
+    fact("suppressed(error|warning|note|none|total)", Kind::NUMBER, "findings that are suppressed"),
+    fact("findings(open|new|suppressed)", Kind::List(Item::Text), "level, rule, place and text of each, worst first"),
+    fact("(mean|median|min|max|p90|p95|p99)", Kind::TIME, "of the only benchmark; of `http_req_duration` (k6)"),
+    maybe("stddev", Kind::TIME, "standard deviation of its times; absent for a single one"),
+    fact("times", Kind::List(Item::Number(crate::facts::Unit::Time)), "its times (hyperfine)"),
+    fact("failed", Kind::NUMBER, "how many of its runs ended badly (hyperfine)"),
+    fact("bench.\"NAME\".(mean|median|min|max|p90|p95|p99)", Kind::TIME, "of one of several benchmarks"),
+    maybe("bench.\"NAME\".stddev", Kind::TIME, "standard deviation of its times"),
+    fact("bench.\"NAME\".times", Kind::List(Item::Number(crate::facts::Unit::Time)), "its times (hyperfine)"),
+    fact("bench.\"NAME\".(count|failed)", Kind::NUMBER, "how many times it has, and how many runs ended badly"),
+    fact(
+        "metric.\"NAME\".(rate|count|value|passes|fails|avg|min|med|max|p90|p95|p99)",
+        Kind::NUMBER,
+        "of a k6 metric that is no time",
+    ),
+    fact("checks.(total|passed|failed)", Kind::NUMBER, "how often a k6 check was looked at"),
+    fact("checks.names(failed)", Kind::List(Item::Text), "checks that failed at least once"),
+    fact("thresholds.(total|passed|failed)", Kind::NUMBER, "k6 thresholds"),
+    fact("thresholds.names(failed)", Kind::List(Item::Text), "thresholds that were crossed"),
 ];
 
 /// What every finished step offers under `steps.X.`, beside the facts of its action.

@@ -358,6 +358,7 @@ async fn look_once(
         Ok(mut report) => {
             report.facts.values.extend(std::mem::take(&mut course.facts.values));
             course.facts = report.facts;
+            course.notes.extend(report.notes);
             Ok(())
         }
         // The command itself failed: its exit code is the story, not the report that it did not write.

@@ -1,6 +1,7 @@
 //! The action of a step, read from its table. Knows what actions need, not how they are done.
 
 mod gates;
+mod http;
 mod looks;
 
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::tree::{Node, Table};
 use super::units;
 use super::vars::bad_regex;
 use crate::action::{
-    Action, Command, FileSpec, Format, HttpSpec, Parse, Probe, Ready, RenderSpec, ReportFormat, ReportSpec, RunSpec,
-    ServiceSpec, Text, ValueSpec,
+    Action, Command, FileSpec, Format, Parse, Probe, Ready, RenderSpec, ReportFormat, ReportSpec, RunSpec, ServiceSpec,
+    Text, ValueSpec,
 };
 use crate::place::Place;
 
@@ -83,7 +84,7 @@ fn dotted(step: Table<'_>) -> bool {
 fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut Texts<'_>) -> Option<Action> {
     Some(match key {
         "run" => Action::Run(RunSpec { command: command(node, "run", texts)?, parse: parse.and_then(stdout_format) }),
-        "http" => Action::Http(http(node, texts)?),
+        "http" => Action::Http(http::http(node, texts)?),
         "render" => Action::Render(render(node, texts)?),
         "file" => Action::File(file(node, texts)?),
         "service" => Action::Service(service(node, texts)?),
@@ -128,67 +129,6 @@ fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> 
         return None;
     }
     Some(Command::Argv(texts.texts(&items, Sink::Seen("an argument"))))
-}
-
-fn http(node: Node<'_>, texts: &mut Texts<'_>) -> Option<HttpSpec> {
-    let mut spec = HttpSpec {
-        url: Text::default(),
-        method: "GET".to_owned(),
-        headers: Vec::new(),
-        body: None,
-        timeout: Duration::from_secs(10),
-        redirects: 0,
-        max_body: 4 << 20,
-    };
-    let url = match node.table(&tables::HTTP) {
-        None => node,
-        Some(table) => {
-            spec.method = table.text("method").unwrap_or("GET").to_owned();
-            spec.body = table.get("body").map(|node| texts.text(node, Sink::Hidden));
-            spec.timeout = table.duration("timeout").unwrap_or(spec.timeout);
-            spec.redirects = table.count("redirects").unwrap_or(0);
-            spec.max_body = table.text("max_body").and_then(|text| units::size(text).ok()).unwrap_or(spec.max_body);
-            spec.headers = headers(table, texts);
-            required(table, "url", "`http`", texts.diags)?
-        }
-    };
-    spec.url = address(url, texts);
-    Some(spec)
-}
-
-/// Request headers.
-fn headers(table: Table<'_>, texts: &mut Texts<'_>) -> Vec<(String, Text)> {
-    let mut headers = Vec::new();
-    for entry in table.get("headers").and_then(Node::map).into_iter().flat_map(Table::entries) {
-        let good = !entry.key.is_empty()
-            && entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        if !good {
-            let message = format!("`{}` is not the name of a header", entry.key);
-            let help = "names of headers are letters, digits and `-`, such as `content-type`";
-            texts.diags.push(Diagnostic::error("bad-name", entry.key_place, message).help(help));
-        }
-        let value = texts.text(entry.node, Sink::Hidden);
-        headers.push((entry.key.to_ascii_lowercase(), value));
-    }
-    headers
-}
-
-/// An absolute URL.
-fn address(url: Node<'_>, texts: &mut Texts<'_>) -> Text {
-    let text = texts.text(url, Sink::Seen("a URL"));
-    let rest = text.src.strip_prefix("http://").or_else(|| text.src.strip_prefix("https://"));
-    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?']));
-    if !has_host && !text.src.starts_with("{{") {
-        let src = &text.src;
-        let fault = Diagnostic::error("bad-url", url.place, format!("`{src}` is not an http or https URL"));
-        let bare = !src.contains("://") && src.starts_with(|c: char| c.is_ascii_alphanumeric());
-        texts.diags.push(if bare && src.contains([':', '.']) {
-            fault.help(format!("write `http://{src}`"))
-        } else {
-            fault.help("write `http://host:port/path` or `https://…`")
-        });
-    }
-    text
 }
 
 fn render(node: Node<'_>, texts: &mut Texts<'_>) -> Option<RenderSpec> {
@@ -312,7 +252,15 @@ fn ready_of(table: Table<'_>, texts: &mut Texts<'_>) -> Ready {
     let probe = given.first().and_then(|key| {
         let node = table.get(key)?;
         Some(match *key {
-            "http" => Probe::Http(http(node, texts)?),
+            "http" => {
+                let spec = http::http(node, texts)?;
+                if !spec.is_single() {
+                    let message = "`ready` asks one address".to_owned();
+                    let fault = Diagnostic::error("two-keys", node.place, message);
+                    texts.diags.push(fault.help("ask the one that tells that it is up; make the others a step"));
+                }
+                Probe::Http(spec)
+            }
             "run" => Probe::Run(command(node, "run", texts)?),
             "log" => Probe::Log(regex(node, texts)?),
             _ => Probe::Tcp(tcp(node, texts)),
@@ -365,16 +313,24 @@ fn report(node: Node<'_>, texts: &mut Texts<'_>) -> Option<ReportSpec> {
             path: texts.text(node, seen),
             format: None,
             files: Vec::new(),
+            baseline: None,
+            diff: None,
         });
     };
     let format = table.text("format").and_then(|word| match word {
         "cobertura" => Some(ReportFormat::Cobertura),
         "coverage.py" => Some(ReportFormat::CoveragePy),
         "lcov" => Some(ReportFormat::Lcov),
+        "jacoco" => Some(ReportFormat::Jacoco),
         "junit" => Some(ReportFormat::Junit),
+        "sarif" => Some(ReportFormat::Sarif),
+        "hyperfine" => Some(ReportFormat::Hyperfine),
+        "k6" => Some(ReportFormat::K6),
         _ => None,
     });
     let files = table.list("files").into_iter().filter_map(Node::text).map(str::to_owned).collect();
     let path = required(table, "path", "`report`", texts.diags)?;
-    Some(ReportSpec { path: texts.text(path, seen), format, files })
+    let baseline = table.get("baseline").map(|node| texts.text(node, seen));
+    let diff = table.get("diff").map(|node| texts.text(node, Sink::Seen("a commit")));
+    Some(ReportSpec { path: texts.text(path, seen), format, files, baseline, diff })
 }

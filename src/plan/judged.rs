@@ -10,7 +10,7 @@ use super::links::Links;
 use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
-use super::{Plan, Ratchet, Risk, Step, Var, ratchet};
+use super::{Plan, Ratchet, Risk, Step, Var, preset, ratchet};
 use crate::action::{Action, CompareSpec};
 use crate::criteria::{self, Comparing, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
@@ -30,6 +30,42 @@ pub(super) fn read(table: Table<'_>, tiers: &[Tier], texts: &mut Texts<'_>) -> V
         }
     }
     list
+}
+
+/// The criteria of `preset`, as if written under `pass` where the preset is named. A header that a criterion of the
+/// step under `pass` or `any` names itself is left to that.
+pub(super) fn preset(
+    table: Table<'_>,
+    action: &Action,
+    broken: bool,
+    criteria: &mut Vec<Criterion>,
+    texts: &mut Texts<'_>,
+) {
+    let Some(node) = table.get("preset") else { return };
+    if broken || !node.text().is_some_and(|name| preset::NAMES.contains(&name)) {
+        return;
+    }
+    let Action::Http(spec) = action else {
+        let message = format!("`preset` judges answers of an `http`, and this is a `{}`", action.kind().word());
+        let fault = Diagnostic::error("unused-key", node.place, message);
+        texts.diags.push(fault.help("remove it, or make the step an `http`"));
+        return;
+    };
+    let secure = spec.urls.iter().filter(|url| !url.src.starts_with("http://")).count();
+    if secure != 0 && secure != spec.urls.len() {
+        let message = "`preset` asks more over https than over http, and here are both".to_owned();
+        let fault = Diagnostic::error("preset", node.place, message);
+        texts.diags.push(fault.help("make them two steps"));
+    }
+    let named = |header: &str| {
+        criteria.iter().any(|criterion: &Criterion| {
+            matches!(criterion.tier, Tier::Pass | Tier::Any) && criterion.names_header(header)
+        })
+    };
+    let rules = preset::criteria(!spec.is_single(), secure != 0).filter(|(header, _)| !named(header));
+    let made: Vec<Criterion> =
+        rules.filter_map(|(_, text)| criteria::parse(&text, Tier::Pass, node.place).ok()).collect();
+    criteria.extend(made);
 }
 
 fn one(node: Node<'_>, tier: Tier, texts: &mut Texts<'_>) -> Option<Criterion> {

@@ -17,6 +17,7 @@ mod links;
 mod names;
 mod norm;
 mod people;
+mod preset;
 pub mod ratchet;
 #[cfg(test)]
 mod reference;

@@ -191,13 +191,14 @@ fn command(command: &Command) -> Json {
 fn http(spec: &HttpSpec) -> Json {
     let headers: Vec<Json> = spec.headers.iter().map(|(name, value)| json!([name, text_of(value)])).collect();
     json!({
-        "url": text_of(&spec.url),
+        "urls": texts(&spec.urls),
         "method": spec.method,
         "headers": headers,
         "body": spec.body.as_ref().map(text_of),
         "timeout": duration(Some(spec.timeout)),
         "redirects": spec.redirects,
         "max_body": spec.max_body,
+        "ca": spec.ca.as_ref().map(text_of),
     })
 }
 
@@ -212,7 +213,7 @@ fn probe(probe: &Probe) -> Json {
 }
 
 fn report(spec: &ReportSpec) -> Json {
-    json!({ "path": text_of(&spec.path), "format": spec.format, "files": spec.files })
+    json!({ "path": text_of(&spec.path), "format": spec.format, "files": spec.files, "baseline": spec.baseline.as_ref().map(text_of), "diff": spec.diff.as_ref().map(text_of) })
 }
 
 /// A late text is marked: `{"late": "…"}` is not the same as the fixed text that reads alike.

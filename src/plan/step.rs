@@ -92,6 +92,8 @@ impl Reader<'_> {
         }
         let secrets = self.secrets(table, texts);
         let sample = sampling(table, texts.diags);
+        let mut criteria = judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts);
+        judged::preset(table, &action, broken, &mut criteria, texts);
         let step = Step {
             name: cell.name.clone(),
             base: cell.base.clone(),
@@ -102,7 +104,7 @@ impl Reader<'_> {
             place: cell.place,
             finally: cell.finally,
             report,
-            criteria: judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts),
+            criteria,
             allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
             allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
             compare: compare::read(table, sample.as_ref(), texts),

@@ -1,19 +1,20 @@
 //! Every key of the plan language, one line each: the only list there is. Messages, suggestions, the walk and the JSON
 //! schema all read it. Data only.
 
+mod answers;
 mod gates;
 mod looks;
 mod repeat;
 
+pub(super) use answers::{HTTP, REPORT};
 pub(super) use gates::{SIGNOFF, SIGNOFFS, SUBPLAN, WAIVER, WAIVERS};
 pub(super) use looks::{ALERT, CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
 pub(super) use repeat::{RETRY, SAMPLE};
 
 use super::keys::{Key, Kind, Shape};
+use super::preset;
 use crate::action::CompareMethod;
-use Shape::{
-    Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Size, Table, Template, Text, Word,
-};
+use Shape::{Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Table, Template, Text, Word};
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, doc, default: "", example: "" }
@@ -266,11 +267,12 @@ pub(super) static STEP: Kind = Kind {
             "",
             "[\"make\", \"test\"]",
         ),
+        with("preset", Word(&preset::NAMES), "Criteria from a published list, as if written under `pass`.", "", ""),
         with("parse", Word(&["json", "jsonl"]), "Read stdout as data.", "", ""),
         with(
             "http",
-            OneOf(&[Template, Table(&HTTP)]),
-            "An HTTP request.",
+            OneOf(&[Template, TEMPLATES, Table(&HTTP)]),
+            "An HTTP request, or several.",
             "",
             "{ url = \"http://127.0.0.1:8080/health\" }",
         ),
@@ -281,7 +283,7 @@ pub(super) static STEP: Kind = Kind {
         with(
             "report",
             OneOf(&[Template, Table(&REPORT)]),
-            "Read a result file: coverage or tests.",
+            "Read a result file: coverage, tests, findings or benchmarks.",
             "",
             "\"coverage.xml\"",
         ),
@@ -436,21 +438,6 @@ pub(super) static COMPARE: Kind = Kind {
     ],
 };
 
-pub(super) static HTTP: Kind = Kind {
-    name: "http",
-    what: "`http`",
-    open: None,
-    keys: &[
-        with("url", Template, "Absolute URL, http or https.", "", "\"http://127.0.0.1:8080/health\""),
-        with("method", METHODS, "Method.", "GET", ""),
-        with("headers", Map(&Template), "Request headers.", "{}", "{ accept = \"application/json\" }"),
-        key("body", Template, "Request body."),
-        with("timeout", Duration, "Longest time of one request.", "10s", ""),
-        with("redirects", Int(0, 20), "How many redirects are followed.", "0", ""),
-        with("max_body", Size, "Most bytes of body read.", "4MiB", ""),
-    ],
-};
-
 pub(super) static RENDER: Kind = Kind {
     name: "render",
     what: "`render`",
@@ -519,17 +506,6 @@ pub(super) static STOP: Kind = Kind {
             "",
         ),
         with("grace", Duration, "Time until it is killed.", "5s", ""),
-    ],
-};
-
-pub(super) static REPORT: Kind = Kind {
-    name: "report",
-    what: "`report`",
-    open: None,
-    keys: &[
-        key("path", Template, "The result file, relative to the workspace."),
-        with("format", Word(&["cobertura", "coverage.py", "lcov", "junit"]), "Its format.", "by its content", ""),
-        with("files", TEXT_OR_TEXTS, "Only these source files (globs).", "all", "[\"app/core/*.py\"]"),
     ],
 };
 

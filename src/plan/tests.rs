@@ -36,12 +36,12 @@ fn said(loaded: &Loaded) -> Vec<String> {
 
 /// Asserts exactly what is said of a plan that begins with `format = 1` on line 1.
 #[track_caller]
-fn says(body: &str, expected: &[&str]) {
+pub(super) fn says(body: &str, expected: &[&str]) {
     assert_eq!(said(&loaded(&format!("format = 1\n{body}"))), expected, "{body}");
 }
 
 #[track_caller]
-fn good(body: &str) -> super::Plan {
+pub(super) fn good(body: &str) -> super::Plan {
     let loaded = loaded(&format!("format = 1\n{body}"));
     assert_eq!(said(&loaded), Vec::<String>::new());
     loaded.plan
@@ -159,6 +159,13 @@ net = { tcp = "127.0.0.1:1", timeout = "1s" }
 net = { dns = "localhost" }
 [steps.tls]
 net = { tls = "127.0.0.1:1", name = "localhost", ca = "ca.pem" }
+[steps.pages]
+http = { url = "https://127.0.0.1:1", paths = ["/", "/x"], ca = "ca.pem" }
+preset = "owasp-headers@2026-07"
+[steps.pair]
+http = { urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:2/a"] }
+[steps.found]
+report = { path = "scan.sarif", baseline = "known.sarif", diff = "main" }
 [steps.burst]
 load = { url = "http://127.0.0.1:1/", total = 50, concurrency = 2, warmup = 3, rate = 9, baseline = "http://[::1]:2/", allow_remote = true, method = "POST", headers = { a = "b" }, body = "x", timeout = "1s", max_body = "1KiB" }
 compare = { method = "bootstrap", min_n = 50 }
@@ -167,7 +174,7 @@ pass = ["avg(latency) <= baseline + 10%"]
 promql = { server = "http://127.0.0.1:1", query = "a", time = "1", range = { last = "1m", step = "1s" }, baseline = "b", headers = { a = "b" }, timeout = "1s", allow_warnings = true }
 compare = { method = "mann-whitney" }
 pass = ["med(samples) <= baseline"]
-[steps.pair]
+[steps.ratio]
 promql = { server = "http://127.0.0.1:1", query = { bad = "a", total = "b" } }
 [vars]
 day = { today = "%Y%m%d", pattern = "20261124" }

@@ -7,7 +7,7 @@ use crate::support::{self, Space};
 
 /// A program in the space, to its end.
 #[track_caller]
-fn sh(space: &Space, text: &str) -> String {
+pub(super) fn sh(space: &Space, text: &str) -> String {
     let who = [("GIT_AUTHOR_NAME", "A"), ("GIT_COMMITTER_NAME", "A"), ("EMAIL", "a@example.org")];
     let output = Command::new("sh").args(["-ec", text]).current_dir(space.path()).envs(who).output().expect("a shell");
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));

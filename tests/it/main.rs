@@ -18,6 +18,7 @@ mod pty;
 mod purity;
 mod quickstart;
 mod readiness;
+mod reports;
 mod reproducible;
 mod running;
 mod scale;

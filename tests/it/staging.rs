@@ -6,6 +6,7 @@
 
 mod alerting;
 mod canary;
+mod security;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -23,15 +24,18 @@ const RATCHET: &str = "plans/staging/blueprint.ratchet.toml";
 const APP: &str = "examples/hotel-agent";
 
 /// Every step, in the rows of the checklist.
-const ROWS: [(&str, &[&str]); 10] = [
+const ROWS: &[(&str, &[&str])] = &[
     ("S1", &["env-file"]),
-    ("S3", &["pms", "up"]),
+    ("S3", &["pms", "up-local"]),
     ("S4", &["ready"]),
     ("S5", &["smoke"]),
     ("S10", &["venv", "coverage"]),
     ("S11", &["coverage", "coverage-floor"]),
     ("S12", &["critical-tests"]),
     ("S13", &["critical-coverage"]),
+    ("S17", &["proxy-tools", "proxy-config[nginx.conf]", "proxy-certificate", "proxy", "security-headers"]),
+    ("S18", &["security-tools", "security-scan"]),
+    ("S19", &["secrets-scan", "secrets-register"]),
     ("S20, S21", &["nlp-isolated", "nlp-docs"]),
     ("S22", &["deliverables", "alert-receivers"]),
 ];
@@ -192,7 +196,7 @@ fn environment() -> Option<&'static Path> {
         lock.lock().expect("a lock");
         lay_out(&home);
         let child = Command::new(RUNPLAN)
-            .args([PLAN, "venv", "--progress", "none"])
+            .args([PLAN, "venv", "security-tools", "--progress", "none"])
             .current_dir(&home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -239,15 +243,18 @@ fn setting(staging: &Staging, key: &str) -> String {
 fn the_whole_plan_is_go_again_and_again() {
     let Some(staging) = canary::tools().and_then(|()| Staging::new()) else { return };
     let staging = staging.env("PMS_API_KEY", "given-key-4711-of-the-pms");
-    let first = staging.go(&[]).code(0).says("GO  risk 0");
+    let first = staging.go(&[]).code(3).says("HOLD  3 holds, risk 0").says("the sign-off of `Ops/SRE` is missing");
     staging.blames(&[]);
-    for (row, steps) in ROWS.into_iter().chain(alerting::ROWS).chain(canary::ROWS) {
+    let rows = ROWS.iter().copied().chain(alerting::ROWS).chain(canary::ROWS);
+    for (row, steps) in rows {
         for step in steps {
             assert_eq!(staging.committed(step)["state"], "pass", "{row}");
         }
     }
     let record = staging.lines("record.jsonl");
-    assert_eq!(record.last().expect("an end")["risk"], 0);
+    let steps = staging.lines("journal.jsonl")[0]["steps"].as_array().map_or(0, Vec::len);
+    assert_eq!(record.len(), steps + 2, "every step between run and end");
+    assert_eq!(record[steps + 1]["risk"], 0);
 
     let smoke = staging.committed("smoke")["outputs"][0].clone();
     let digest = smoke["sha256"].as_str().expect("a digest");
@@ -256,7 +263,7 @@ fn the_whole_plan_is_go_again_and_again() {
     assert!(fs::read_to_string(object).expect("an archived output").contains("SMOKE PASSED: 6 checks"));
     assert!(!staging.app("out").exists() && staging.app("htmlcov/index.html").exists(), "scratch goes, results stay");
 
-    let second = staging.go(&["-j16"]).code(0).says("GO  risk 0");
+    let second = staging.go(&["-j16"]).code(3).says("risk 0");
     assert_eq!(second.record_id(), first.record_id(), "the second run is as right as the first");
 
     assert_eq!(setting(&staging, "PMS_API_KEY"), "given-key-4711-of-the-pms");
@@ -284,8 +291,8 @@ fn s0_one_high_warning_and_one_medium_advisory_failure_are_risk_30() {
     fs::write(staging.app("docs/NLP.md"), section).expect("a written file");
     let _ = staging
         .go(&["--var", "coverage_goal=99"])
-        .code(0)
-        .says("GO  risk 30 (go <= 40, no-go >= 70)")
+        .code(3)
+        .says("risk 30 (go <= 40, no-go >= 70)")
         .says("high   warn coverage     0.35 × 0.5")
         .says("medium fail nlp-isolated 0.15 × 1");
     staging.blames(&[("coverage", "warn", "criteria"), ("nlp-isolated", "fail", "criteria")]);
@@ -300,7 +307,7 @@ fn s1_a_placeholder_a_missing_key_and_a_wrong_mode_are_caught() {
         .code(1)
         .says("none(values) matches \"(?i)change-?me")
         .says("[secret pms_api_key]")
-        .says("blocked   pms, up, ready, smoke")
+        .says("blocked   pms, up-local, ready, smoke")
         .hides("change-me-please");
     placeholder.blames(&[("env-file", "fail", "criteria")]);
 
@@ -329,12 +336,12 @@ fn s3_a_service_that_does_not_come_up_is_named_with_its_last_words() {
         .says("service ended too early")
         .says("Address already in use")
         .says("blocked   ready, smoke");
-    staging.blames(&[("up", "fail", "service_died")]).restore(PLAN);
+    staging.blames(&[("up-local", "fail", "service_died")]).restore(PLAN);
 
     staging.append_app("app/server.py", "\nraise RuntimeError('no room in the lobby')\n");
     let _ =
         staging.go(&["smoke"]).code(1).says("ended with exit code 1 before it was ready").says("no room in the lobby");
-    staging.blames(&[("up", "fail", "service_died")]).restore_app("app/server.py");
+    staging.blames(&[("up-local", "fail", "service_died")]).restore_app("app/server.py");
 
     staging.append_app("app/pms.py", "\nraise SystemExit('the PMS is out of order')\n");
     staging.edit_app("app/pms.py", "if __name__ == \"__main__\":", "if False:");

@@ -204,7 +204,8 @@ pub fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("a readable folder") {
         let entry = entry.expect("a readable folder");
         let name = entry.file_name();
-        let left = [".runplan", "out", "htmlcov", "__pycache__", ".pytest_cache", ".coverage", ".env.staging"];
+        let left =
+            [".runplan", "out", "htmlcov", "__pycache__", ".pytest_cache", ".coverage", ".env.staging", "bandit.sarif"];
         if left.iter().any(|l| name == *l) || name.to_string_lossy().starts_with("coverage.") && name != "coverage.rs" {
             continue;
         }

@@ -223,7 +223,8 @@ struct Answer {
 impl Api<'_> {
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Answer, ActError> {
         let spec = HttpSpec {
-            url: Text::fixed(format!("{}{path}", self.base)),
+            urls: vec![Text::fixed(format!("{}{path}", self.base))],
+            ca: None,
             method: method.to_owned(),
             headers: vec![("content-type".to_owned(), Text::fixed("application/json"))],
             body: body.map(Text::fixed),

@@ -40,7 +40,7 @@ pub(super) fn read(input: impl BufRead, workspace: &Path) -> Result<Files, Fault
     for (name, lines) in seen.files {
         merged.entry(place(&name, &roots, workspace)).or_default().merge(lines);
     }
-    Ok(merged.into_iter().map(|(path, lines)| (path, lines.counts())).collect())
+    Ok(merged.into_iter().map(|(path, lines)| (path, lines.measured())).collect())
 }
 
 impl Seen {
@@ -127,7 +127,7 @@ mod tests {
     fn the_same_line_counts_once() {
         let twice = format!("<coverage line-rate=\"1\"><packages>{CLASS}{CLASS}</packages></coverage>");
         let files = counts(&twice, Path::new("/ws"));
-        assert_eq!((files["app/m.py"].lines, files["app/m.py"].branches), ((1, 2), Some((1, 2))));
+        assert_eq!((files["app/m.py"].counts.lines, files["app/m.py"].counts.branches), ((1, 2), Some((1, 2))));
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Counts {
         };
     }
 
-    fn facts(&self, mut set: impl FnMut(String, Value)) {
+    pub(super) fn facts(&self, mut set: impl FnMut(String, Value)) {
         let measured = [("lines", Some(self.lines)), ("branches", self.branches)];
         for (what, (covered, total)) in measured.into_iter().filter_map(|(what, counts)| Some((what, counts?))) {
             set(format!("percent({what})"), Value::percent(covered, total));
@@ -44,8 +44,26 @@ impl Counts {
     }
 }
 
-/// Counts by path as the report names it.
-pub(super) type Files = BTreeMap<String, Counts>;
+/// What a report says of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Measured {
+    /// Its counts.
+    pub(super) counts: Counts,
+    /// Its lines by number, and whether each ran.
+    pub(super) hits: BTreeMap<u64, bool>,
+}
+
+impl Measured {
+    fn add(&mut self, other: Self) {
+        self.counts.add(other.counts);
+        for (line, hit) in other.hits {
+            *self.hits.entry(line).or_default() |= hit;
+        }
+    }
+}
+
+/// Files by path as the report names it.
+pub(super) type Files = BTreeMap<String, Measured>;
 
 /// One line of a file, as seen by reports that list lines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +99,11 @@ impl Lines {
         }
     }
 
+    /// All that is known of them.
+    pub(super) fn measured(&self) -> Measured {
+        Measured { counts: self.counts(), hits: self.0.iter().map(|(number, seen)| (*number, seen.hit)).collect() }
+    }
+
     /// Their sum.
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts { lines: (0, self.0.len() as u64), branches: None };
@@ -95,11 +118,11 @@ impl Lines {
 /// Paths relative to the workspace where they are inside it, `/`-separated.
 pub(super) fn rooted(files: Files, workspace: &Path) -> Files {
     let mut rooted = Files::new();
-    for (path, counts) in files {
+    for (path, measured) in files {
         let path = path.replace('\\', "/");
         let path = path.strip_prefix("./").unwrap_or(&path);
         let inside = Path::new(path).strip_prefix(workspace).ok().and_then(Path::to_str).unwrap_or(path);
-        rooted.entry(inside.to_owned()).or_default().add(counts);
+        rooted.entry(inside.to_owned()).or_default().add(measured);
     }
     rooted
 }
@@ -121,8 +144,8 @@ pub(super) fn facts(
         }
         chosen.extend(matching);
     }
-    let selected: Vec<(&String, &Counts)> =
-        files.iter().filter(|(path, _)| globs.is_empty() || chosen.contains(path.as_str())).collect();
+    let mut selected: Vec<(&String, &Counts)> = files.iter().map(|(path, measured)| (path, &measured.counts)).collect();
+    selected.retain(|(path, _)| globs.is_empty() || chosen.contains(path.as_str()));
     let mut sum = Counts::default();
     selected.iter().for_each(|(_, counts)| sum.add(**counts));
     let with_lines = selected.iter().filter(|(_, counts)| counts.lines.1 > 0).count();
@@ -153,6 +176,11 @@ fn lists(selected: &[(&String, &Counts)]) -> BTreeMap<String, Value> {
     let mut lists: BTreeMap<String, Value> = lists.into_iter().map(|(name, list)| (name, Value::List(list))).collect();
     lists.insert("names".into(), texts(filled().map(|(path, _)| (*path).clone()).collect()));
     lists
+}
+
+/// Whether one of the globs selects a path; without globs all are.
+pub(super) fn is_selected(path: &str, globs: &[String]) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| matcher(glob).is_ok_and(|matcher| matcher.is_match(path)))
 }
 
 /// A glob on report paths; without a slash it is one on the file's name.
@@ -189,7 +217,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn files(paths: &[&str]) -> Files {
-        paths.iter().map(|path| ((*path).to_owned(), Counts { lines: (1, 2), branches: None })).collect()
+        let measured = Measured { counts: Counts { lines: (1, 2), branches: None }, hits: BTreeMap::new() };
+        paths.iter().map(|path| ((*path).to_owned(), measured.clone())).collect()
     }
 
     fn selected(globs: &[&str]) -> (u64, usize) {
@@ -220,7 +249,7 @@ mod tests {
     fn paths_become_relative_to_the_workspace() {
         let rooted = rooted(files(&["/ws/a.py", "./a.py", "b\\c.py", "/other/d.py"]), Path::new("/ws"));
         assert_eq!(rooted.keys().collect::<Vec<_>>(), ["/other/d.py", "a.py", "b/c.py"]);
-        assert_eq!(rooted["a.py"].lines, (2, 4));
+        assert_eq!(rooted["a.py"].counts.lines, (2, 4));
     }
 
     proptest! {

@@ -6,7 +6,8 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::Fault;
-use super::coverage::{Counts, Files};
+use super::coverage::{Counts, Files, Measured};
+use super::json;
 
 #[derive(Deserialize)]
 struct Report {
@@ -22,6 +23,10 @@ struct Meta {
 #[derive(Deserialize)]
 struct File {
     summary: Summary,
+    #[serde(default)]
+    executed_lines: Vec<u64>,
+    #[serde(default)]
+    missing_lines: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -34,15 +39,17 @@ struct Summary {
 
 /// Reads a report of format 2 or 3.
 pub(super) fn read(input: impl Read) -> Result<Files, Fault> {
-    let report: Report = serde_json::from_reader(input).map_err(|error| {
-        let text = error.to_string();
-        let why = text.split(" at line ").next().unwrap_or(&text);
-        Fault::Line(error.line(), error.column(), format!("it is not a coverage.py report: {why}"))
-    })?;
+    let report: Report = json::read(input, "a coverage.py report")?;
     if !matches!(report.meta.format, 2 | 3) {
         return Err(Fault::All(format!("coverage.py format {} is unknown: known are 2 and 3", report.meta.format)));
     }
-    report.files.into_iter().map(|(path, file)| Ok((path.clone(), counts(&path, &file.summary)?))).collect()
+    let measured = |(path, file): (String, File)| {
+        let counts = counts(&path, &file.summary)?;
+        let missing = file.missing_lines.into_iter().map(|line| (line, false));
+        let hits = missing.chain(file.executed_lines.into_iter().map(|line| (line, true))).collect();
+        Ok((path, Measured { counts, hits }))
+    };
+    report.files.into_iter().map(measured).collect()
 }
 
 fn counts(path: &str, summary: &Summary) -> Result<Counts, Fault> {
@@ -74,6 +81,6 @@ mod tests {
         };
         assert!(fault(&file(3)).contains("more covered than there is"));
         assert!(fault(&file(-1)).contains("invalid value"));
-        assert_eq!(read(file(2).as_bytes()).ok().unwrap()["a"].lines, (2, 2));
+        assert_eq!(read(file(2).as_bytes()).ok().unwrap()["a"].counts.lines, (2, 2));
     }
 }

@@ -51,17 +51,17 @@ pub(super) fn read(mut input: impl BufRead) -> Result<Files, Fault> {
     if let Some(path) = open {
         return Err(Fault::Line(number, 1, format!("it ends inside the record of `{path}`: it was cut off")));
     }
-    Ok(records.into_iter().map(|(path, record)| (path, record.counts())).collect())
+    Ok(records.into_iter().map(|(path, record)| (path, record.measured())).collect())
 }
 
 impl Record {
-    fn counts(self) -> super::coverage::Counts {
-        let mut counts = self.lines.counts();
+    fn measured(self) -> super::coverage::Measured {
+        let mut measured = self.lines.measured();
         if !self.branches.is_empty() {
             let taken = self.branches.values().filter(|taken| **taken).count();
-            counts.branches = Some((taken as u64, self.branches.len() as u64));
+            measured.counts.branches = Some((taken as u64, self.branches.len() as u64));
         }
-        counts
+        measured
     }
 }
 
@@ -105,9 +105,9 @@ mod tests {
         let text = "TN:a\nSF:x\nDA:1,0\nDA:2,1,abc\nBRDA:1,0,0,-\nBRDA:1,0,1,2\nLF:99\nend_of_record\n\
                     TN:b\r\nSF:x\r\nDA:1,3\r\nDA:3,-1\r\nBRDA:1,0,0,1\r\nend_of_record\r\n";
         let files = counts(text);
-        assert_eq!((files["x"].lines, files["x"].branches), ((2, 3), Some((2, 2))));
-        assert_eq!(counts("SF:y\nDA:1,1\nend_of_record")["y"].branches, None);
-        assert_eq!(counts("SF:y\nBRDA:1,e0,return from f(a,b),0\nend_of_record")["y"].branches, Some((0, 1)));
+        assert_eq!((files["x"].counts.lines, files["x"].counts.branches), ((2, 3), Some((2, 2))));
+        assert_eq!(counts("SF:y\nDA:1,1\nend_of_record")["y"].counts.branches, None);
+        assert_eq!(counts("SF:y\nBRDA:1,e0,return from f(a,b),0\nend_of_record")["y"].counts.branches, Some((0, 1)));
     }
 
     #[test]

@@ -1,13 +1,22 @@
-//! `report`: reads a result file that some tool wrote: coverage or tests. Counts by itself, believes no summary; knows no step.
+//! `report`: reads a result file that some tool wrote: coverage, tests, findings or benchmarks. Counts by itself, believes no
+//! summary; knows no step.
 //!
-//! The format is found by content: XML with root `coverage` is Cobertura, with root `testsuites` or `testsuite` JUnit;
-//! JSON is coverage.py; text with `SF:` lines is lcov. The facts are described in `coverage` and `junit`.
+//! The format is found by content: XML with root `coverage` is Cobertura, with root `report` JaCoCo, with root `testsuites`
+//! or `testsuite` JUnit; JSON is told by its outermost keys (see `json`); text with `SF:` lines is lcov. The facts are
+//! described in `coverage`, `diff`, `junit`, `sarif`, `bench` and `k6`.
 
+mod bench;
 mod cobertura;
 mod coverage;
 mod coverage_py;
+mod diff;
+mod hyperfine;
+mod jacoco;
+mod json;
 mod junit;
+mod k6;
 mod lcov;
+mod sarif;
 mod xml;
 
 use std::collections::BTreeSet;
@@ -32,7 +41,12 @@ impl Act for Report {
     fn look<'a>(&'a self, request: &'a Request, lent: &'a Lent) -> Look<'a> {
         Box::pin(async move {
             let Action::Report(spec) = &request.action else { return Err(misrouted(request, "report")) };
-            let desk = Desk { workspace: request.workspace.clone(), spec: spec.clone(), wants: request.wants.clone() };
+            let added = match &spec.diff {
+                Some(base) => Some(diff::added(base.as_str(), request, lent).await?),
+                None => None,
+            };
+            let desk =
+                Desk { workspace: request.workspace.clone(), spec: spec.clone(), wants: request.wants.clone(), added };
             let (facts, notes) = blocking(request, lent, move |quit| desk.read(quit)).await?;
             Ok(Observation { facts, notes, ..Observation::default() })
         })
@@ -44,6 +58,8 @@ struct Desk {
     workspace: PathBuf,
     spec: ReportSpec,
     wants: BTreeSet<String>,
+    /// Lines that were added since `diff`.
+    added: Option<diff::Added>,
 }
 
 /// What is wrong with a result file.
@@ -81,32 +97,74 @@ impl Desk {
         if format != found {
             return Err(format!("`{shown}` is {}, not {}", word(found), word(format)));
         }
+        let is_coverage = is_coverage(format);
+        let asked = [
+            ("files", !is_coverage && !self.spec.files.is_empty(), "selects source files of a coverage report"),
+            ("diff", !is_coverage && self.spec.diff.is_some(), "asks for lines of a coverage report"),
+            (
+                "baseline",
+                format != ReportFormat::Sarif && self.spec.baseline.is_some(),
+                "tells new findings of a SARIF report from known ones",
+            ),
+        ];
+        if let Some((key, _, does)) = asked.iter().find(|(_, misplaced, _)| *misplaced) {
+            return Err(format!("`{key}` {does}, but `{shown}` is {}", word(format)));
+        }
         let input = BufReader::with_capacity(64 * 1024, open()?.take(MAX_REPORT));
         let files = match format {
-            ReportFormat::Junit if !self.spec.files.is_empty() => {
-                return Err(format!("`files` selects source files of a coverage report, but `{shown}` is JUnit XML"));
-            }
             ReportFormat::Junit => {
                 return junit::read(input).map(|tests| (tests.facts(&self.wants), Vec::new())).map_err(say);
             }
+            ReportFormat::Sarif => {
+                let found = sarif::read(input, &self.workspace).map_err(say)?;
+                let baseline =
+                    self.spec.baseline.as_ref().map(|path| self.baseline(path.as_str(), quit)).transpose()?;
+                return Ok(found.facts(baseline.as_ref(), &self.wants));
+            }
+            ReportFormat::Hyperfine => return hyperfine::read(input).map(|facts| (facts, Vec::new())).map_err(say),
+            ReportFormat::K6 => return k6::read(input).map(|facts| (facts, Vec::new())).map_err(say),
+            ReportFormat::Jacoco => jacoco::read(input).map_err(say)?,
             ReportFormat::Cobertura => cobertura::read(input, &self.workspace).map_err(say)?,
             ReportFormat::CoveragePy => coverage_py::read(input).map_err(say)?,
             ReportFormat::Lcov => lcov::read(input).map_err(say)?,
         };
-        coverage::facts(&coverage::rooted(files, &self.workspace), &self.spec.files, &self.wants, shown)
+        let files = coverage::rooted(files, &self.workspace);
+        let (mut facts, mut notes) = coverage::facts(&files, &self.spec.files, &self.wants, shown)?;
+        if let Some(added) = &self.added {
+            let selected = |path: &str| coverage::is_selected(path, &self.spec.files);
+            notes.extend(diff::facts(&mut facts, &files, added, selected));
+        }
+        Ok((facts, notes))
+    }
+
+    /// The earlier report that tells new findings from known ones.
+    fn baseline(&self, shown: &str, quit: &Quit) -> Result<sarif::Findings, String> {
+        let path = files::anywhere(&self.workspace, shown).map_err(|error| error.to_string())?;
+        let reading = files::open(&path, shown, quit).map_err(|error| match error.is_missing() {
+            true => format!("the baseline `{shown}` does not exist: a copy of a report whose findings are accepted"),
+            false => error.to_string(),
+        })?;
+        if path.metadata().is_ok_and(|meta| meta.len() > MAX_REPORT) {
+            return Err(format!("`{shown}` is larger than {}", files::human_size(MAX_REPORT)));
+        }
+        let input = BufReader::with_capacity(64 * 1024, reading.take(MAX_REPORT));
+        sarif::read(input, &self.workspace).map_err(|fault| told(fault, shown, &path, quit))
     }
 
     /// A fault as a sentence with its place.
     fn say(&self, fault: Fault, path: &Path, quit: &Quit) -> String {
-        let shown = self.spec.path.as_str();
-        match fault {
-            Fault::All(why) => format!("`{shown}`: {why}"),
-            Fault::Line(line, col, why) => format!("`{shown}`: {why} (line {line}, column {col})"),
-            Fault::At(offset, why) => match line_col(path, offset, quit) {
-                Some((line, col)) => format!("`{shown}`: {why} (line {line}, column {col})"),
-                None => format!("`{shown}`: {why} (byte {offset})"),
-            },
-        }
+        told(fault, self.spec.path.as_str(), path, quit)
+    }
+}
+
+fn told(fault: Fault, shown: &str, path: &Path, quit: &Quit) -> String {
+    match fault {
+        Fault::All(why) => format!("`{shown}`: {why}"),
+        Fault::Line(line, col, why) => format!("`{shown}`: {why} (line {line}, column {col})"),
+        Fault::At(offset, why) => match line_col(path, offset, quit) {
+            Some((line, col)) => format!("`{shown}`: {why} (line {line}, column {col})"),
+            None => format!("`{shown}`: {why} (byte {offset})"),
+        },
     }
 }
 
@@ -132,13 +190,25 @@ fn word(format: ReportFormat) -> &'static str {
         ReportFormat::Cobertura => "Cobertura XML",
         ReportFormat::CoveragePy => "coverage.py JSON",
         ReportFormat::Lcov => "an lcov tracefile",
+        ReportFormat::Jacoco => "JaCoCo XML",
         ReportFormat::Junit => "JUnit XML",
+        ReportFormat::Sarif => "SARIF",
+        ReportFormat::Hyperfine => "a hyperfine export",
+        ReportFormat::K6 => "a k6 summary",
+    }
+}
+
+fn is_coverage(format: ReportFormat) -> bool {
+    match format {
+        ReportFormat::Cobertura | ReportFormat::CoveragePy | ReportFormat::Lcov | ReportFormat::Jacoco => true,
+        ReportFormat::Junit | ReportFormat::Sarif | ReportFormat::Hyperfine | ReportFormat::K6 => false,
     }
 }
 
 /// Finds the format by content.
 fn sniff(mut reading: Reading) -> Result<ReportFormat, Fault> {
-    const KNOWN: &str = "known are Cobertura and JUnit XML, coverage.py JSON and lcov tracefiles";
+    const KNOWN: &str =
+        "known are Cobertura, JaCoCo and JUnit XML, JSON of coverage.py, SARIF, hyperfine and k6, and lcov tracefiles";
     let mut head = Vec::new();
     reading.by_ref().take(64 * 1024).read_to_end(&mut head)?;
     let text = String::from_utf8_lossy(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head));
@@ -146,10 +216,15 @@ fn sniff(mut reading: Reading) -> Result<ReportFormat, Fault> {
         None => Err(Fault::All("it is empty: did the tool that writes it finish?".into())),
         Some('<') => match xml::root(BufReader::new(head.as_slice().chain(reading)))?.as_str() {
             "coverage" => Ok(ReportFormat::Cobertura),
+            "report" => Ok(ReportFormat::Jacoco),
             "testsuites" | "testsuite" => Ok(ReportFormat::Junit),
             other => Err(Fault::All(format!("the XML root `{other}` is no known report; {KNOWN}"))),
         },
-        Some('{') => Ok(ReportFormat::CoveragePy),
+        Some('{') => {
+            let rest = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+            let found = json::sniff(BufReader::new(rest.chain(reading)))?;
+            found.ok_or_else(|| Fault::All(format!("it is JSON of no known report; {KNOWN}")))
+        }
         Some(_) if text.lines().any(|line| line.starts_with("SF:")) => Ok(ReportFormat::Lcov),
         Some(_) => Err(Fault::All(format!("its format is unknown; {KNOWN}"))),
     }
@@ -177,7 +252,7 @@ mod tests {
 
     fn spec(path: &str, files: &[&str]) -> ReportSpec {
         let files = files.iter().map(|&glob| glob.to_owned()).collect();
-        ReportSpec { path: Text::fixed(path), format: None, files }
+        ReportSpec { path: Text::fixed(path), format: None, files, baseline: None, diff: None }
     }
 
     async fn fixture_facts(path: &str, files: &[&str]) -> Facts {
@@ -273,6 +348,90 @@ mod tests {
         assert_eq!(tests["names(failed)"], Value::List(vec![Value::text("toy::tests::fails")]));
     }
 
+    /// Of lcov's and JaCoCo's own words, and of pytest-cov's: see the fixtures' README.
+    #[tokio::test(flavor = "current_thread")]
+    async fn coverage_of_other_tools_has_their_totals() {
+        let totals = [
+            ("gcov.lcov", (7, 11), Some((3, 6))),
+            ("jacoco.xml", (9, 15), Some((6, 12))),
+            ("pytest-cov.json", (8, 10), Some((0, 0))),
+            ("pytest-cov.xml", (8, 10), None),
+            ("pytest-cov.lcov", (8, 10), None),
+        ];
+        for (path, lines, branches) in totals {
+            let facts = fixture_facts(path, &[]).await;
+            assert_eq!(facts.values["percent(lines)"], Value::percent(lines.0, lines.1), "{path}");
+            assert_eq!(facts.values["total(lines)"], Value::int(lines.1), "{path}");
+            let covered = facts.values.get("covered(branches)").zip(facts.values.get("total(branches)"));
+            let wanted = branches.map(|(covered, total)| (Value::int(covered), Value::int(total)));
+            assert_eq!(covered, wanted.as_ref().map(|(covered, total)| (covered, total)), "{path}");
+        }
+        let facts = fixture_facts("jacoco.xml", &["lock/Lock.java"]).await;
+        assert_eq!(facts.values["percent(lines)"], percent(5, 9));
+    }
+
+    /// bandit's own words: 2 issues of low severity, 1 of medium, 1 of high.
+    #[tokio::test(flavor = "current_thread")]
+    async fn sarif_of_bandit() {
+        let observation = read_in(&fixtures(), spec("bandit.sarif", &[]), &["findings"]).await.unwrap();
+        let counts = [("error", 1), ("warning", 1), ("note", 2), ("none", 0), ("total", 4)];
+        for (level, n) in counts {
+            assert_eq!(observation.facts.values[&format!("open({level})")], Value::int(n), "{level}");
+        }
+        assert_eq!(observation.facts.values["suppressed(total)"], Value::int(0));
+        let Value::List(open) = &observation.facts.values["findings(open)"] else { panic!() };
+        let worst = "error B602 app/dump.py:5: subprocess call with shell=True identified, security issue.";
+        assert_eq!(open[0], Value::text(worst));
+        assert_eq!((observation.notes.len(), observation.notes[0].text.as_str()), (1, worst));
+        let known = ReportSpec { baseline: Some(Text::fixed("bandit.sarif")), ..spec("bandit.sarif", &[]) };
+        assert_eq!(read_in(&fixtures(), known, &[]).await.unwrap().facts.values["new(total)"], Value::int(0));
+    }
+
+    /// The figures that hyperfine worked out stand in the file, and are not read.
+    #[tokio::test(flavor = "current_thread")]
+    async fn benchmarks_of_hyperfine() {
+        for (path, all) in [("hyperfine.json", vec!["build", "test"]), ("hyperfine-one.json", vec!["false"])] {
+            let facts = fixture_facts(path, &[]).await;
+            let text = std::fs::read_to_string(fixtures().join(path)).unwrap();
+            let export: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let Value::Map(bench) = &facts.values["bench"] else { panic!() };
+            assert_eq!(bench.keys().collect::<Vec<_>>(), all);
+            for result in export["results"].as_array().unwrap() {
+                let Value::Map(figures) = &bench[result["command"].as_str().unwrap()] else { panic!() };
+                for name in ["mean", "median", "min", "max", "stddev"] {
+                    let Value::Num(num, Unit::Time) = &figures[name] else { panic!("{name}") };
+                    let (ours, theirs) = (num.to_f64() / 1e9, result[name].as_f64().unwrap());
+                    assert!((ours - theirs).abs() < 1e-12, "{path} {name}: {ours} {theirs}");
+                }
+                assert_eq!(figures["count"], Value::int(result["times"].as_array().unwrap().len() as u64));
+            }
+            assert_eq!(facts.values.contains_key("mean"), all.len() == 1);
+        }
+        assert_eq!(fixture_facts("hyperfine-one.json", &[]).await.values["failed"], Value::int(5));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn keys_that_a_format_has_no_use_for_are_refused() {
+        let with = |path: &str, baseline: bool, diff: bool| ReportSpec {
+            baseline: baseline.then(|| Text::fixed("b")),
+            diff: diff.then(|| Text::fixed("HEAD")),
+            ..spec(path, &[])
+        };
+        let error = read_in(&fixtures(), with("pytest.xml", true, false), &[]).await.err().unwrap();
+        assert!(error.contains("`baseline` tells new findings") && error.ends_with("is JUnit XML"), "{error}");
+        let error = read_in(&fixtures(), with("bandit.sarif", true, false), &[]).await.err().unwrap();
+        assert!(error.starts_with("the baseline `b` does not exist"), "{error}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_too_large_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(dir.path().join("r")).unwrap();
+        file.set_len(MAX_REPORT + 1).unwrap();
+        let error = read_in(dir.path(), spec("r", &[]), &[]).await.err().unwrap();
+        assert_eq!(error, "`r` is larger than 200 MiB");
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn maps_are_only_made_if_wanted() {
         let facts = read_in(&fixtures(), spec("branch.xml", &[]), &["percent"]).await.unwrap().facts;
@@ -287,7 +446,7 @@ mod tests {
         assert!(error_of("  \n").await.contains("it is empty"));
         assert!(error_of("hello").await.contains("its format is unknown; known are"));
         assert!(error_of("<html/>").await.contains("the XML root `html` is no known report"));
-        assert!(error_of("{\"a\": 1}").await.contains("missing field `meta`"));
+        assert!(error_of("{\"a\": 1}").await.contains("it is JSON of no known report; known are"));
         assert!(error_of("{\"meta\": {").await.contains("(line 1, column 10)"));
         let whole = std::fs::read_to_string(fixtures().join("branch.xml")).unwrap();
         for at in [whole.len() / 3, whole.len() / 2, whole.len() - 12] {
@@ -304,8 +463,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_reports_never_panic(which in 0..5_usize, at in 0..3000_usize, byte in any::<u8>(), cut in any::<bool>()) {
-            let names = ["branch.xml", "branch.json", "branch.lcov", "pytest.xml", "nextest.xml"];
+        fn damaged_reports_never_panic(which in 0..9_usize, at in 0..4000_usize, byte in any::<u8>(), cut in any::<bool>()) {
+            let names = [
+                "branch.xml", "branch.json", "branch.lcov", "pytest.xml", "nextest.xml", "jacoco.xml", "bandit.sarif",
+                "hyperfine.json", "gcov.lcov",
+            ];
             let mut bytes = std::fs::read(fixtures().join(names[which])).unwrap();
             let at = at % bytes.len();
             bytes[at] = byte;
@@ -315,9 +477,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join("r"), &bytes).unwrap();
             let wants = BTreeSet::from(["file".to_owned(), "tests".to_owned()]);
-            let desk = Desk { workspace: dir.path().to_owned(), spec: spec("r", &[]), wants };
+            let desk = Desk { workspace: dir.path().to_owned(), spec: spec("r", &[]), wants, added: None };
             if let Ok((facts, _)) = desk.read(&Quit::default()) {
-                prop_assert!(!cut || which == 2 || facts.inspected.count == 0 || at + 20 > bytes.len());
+                prop_assert!(!cut || [2, 8].contains(&which) || facts.inspected.count == 0 || at + 20 > bytes.len());
             }
         }
     }

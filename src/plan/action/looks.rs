@@ -8,7 +8,8 @@ use super::super::tables;
 use super::super::text::{Sink, Texts};
 use super::super::tree::{Node, Table};
 use super::super::units;
-use super::{address, headers, tcp};
+use super::http::{address, headers};
+use super::tcp;
 use crate::action::{
     AlertSpec, ChecklistSpec, GitSpec, HttpSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
     Text,
@@ -96,13 +97,14 @@ pub(super) fn load(node: Node<'_>, texts: &mut Texts<'_>) -> Option<LoadSpec> {
     let (url, total) = (required(table, "url", "`load`", texts.diags), required(table, "total", "`load`", texts.diags));
     let (url, total) = (url?, total?);
     let http = HttpSpec {
-        url: address(url, texts),
+        urls: vec![address(url, texts)],
         method: table.text("method").unwrap_or("GET").to_owned(),
         headers: headers(table, texts),
         body: table.get("body").map(|node| texts.text(node, Sink::Hidden)),
         timeout: table.duration("timeout").unwrap_or(Duration::from_secs(10)),
         redirects: 0,
         max_body: table.text("max_body").and_then(|text| units::size(text).ok()).unwrap_or(4 << 20),
+        ca: None,
     };
     let concurrency = table.count("concurrency").unwrap_or(8);
     Some(LoadSpec {
