@@ -89,6 +89,9 @@ fn diagnostic(sources: &Sources, place: Place, text: &str, fault: Fault) -> Diag
     Diagnostic::error("criterion", at, fault.message).hint(fault.help)
 }
 
+/// How a step compares, most samples of a look and most looks.
+type Compares = (Vec<CompareSpec>, Option<u64>, Option<u64>);
+
 /// What checking looks at.
 pub(super) struct Judge<'a> {
     pub(super) sources: &'a Sources,
@@ -96,7 +99,7 @@ pub(super) struct Judge<'a> {
     pub(super) links: &'a Links,
     kinds: BTreeMap<String, Kind>,
     shapes: Vec<Shape>,
-    compares: HashMap<StepId, (Vec<CompareSpec>, Option<u64>, Option<u64>)>,
+    compares: HashMap<StepId, Compares>,
     outputs: HashMap<StepId, Vec<String>>,
     names: Vec<String>,
     suggested: Counter<u32>,
@@ -288,8 +291,7 @@ fn ratchet_in_unit(ratchet: &mut Ratchet, unit: Unit, place: Place, diags: &mut 
     }
 }
 
-/// How a step compares, most samples of a look and most looks.
-fn compare(step: &Step) -> Option<(Vec<CompareSpec>, Option<u64>, Option<u64>)> {
+fn compare(step: &Step) -> Option<Compares> {
     let looks = step.sample.as_ref().and_then(|sample| sample.max).map(u64::from);
     (!step.compare.is_empty()).then(|| (step.compare.clone(), step.action.most_samples(), looks))
 }
