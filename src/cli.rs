@@ -110,8 +110,6 @@ pub struct Run {
     pub progress: crate::report::Progress,
     /// Wait for another run in the same workspace instead of refusing.
     pub wait: bool,
-    /// The day that waivers are held against, instead of today.
-    pub date: Option<String>,
     /// The folder that gets `.runplan`, instead of the workspace.
     pub log_dir: Option<String>,
 }
@@ -134,6 +132,9 @@ pub struct PlanArgs {
     /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
+    /// The day of the run, for waivers and variables that are it (default: today, UTC)
+    #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
+    pub date: Option<String>,
 }
 
 /// When to colour.
@@ -296,9 +297,6 @@ struct RunArgs {
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     wait: bool,
-    /// The day that waivers are held against (default: today, UTC)
-    #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
-    date: Option<String>,
     /// Folder that gets `.runplan` with the run log (default: the plan's workspace)
     #[arg(long, value_name = "DIR")]
     log_dir: Option<String>,
@@ -381,7 +379,6 @@ impl RunArgs {
                 ProgressArg::None => Progress::None,
             },
             wait: self.wait,
-            date: self.date,
             log_dir: self.log_dir,
         }
     }

@@ -17,7 +17,9 @@ pub(super) struct Ready {
 
 /// Loads and checks; `None` if anything forbids running it.
 pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
+    let today = args.date.clone().unwrap_or_else(super::world::today);
     let options = LoadOptions {
+        today: &today,
         vars: args.vars.clone(),
         var_files: args.var_files.iter().map(Utf8PathBuf::from).collect(),
         env: &super::variable,
@@ -26,7 +28,7 @@ pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
     let path = Utf8PathBuf::from(&args.path);
     let mut loaded = plan::load(&path, &options);
     if !loaded.has_errors() {
-        let faults = children(&loaded.plan, &mut vec![whole(&path)]);
+        let faults = children(&loaded.plan, &today, &mut vec![whole(&path)]);
         loaded.diagnostics.extend(faults);
     }
     let graph = match graph::build(&loaded.plan) {
@@ -48,7 +50,7 @@ fn whole(path: &Utf8Path) -> Utf8PathBuf {
 
 /// What is wrong with the plans that steps of a plan run, as far as their paths are known already. `around` are the
 /// plans it is a part of, itself last.
-fn children(plan: &Plan, around: &mut Vec<Utf8PathBuf>) -> Vec<Diagnostic> {
+fn children(plan: &Plan, today: &str, around: &mut Vec<Utf8PathBuf>) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     for step in &plan.steps {
         let Action::Plan(spec) = &step.action else { continue };
@@ -65,6 +67,7 @@ fn children(plan: &Plan, around: &mut Vec<Utf8PathBuf>) -> Vec<Diagnostic> {
         // A value that is not known yet stands as its template; the child checks it when it starts.
         let known = spec.vars.iter().filter(|(_, text)| !text.late);
         let options = LoadOptions {
+            today,
             vars: known.map(|(name, text)| (name.clone(), text.src.clone())).collect(),
             var_files: Vec::new(),
             env: &|name| super::variable(name).filter(|_| !name.starts_with("RUNPLAN_VAR_")),
@@ -74,7 +77,7 @@ fn children(plan: &Plan, around: &mut Vec<Utf8PathBuf>) -> Vec<Diagnostic> {
         let mut wrong = child.diagnostics.iter().filter(|fault| fault.severity == Level::Error);
         let Some(first) = wrong.next() else {
             around.push(path);
-            faults.extend(children(&child.plan, around).into_iter().map(|fault| Diagnostic {
+            faults.extend(children(&child.plan, today, around).into_iter().map(|fault| Diagnostic {
                 place: Some(step.place),
                 related: Vec::new(),
                 ..fault

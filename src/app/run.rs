@@ -91,7 +91,7 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
     let mut settings = settings(plan, run.id(), jobs);
     settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
-    let today = command.date.clone().unwrap_or_else(world::today);
+    let today = command.plan.date.clone().unwrap_or_else(world::today);
     let world = world::world(plan, store.root(), &today).map_err(|e| Trouble::Refused(e.to_string()))?;
     let head = head(plan, command, &world.env, &today)?;
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };

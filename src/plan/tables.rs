@@ -116,6 +116,13 @@ pub(super) static VAR: Kind = Kind {
         key("min", OneOf(&[Int(i64::MIN, i64::MAX), Number]), "Smallest number allowed."),
         key("max", OneOf(&[Int(i64::MIN, i64::MAX), Number]), "Largest number allowed."),
         with("pattern", Text, "Regular expression that the whole text must match.", "", "\"v[0-9]+\""),
+        with(
+            "today",
+            Text,
+            "It is the day of the run (`--date`), in this form, unless given otherwise.",
+            "",
+            "\"%Y%m%d\"",
+        ),
         with("required", Bool, "A value must be given from outside.", "false", ""),
         key("help", Text, "What it is for."),
     ],

@@ -12,7 +12,7 @@ use crate::outcome::Tier;
 
 fn options<'a>(vars: &[(&str, &str)], env: &'a dyn Fn(&str) -> Option<String>) -> LoadOptions<'a> {
     let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    LoadOptions { vars, var_files: Vec::new(), env, strict: false }
+    LoadOptions { today: "2026-11-24", vars, var_files: Vec::new(), env, strict: false }
 }
 
 fn loaded(text: &str) -> Loaded {
@@ -169,6 +169,8 @@ compare = { method = "mann-whitney" }
 pass = ["med(samples) <= baseline"]
 [steps.pair]
 promql = { server = "http://127.0.0.1:1", query = { bad = "a", total = "b" } }
+[vars]
+day = { today = "%Y%m%d", pattern = "20261124" }
 [steps.gate]
 signoff = { roles = ["Ops"], distinct = false, valid = "8h", signers = "ops", people = { Ops = ["ana"] } }
 [steps.child]
