@@ -200,8 +200,12 @@ fn long_timers_can_be_shortened_and_that_is_said() {
     assert!(kept.iter().any(|(_, text)| text.contains("timers of the configuration were shortened to 200 ms at most")));
 
     space.write("blueprint.toml", format!("format = 1\n{DRILL}timeout = '1s'\n"));
-    let _ =
-        space.go(&[]).code(1).says("the step's time was over after").says("receiver `slack` had not got the firing");
+    let _ = space
+        .go(&[])
+        .code(1)
+        .says("the step's time was over after")
+        .says("receiver `slack` had not got the firing")
+        .says("(`group_wait`:");
     assert_eq!(space.state("drill"), ("error".into(), "timeout".into()));
     assert_eq!(left_behind(&space, ""), Vec::<String>::new());
 }

@@ -190,12 +190,17 @@ impl Drill {
         self.told.iter().any(|told| self.lacks(told, phase))
     }
 
-    /// `receiver `email` had not got the firing notification`, of the first one that is waited for.
+    /// `receiver `email` had not got the firing notification (`group_wait`: up to 30 s)`, of the first one that is waited for.
     pub(super) fn missing(&self) -> Option<String> {
         let phase = if self.over.is_some() { Phase::Resolved } else { Phase::Firing };
         let told = self.told.iter().find(|told| self.lacks(told, phase))?;
         let name = &self.receivers[told.integration.receiver];
-        Some(format!("receiver `{name}` had not got the {} notification", phase.word()))
+        let (key, timer) = match phase {
+            Phase::Firing => ("group_wait", self.timers.wait),
+            Phase::Resolved => ("group_interval", self.timers.interval),
+        };
+        let timer = spoken(timer);
+        Some(format!("receiver `{name}` had not got the {} notification (`{key}`: up to {timer})", phase.word()))
     }
 
     /// Takes a notification in.
