@@ -1,6 +1,7 @@
 //! What a step does or looks at, as data. Knows no graph, no plan file and no criteria.
 
 mod compare;
+mod gates;
 mod looks;
 
 use std::time::Duration;
@@ -8,7 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{CompareMethod, CompareSpec};
-pub use looks::{ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query};
+pub use gates::{PlanSpec, SignoffSpec};
+pub use looks::{
+    AlertSpec, ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
+};
 
 use crate::outcome::Class;
 
@@ -63,11 +67,17 @@ pub enum ActionKind {
     Load,
     /// A question to Prometheus.
     Promql,
+    /// People's approval in the middle of a plan.
+    Signoff,
+    /// Another plan.
+    Plan,
+    /// A drill on an Alertmanager.
+    Alert,
 }
 
 impl ActionKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Run,
         Self::Http,
         Self::Render,
@@ -80,6 +90,9 @@ impl ActionKind {
         Self::Net,
         Self::Load,
         Self::Promql,
+        Self::Signoff,
+        Self::Plan,
+        Self::Alert,
     ];
 
     /// The key in the plan.
@@ -98,6 +111,9 @@ impl ActionKind {
             Self::Net => "net",
             Self::Load => "load",
             Self::Promql => "promql",
+            Self::Signoff => "signoff",
+            Self::Plan => "plan",
+            Self::Alert => "alert",
         }
     }
 }
@@ -130,6 +146,12 @@ pub enum Action {
     Load(LoadSpec),
     /// A question to Prometheus.
     Promql(PromqlSpec),
+    /// People's approval in the middle of a plan.
+    Signoff(SignoffSpec),
+    /// Another plan.
+    Plan(PlanSpec),
+    /// A drill on an Alertmanager.
+    Alert(AlertSpec),
 }
 
 impl Action {
@@ -149,6 +171,9 @@ impl Action {
             Self::Net(_) => ActionKind::Net,
             Self::Load(_) => ActionKind::Load,
             Self::Promql(_) => ActionKind::Promql,
+            Self::Signoff(_) => ActionKind::Signoff,
+            Self::Plan(_) => ActionKind::Plan,
+            Self::Alert(_) => ActionKind::Alert,
         }
     }
 
@@ -165,7 +190,10 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => false,
+            | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_)
+            | Self::Alert(_) => false,
             Self::Load(spec) => spec.baseline.is_some(),
             Self::Promql(spec) => spec.baseline.is_some(),
         }
@@ -184,7 +212,10 @@ impl Action {
             | Self::Report(_)
             | Self::Git(_)
             | Self::Checklist(_)
-            | Self::Net(_) => None,
+            | Self::Net(_)
+            | Self::Signoff(_)
+            | Self::Plan(_)
+            | Self::Alert(_) => None,
             Self::Load(spec) => Some(spec.total),
             Self::Promql(spec) => spec.range.map(PromqlRange::most_samples),
         }
@@ -214,6 +245,9 @@ impl Action {
             Self::Net(spec) => spec.texts_mut(),
             Self::Load(spec) => spec.texts_mut(),
             Self::Promql(spec) => spec.texts_mut(),
+            Self::Signoff(_) => Vec::new(),
+            Self::Plan(spec) => spec.texts_mut(),
+            Self::Alert(spec) => spec.texts_mut(),
         }
     }
 }

@@ -61,6 +61,9 @@ pub struct Sign {
     /// The run: its id, its folder, or `latest`
     #[arg(default_value = "latest")]
     pub run: String,
+    /// The `signoff` step that you approve, instead of the whole run
+    #[arg(long, value_name = "STEP")]
+    pub gate: Option<String>,
     /// Role that you sign for, as in `[signoffs] roles`
     #[arg(long, value_name = "ROLE")]
     pub role: String,
@@ -70,7 +73,7 @@ pub struct Sign {
     /// Key: a private one, or a public one whose private half an agent holds (default: ~/.ssh/id_ed25519)
     #[arg(long, value_name = "FILE", env = "RUNPLAN_SIGN_KEY")]
     pub key: Option<String>,
-    /// Says no: the run is NO-GO
+    /// Says no: the run, or the step, fails
     #[arg(long)]
     pub reject: bool,
     /// What you want to add
@@ -107,8 +110,8 @@ pub struct Run {
     pub progress: crate::report::Progress,
     /// Wait for another run in the same workspace instead of refusing.
     pub wait: bool,
-    /// The day that waivers are held against, instead of today.
-    pub date: Option<String>,
+    /// The folder that gets `.runplan`, instead of the workspace.
+    pub log_dir: Option<String>,
 }
 
 /// The plan and its variables.
@@ -129,6 +132,9 @@ pub struct PlanArgs {
     /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
+    /// The day of the run, for waivers and variables that are it (default: today, UTC)
+    #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
+    pub date: Option<String>,
 }
 
 /// When to colour.
@@ -291,9 +297,9 @@ struct RunArgs {
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     wait: bool,
-    /// The day that waivers are held against (default: today, UTC)
-    #[arg(long, value_name = "YYYY-MM-DD", env = "RUNPLAN_DATE", value_parser = date)]
-    date: Option<String>,
+    /// Folder that gets `.runplan` with the run log (default: the plan's workspace)
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<String>,
 }
 
 fn date(text: &str) -> Result<String, String> {
@@ -373,7 +379,7 @@ impl RunArgs {
                 ProgressArg::None => Progress::None,
             },
             wait: self.wait,
-            date: self.date,
+            log_dir: self.log_dir,
         }
     }
 }

@@ -70,3 +70,18 @@ impl<'a> NeedForm<'a> {
         }
     }
 }
+
+/// What a step before a gate came to, as people sign it: what every run that finds the same finds too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GateForm {
+    /// The step.
+    pub step: String,
+    /// How it ended.
+    pub state: String,
+    /// Digest of its action, inputs and criteria among it; none if it did not start.
+    pub action: Option<String>,
+    /// Its stable outputs.
+    pub outputs: Vec<FileDigest>,
+    /// Its named outputs.
+    pub values: BTreeMap<String, String>,
+}

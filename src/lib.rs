@@ -21,7 +21,7 @@
 //! | `place` | byte spans and the texts they point into | `ids` |
 //! | `facts` | exact values under names | |
 //! | `outcome` | states, causes, results, decision | `facts` |
-//! | `action` | what a step does, as data | `facts`, `outcome` |
+//! | `action` | what a step does, as data | `facts`, `outcome`, `policy` |
 //! | `identity` | what makes an action what it is, as data | `action`, `outcome` |
 //! | `policy` | retries, fail modes, sign-offs | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
@@ -52,9 +52,9 @@
 //!
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
-//! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, minijinja in
-//!   `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`, sha2 in `digest`,
-//!   libm in `compare`.
+//! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
+//!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`,
+//!   sha2 in `digest`, libm in `compare`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 

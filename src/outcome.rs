@@ -108,6 +108,8 @@ pub enum Cause {
     Interrupted,
     /// What does not hold is accepted by a waiver that is in force.
     Waived,
+    /// People have yet to sign.
+    Unsigned,
 }
 
 impl Cause {
@@ -135,6 +137,7 @@ impl Cause {
             Self::Stopped(_) => "stopped",
             Self::Interrupted => "interrupted",
             Self::Waived => "waived",
+            Self::Unsigned => "unsigned",
         }
     }
 
@@ -172,6 +175,7 @@ impl fmt::Display for Cause {
             Self::Stopped(name) => write!(f, "not reached: `{name}` failed and stops the run"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Waived => f.write_str("what does not hold is waived"),
+            Self::Unsigned => f.write_str("waits for people to sign"),
         }
     }
 }

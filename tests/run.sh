@@ -37,7 +37,7 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux ssh-keygen:openssh-client prometheus:prometheus strace:strace"
+needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux ssh-keygen:openssh-client prometheus:prometheus strace:strace prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager"
 
 missing() {
     packages=

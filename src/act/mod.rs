@@ -1,5 +1,6 @@
 //! Actions: one file each. A request in, facts out. Knows no graph, no schedule, no plan and no criteria.
 
+pub mod alert;
 mod blocking;
 mod cert;
 pub mod checklist;
@@ -12,6 +13,7 @@ pub mod git;
 pub mod http;
 pub mod load;
 pub mod net;
+pub mod plan;
 mod process;
 mod program;
 pub mod promql;
@@ -22,6 +24,7 @@ pub mod run;
 pub mod scripted;
 pub mod service;
 mod signals;
+pub mod signoff;
 #[cfg(test)]
 mod testing;
 mod tool;

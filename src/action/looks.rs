@@ -1,4 +1,4 @@
-//! What `git`, `checklist`, `net`, `load` and `promql` are asked, as data. Knows no plan file and no criteria.
+//! What `git`, `checklist`, `net`, `alert`, `load` and `promql` are asked, as data. Knows no plan file and no criteria.
 
 use std::time::Duration;
 
@@ -180,5 +180,35 @@ impl PromqlSpec {
         let Self { server, query, time, baseline, headers, .. } = self;
         let queries = query.texts_mut().into_iter().chain(baseline.iter_mut().flat_map(Query::texts_mut));
         std::iter::once(server).chain(queries).chain(time).chain(headers.iter_mut().map(|(_, text)| text)).collect()
+    }
+}
+
+/// `alert`: a drill on an Alertmanager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSpec {
+    /// Its configuration, relative to the workspace; empty with `server`.
+    pub config: Text,
+    /// URL of an Alertmanager that runs already, instead of a private one.
+    pub server: Option<Text>,
+    /// With `server`: receiver, and the loopback address that it leads to.
+    pub capture: Vec<(String, Text)>,
+    /// Who has to be told, at least one.
+    pub receivers: Vec<String>,
+    /// Labels of the alert; one with a random value is added.
+    pub labels: Vec<(String, Text)>,
+    /// Annotations of the alert.
+    pub annotations: Vec<(String, Text)>,
+    /// Longest time until reception, on top of the configuration's own timers.
+    pub within: Duration,
+    /// Longer timers of the configuration are shortened to this.
+    pub timers: Option<Duration>,
+}
+
+impl AlertSpec {
+    /// Its texts.
+    pub fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let pairs = [&mut self.capture, &mut self.labels, &mut self.annotations];
+        let pairs = pairs.into_iter().flat_map(|pairs| pairs.iter_mut().map(|(_, text)| text));
+        std::iter::once(&mut self.config).chain(self.server.as_mut()).chain(pairs).collect()
     }
 }

@@ -1,11 +1,12 @@
 //! From the command line's plan to a graph, with everything that is wrong said at once.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::action::Action;
 use crate::cli::{Format, PlanArgs};
 use crate::graph::{self, Graph};
-use crate::plan::error::{self, Level};
-use crate::plan::{self, LoadOptions, Loaded};
+use crate::plan::error::{self, Diagnostic, Level};
+use crate::plan::{self, LoadOptions, Loaded, Plan};
 use crate::report::terminal::{Stream, Terminal};
 
 /// A plan that may run, and its graph.
@@ -16,13 +17,20 @@ pub(super) struct Ready {
 
 /// Loads and checks; `None` if anything forbids running it.
 pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
+    let today = args.date.clone().unwrap_or_else(super::world::today);
     let options = LoadOptions {
+        today: &today,
         vars: args.vars.clone(),
         var_files: args.var_files.iter().map(Utf8PathBuf::from).collect(),
         env: &super::variable,
         strict: args.strict,
     };
-    let mut loaded = plan::load(args.path.as_str().into(), &options);
+    let path = Utf8PathBuf::from(&args.path);
+    let mut loaded = plan::load(&path, &options);
+    if !loaded.has_errors() {
+        let faults = children(&loaded.plan, &today, &mut vec![whole(&path)]);
+        loaded.diagnostics.extend(faults);
+    }
     let graph = match graph::build(&loaded.plan) {
         Ok(graph) => Some(graph),
         Err(faults) => {
@@ -33,6 +41,61 @@ pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
     };
     let fit = !loaded.has_errors();
     (loaded, graph.filter(|_| fit))
+}
+
+/// One name for every spelling of a path.
+fn whole(path: &Utf8Path) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned())
+}
+
+/// What is wrong with the plans that steps of a plan run, as far as their paths are known already. `around` are the
+/// plans it is a part of, itself last.
+fn children(plan: &Plan, today: &str, around: &mut Vec<Utf8PathBuf>) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    for step in &plan.steps {
+        let Action::Plan(spec) = &step.action else { continue };
+        if spec.path.late {
+            continue;
+        }
+        let name = spec.path.as_str();
+        let path = whole(&plan.workspace.join(name));
+        if around.contains(&path) {
+            let fault = Diagnostic::error("plan-circle", step.place, format!("the plan `{name}` runs itself"));
+            faults.push(fault.help("a plan can be a step of another one, not of itself or of its own parts"));
+            continue;
+        }
+        // A value that is not known yet stands as its template; the child checks it when it starts.
+        let known = spec.vars.iter().filter(|(_, text)| !text.late);
+        let options = LoadOptions {
+            today,
+            vars: known.map(|(name, text)| (name.clone(), text.src.clone())).collect(),
+            var_files: Vec::new(),
+            env: &|name| super::variable(name).filter(|_| !name.starts_with("RUNPLAN_VAR_")),
+            strict: false,
+        };
+        let child = plan::load(&path, &options);
+        let mut wrong = child.diagnostics.iter().filter(|fault| fault.severity == Level::Error);
+        let Some(first) = wrong.next() else {
+            around.push(path);
+            faults.extend(children(&child.plan, today, around).into_iter().map(|fault| Diagnostic {
+                place: Some(step.place),
+                related: Vec::new(),
+                ..fault
+            }));
+            around.pop();
+            continue;
+        };
+        let more = wrong.count();
+        let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        let at = first.place.map(|place| format!("{}: ", child.plan.sources.locate(place))).unwrap_or_default();
+        let fault = Diagnostic::error(
+            "child-plan",
+            step.place,
+            format!("the plan of this step can't run: {at}{}{rest}", first.message),
+        );
+        faults.push(fault.help(format!("`runplan check {name}` says it all")));
+    }
+    faults
 }
 
 /// Loads, says what there is to say, and gives the plan if it may run.
@@ -66,7 +129,7 @@ pub(super) fn tell(args: &PlanArgs, format: Format, terminal: &Terminal) -> bool
 }
 
 /// Waves of main steps; `finally` steps come after all of them.
-fn main_waves(graph: &Graph, plan: &plan::Plan) -> usize {
+fn main_waves(graph: &Graph, plan: &Plan) -> usize {
     graph.waves(plan).iter().filter(|wave| wave.iter().any(|id| !plan.step(*id).finally)).count()
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::sha256_hex;
 use crate::engine;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::exit::Exit;
+use crate::facts::Facts;
 use crate::outcome::Cause;
 use crate::policy::SignoffStanding;
 use crate::record::{project, read, store};
@@ -21,6 +22,8 @@ pub(super) struct Past {
     pub(super) id: String,
     /// Its folder.
     pub(super) dir: PathBuf,
+    /// The folder with `.runplan`; mostly the workspace.
+    pub(super) logs: PathBuf,
     /// The folder that paths in the plan are relative to.
     pub(super) workspace: PathBuf,
     /// The record.
@@ -71,12 +74,26 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     if projected(&found.events).as_deref() != Some(bytes.as_slice()) {
         return Err(corrupt(format!("run `{id}`: the record is not what the journal says")));
     }
-    let subject =
-        Subject { plan: record.run.plan.sha256.clone(), evidence: record.id.clone(), journal: sha256_hex(&journal) };
-    let past = Past { id, dir, workspace, record, events: found.events, subject };
+    let subject = Subject {
+        plan: record.run.plan.sha256.clone(),
+        evidence: record.id.clone(),
+        journal: Some(sha256_hex(&journal)),
+        gate: None,
+    };
+    // A plan within a plan keeps its runs below the workspace, not in it.
+    let logs = workspace;
+    let workspace = told_workspace(&found.events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.clone());
+    let past = Past { id, dir, logs, workspace, record, events: found.events, subject };
     past.check_plan()?;
     past.check_archive()?;
     Ok(past)
+}
+
+fn told_workspace(events: &[Event]) -> Option<PathBuf> {
+    events.iter().find_map(|event| match &event.kind {
+        EventKind::Open { settings, .. } => Some(PathBuf::from(&settings.workspace)),
+        _ => None,
+    })
 }
 
 /// The record as the journal gives it.
@@ -131,7 +148,7 @@ impl Past {
 
     /// Archived outputs have to be there, byte for byte.
     fn check_archive(&self) -> Result<(), Fault> {
-        let store = store::Store::reader(&self.workspace).map_err(|error| wrong(error.to_string()))?;
+        let store = self.store().map_err(|error| wrong(error.to_string()))?;
         for (step, output) in self.archived() {
             let path = store.object_path(&output.sha256);
             let found = std::fs::File::open(&path)
@@ -149,17 +166,35 @@ impl Past {
     pub(super) fn archived(&self) -> Vec<(String, crate::outcome::FileDigest)> {
         let mut files = Vec::new();
         let heads = self.events.iter().find_map(|event| match &event.kind {
-            crate::event::EventKind::Open { steps, .. } => Some(steps),
+            EventKind::Open { steps, .. } => Some(steps),
             _ => None,
         });
         for event in &self.events {
-            let crate::event::EventKind::Commit { step, result } = &event.kind else { continue };
+            let EventKind::Commit { step, result } = &event.kind else { continue };
             let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
             let name = name.map_or_else(String::new, |head| head.name.clone());
             let kept = result.outputs.iter().filter(|output| output.artifact);
             files.extend(kept.map(|output| (name.clone(), output.file.clone())));
         }
         files
+    }
+
+    /// The store it lies in.
+    pub(super) fn store(&self) -> Result<store::Store, store::StoreError> {
+        store::Store::reader(&self.logs)
+    }
+
+    /// What a step saw last.
+    pub(super) fn last_facts(&self, wanted: &str) -> Option<&Facts> {
+        let heads = self.events.iter().find_map(|event| match &event.kind {
+            EventKind::Open { steps, .. } => Some(steps),
+            _ => None,
+        })?;
+        let wanted = heads.iter().find(|head| head.name == wanted)?.step;
+        self.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::Attempt { step, result, .. } if *step == wanted => Some(&result.facts),
+            _ => None,
+        })
     }
 
     /// How every role stands now.

@@ -46,7 +46,7 @@ fn gather<'p>(past: &'p Past, judged: &'p Judged, to: Option<&Path>) -> Option<R
     let first = past.events.first()?;
     let EventKind::Open { plan, settings, steps: heads } = &first.kind else { return None };
     let from = to.and_then(Path::parent).unwrap_or(&past.workspace);
-    let store = store::Store::reader(&past.workspace).ok()?;
+    let store = past.store().ok()?;
     let link = |path: PathBuf| relative(from, &path);
     let archived = past.archived();
     let rows = past.record.steps.iter().filter_map(|line| {
@@ -94,7 +94,7 @@ fn gather<'p>(past: &'p Past, judged: &'p Judged, to: Option<&Path>) -> Option<R
         at: judged.at.clone(),
         day: judged.day.clone(),
         record: past.record.id.clone(),
-        journal: past.subject.journal.clone(),
+        journal: past.subject.journal.clone().unwrap_or_default(),
         folder: link(past.dir.clone()),
     })
 }

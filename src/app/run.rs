@@ -77,15 +77,22 @@ impl From<io::Error> for Trouble {
 
 fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Terminal) -> Result<Exit, Trouble> {
     let plan = &ready.loaded.plan;
-    let store = Rc::new(store::Store::open(plan.workspace.as_std_path(), command.wait).map_err(refused)?);
+    let logs = match &command.log_dir {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|error| Trouble::NoLog(format!("`{folder}`: {error}")))?;
+            std::path::absolute(folder).map_err(|error| Trouble::NoLog(format!("`{folder}`: {error}")))?
+        }
+        None => plan.workspace.clone().into_std_path_buf(),
+    };
+    let store = Rc::new(store::Store::open(&logs, command.wait).map_err(refused)?);
     let run = begin(&store)?;
     run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
-    let world = world::world(plan).map_err(|e| Trouble::Refused(e.to_string()))?;
     let jobs = command.jobs.unwrap_or_else(processors);
     let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
     let mut settings = settings(plan, run.id(), jobs);
     settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
-    let today = command.date.clone().unwrap_or_else(world::today);
+    let today = command.plan.date.clone().unwrap_or_else(world::today);
+    let world = world::world(plan, store.root(), &today).map_err(|e| Trouble::Refused(e.to_string()))?;
     let head = head(plan, command, &world.env, &today)?;
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
     let options = Options {

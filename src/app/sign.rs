@@ -1,6 +1,7 @@
 //! `runplan sign` and `runplan decide`: people's yes or no about a run, and the decision that follows. Runs no step and
 //! leaves record and journal as they are.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::Sign;
 use crate::exit::Exit;
+use crate::facts::{Facts, Value};
 use crate::outcome::{Decision, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding, SignoffState};
 use crate::record::canonical;
@@ -15,7 +17,7 @@ use crate::record::store::DECISION_FILE;
 use crate::report::readiness;
 use crate::report::terminal::{Stream, Terminal};
 use crate::signoff::keygen::Keygen;
-use crate::signoff::{self, Check, Choice, SCHEMA, Statement};
+use crate::signoff::{self, Check, Choice, SCHEMA, Statement, Subject};
 
 use super::past::{self, Past};
 use super::{judgement, world};
@@ -33,20 +35,21 @@ pub(super) fn sign(command: &Sign, terminal: &Terminal) -> Exit {
     };
     match signed(command, &past) {
         Ok(path) => {
-            let standings = past.standings();
-            let open: Vec<String> = standings
-                .iter()
-                .filter(|standing| standing.state != SignoffState::Approved)
-                .map(|standing| format!("`{}` ({})", standing.role, standing.state.word()))
-                .collect();
             let word = if command.reject { "rejected" } else { "approved" };
             let shown = path.strip_prefix(&past.workspace).unwrap_or(&path).display().to_string();
-            let rest =
-                if open.is_empty() { "every role has approved".into() } else { format!("open: {}", open.join(", ")) };
-            let text = format!(
-                "{word} run {} for `{}` as {}\n  {shown}\n  {rest}; `runplan decide {}` says what that means\n",
-                past.id, command.role, command.who, past.id
-            );
+            let (role, who) = (&command.role, &command.who);
+            let text = match &command.gate {
+                Some(gate) => format!(
+                    "{word} the gate `{gate}` for `{role}` as {who}\n  {shown}\n  the next run that finds the same goes on there\n"
+                ),
+                None => {
+                    let rest = open_roles(&past);
+                    let id = &past.id;
+                    format!(
+                        "{word} run {id} for `{role}` as {who}\n  {shown}\n  {rest}; `runplan decide {id}` says what that means\n"
+                    )
+                }
+            };
             terminal.write(Stream::Out, &crate::report::escape::text(&text));
             Exit::Done
         }
@@ -54,10 +57,17 @@ pub(super) fn sign(command: &Sign, terminal: &Terminal) -> Exit {
     }
 }
 
+/// Which roles have not approved a run.
+fn open_roles(past: &Past) -> String {
+    let standings = past.standings();
+    let open = standings.iter().filter(|standing| standing.state != SignoffState::Approved);
+    let open: Vec<String> = open.map(|standing| format!("`{}` ({})", standing.role, standing.state.word())).collect();
+    if open.is_empty() { "every role has approved".into() } else { format!("open: {}", open.join(", ")) }
+}
+
 fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
-    let Some(policy) = &past.record.run.policy.signoffs else {
-        return Err("the plan of this run asks for no sign-offs; add `[signoffs]` and run it again".to_owned());
-    };
+    let about = About::of(command, past)?;
+    let policy = &about.policy;
     if !policy.roles.contains(&command.role) {
         let roles: Vec<String> = policy.roles.iter().map(|role| format!("`{role}`")).collect();
         return Err(format!("no role `{}`; the plan has {}", command.role, roles.join(", ")));
@@ -66,13 +76,15 @@ fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
     let keygen = Keygen::new(io::stdin().is_terminal());
     let signers = past.workspace.join(&policy.signers);
     let now = world::now();
-    let check = Check { keygen: &keygen, signers: &signers, subject: &past.subject, now };
-    taken(policy, command, past, &check)?;
+    let check = Check { keygen: &keygen, signers: &signers, subject: &about.subject, now };
+    taken(policy, command, &about.folder, &check)?;
+    let Subject { plan, evidence, journal, gate } = about.subject.clone();
     let statement = Statement {
         schema: SCHEMA.to_owned(),
-        plan: past.subject.plan.clone(),
-        evidence: past.subject.evidence.clone(),
-        journal: past.subject.journal.clone(),
+        plan,
+        evidence,
+        journal,
+        gate,
         role: command.role.clone(),
         who: command.who.clone(),
         decision: if command.reject { Choice::Reject } else { Choice::Approve },
@@ -83,12 +95,78 @@ fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
     let key = key(command)?;
     let signature = keygen.sign(&bytes, &key).map_err(|error| format!("`{}`: {error}", key.display()))?;
     keygen.verify(&bytes, &signature, &command.who, &signers).map_err(|error| format!("not signed: {error}"))?;
-    signoff::keep(&past.dir, &command.role, &bytes, &signature).map_err(|e| format!("can't keep the sign-off: {e}"))
+    signoff::keep(&about.folder, &command.role, &bytes, &signature)
+        .map_err(|error| format!("can't keep the sign-off: {error}"))
+}
+
+/// What is signed: a whole run, or what was found before a gate of it.
+struct About {
+    policy: SignoffPolicy,
+    subject: Subject,
+    /// The sign-offs about it lie below.
+    folder: PathBuf,
+}
+
+impl About {
+    fn of(command: &Sign, past: &Past) -> Result<Self, String> {
+        let Some(gate) = &command.gate else {
+            let Some(policy) = past.record.run.policy.signoffs.clone() else {
+                let gates = gates(past);
+                let help = match gates.first() {
+                    Some(gate) => format!("name its gate: `--gate '{gate}'`"),
+                    None => "add `[signoffs]` and run it again".to_owned(),
+                };
+                return Err(format!("the plan of this run asks for no sign-offs at its end; {help}"));
+            };
+            return Ok(Self { policy, subject: past.subject.clone(), folder: past.dir.clone() });
+        };
+        let Some(facts) = past.last_facts(gate) else {
+            let gates = gates(past);
+            let known =
+                if gates.is_empty() { "it has none".to_owned() } else { format!("it has {}", gates.join(", ")) };
+            return Err(format!("this run reached no `signoff` step `{gate}`: {known}"));
+        };
+        let text = |name: &str| match facts.values.get(name) {
+            Some(Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let Some(Value::Map(roles)) = facts.values.get("role") else {
+            return Err(format!("step `{gate}` is no `signoff`"));
+        };
+        let policy = SignoffPolicy {
+            roles: roles.keys().cloned().collect(),
+            distinct: facts.values.get("distinct") == Some(&Value::Bool(true)),
+            signers: text("signers"),
+            people: people_of(facts),
+            ..SignoffPolicy::default()
+        };
+        let evidence = text("evidence");
+        let store = past.dir.parent().and_then(Path::parent).unwrap_or(&past.dir);
+        let folder = signoff::gate_folder(store, gate, &evidence);
+        let subject = Subject { plan: past.subject.plan.clone(), evidence, journal: None, gate: Some(gate.clone()) };
+        Ok(Self { policy, subject, folder })
+    }
+}
+
+/// Who may sign for which role, as the gate says it.
+fn people_of(facts: &Facts) -> BTreeMap<String, Vec<String>> {
+    let Some(Value::Map(people)) = facts.values.get("people") else { return BTreeMap::new() };
+    let text = |value: &Value| if let Value::Text(text) = value { Some(text.clone()) } else { None };
+    let names = |value: &Value| match value {
+        Value::List(names) => names.iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    };
+    people.iter().map(|(role, value)| (role.clone(), names(value))).collect()
+}
+
+/// Names of the gates of a run.
+fn gates(past: &Past) -> Vec<String> {
+    past.record.steps.iter().filter(|line| line.kind == "signoff").map(|line| line.id.clone()).collect()
 }
 
 /// A no can only be taken back by the person who said it; one person signs once where people must differ.
-fn taken(policy: &SignoffPolicy, command: &Sign, past: &Past, check: &Check<'_>) -> Result<(), String> {
-    let standings = signoff::standings(policy, &past.dir, check);
+fn taken(policy: &SignoffPolicy, command: &Sign, folder: &Path, check: &Check<'_>) -> Result<(), String> {
+    let standings = signoff::standings(policy, folder, check);
     let by = |standing: &SignoffStanding| standing.who.clone().unwrap_or_default();
     for standing in &standings {
         let same = standing.role == command.role;

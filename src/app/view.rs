@@ -328,11 +328,17 @@ fn action_line(step: &Step) -> String {
             Query::Pair { bad, total } => format!("{} of {}", bad.src, total.src),
         },
         Action::Load(spec) => format!("{} × {}", spec.total, request_line(&spec.http)),
+        Action::Alert(spec) => {
+            let by = spec.server.as_ref().unwrap_or(&spec.config);
+            format!("alert drill with {}: {}", by.src, spec.receivers.join(", "))
+        }
         Action::Net(spec) => match &spec.look {
             NetLook::Tcp(address) => format!("connect to {}", address.src),
             NetLook::Dns(name) => format!("look up {}", name.src),
             NetLook::Tls { address, .. } => format!("connect by TLS to {}", address.src),
         },
+        Action::Signoff(spec) => format!("approval by {}", spec.policy.roles.join(", ")),
+        Action::Plan(spec) => format!("runplan {}", spec.path.src),
         Action::Checklist(spec) => format!("{}{}", spec.path.src, if spec.tick { ", ticked by evidence" } else { "" }),
     }
 }

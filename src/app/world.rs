@@ -11,12 +11,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::act::{self, Act};
 use crate::action::ActionKind;
+use crate::digest::sha256_hex;
 use crate::engine::{Keeper, World};
-use crate::identity::ActionForm;
+use crate::identity::{ActionForm, GateForm};
 use crate::mask::Mask;
 use crate::plan::{Plan, SecretSource};
+use crate::record::canonical;
 use crate::record::preimage;
-use crate::record::store::{RunDir, Store};
+use crate::record::store::{RunDir, Store, plan_digest};
+use crate::signoff::keygen::Keygen;
+use crate::signoff::{self, Check, Subject};
 
 /// Milliseconds since 1970.
 pub(super) fn now() -> i64 {
@@ -42,7 +46,7 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
 ///
 /// # Errors
 /// When no port is free, a secret can't be read or an action can't be set up.
-pub(super) fn world(plan: &Plan) -> io::Result<World> {
+pub(super) fn world(plan: &Plan, store: &Path, today: &str) -> io::Result<World> {
     let env: BTreeMap<String, OsString> =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
     let secrets = secrets(plan)?;
@@ -58,11 +62,11 @@ pub(super) fn world(plan: &Plan) -> io::Result<World> {
         secrets,
         mask,
         ports: free_ports(&plan.ports)?,
-        acts: acts(),
+        acts: acts(plan, store, today)?,
     })
 }
 
-fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
+fn acts(plan: &Plan, store: &Path, today: &str) -> io::Result<BTreeMap<ActionKind, Box<dyn Act>>> {
     let mut acts: BTreeMap<ActionKind, Box<dyn Act>> = BTreeMap::new();
     acts.insert(ActionKind::Run, Box::new(act::run::Run));
     acts.insert(ActionKind::Service, Box::new(act::service::Service::new(Box::new(act::http::Http::default()))));
@@ -75,8 +79,36 @@ fn acts() -> BTreeMap<ActionKind, Box<dyn Act>> {
     acts.insert(ActionKind::Promql, Box::new(act::promql::Promql::default()));
     acts.insert(ActionKind::Load, Box::new(act::load::Load));
     acts.insert(ActionKind::Net, Box::new(act::net::Net));
+    let ask = Box::new(act::http::Http::default());
+    acts.insert(ActionKind::Alert, Box::new(act::alert::Alert::new(ask, Arc::new(random))));
     acts.insert(ActionKind::Checklist, Box::new(act::checklist::Checklist));
-    acts
+    acts.insert(ActionKind::Signoff, Box::new(act::signoff::Signoff::new(standings(plan, store))));
+    let nested = std::env::var(act::plan::NESTED).unwrap_or_default();
+    let mut nested: Vec<String> = nested.lines().map(str::to_owned).collect();
+    let own = plan.sources.files.first().and_then(|file| Path::new(&file.path).canonicalize().ok());
+    let own = own.map(|path| path.display().to_string()).filter(|path| nested.last() != Some(path));
+    nested.extend(own);
+    let program = std::env::current_exe()?;
+    acts.insert(ActionKind::Plan, Box::new(act::plan::Plan { program, date: today.to_owned(), nested }));
+    Ok(acts)
+}
+
+/// How people stand to a gate of this plan.
+fn standings(plan: &Plan, store: &Path) -> act::signoff::Standings {
+    let (workspace, store) = (plan.workspace.clone().into_std_path_buf(), store.to_owned());
+    let digest = plan_digest(&plan.sources);
+    Arc::new(move |policy, gate, evidence| {
+        let folder = signoff::gate_folder(&store, gate, evidence);
+        let keygen = Keygen::new(false);
+        let subject =
+            Subject { plan: digest.clone(), evidence: evidence.to_owned(), journal: None, gate: Some(gate.to_owned()) };
+        let signers = workspace.join(&policy.signers);
+        signoff::standings(
+            policy,
+            &folder,
+            &Check { keygen: &keygen, signers: &signers, subject: &subject, now: now() },
+        )
+    })
 }
 
 /// Values of the declared secrets that are there; the loader has refused those that are needed and are not.
@@ -140,5 +172,10 @@ impl Keeper for Kept {
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
+    }
+
+    fn gate(&self, form: &[GateForm]) -> io::Result<String> {
+        let bytes = canonical::to_bytes(&form).map_err(io::Error::other)?;
+        Ok(sha256_hex(&bytes))
     }
 }

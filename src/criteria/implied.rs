@@ -20,6 +20,8 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         ActionKind::File if shape.many => (&["exists"], &["every(exists) == true"]),
         ActionKind::File => (&["exists"], &["exists == true"]),
         ActionKind::Load => (&["errors", "rate"], &["errors == 0"]),
+        ActionKind::Signoff => (&["missing", "rejected", "approved"], &["rejected == 0", "missing == 0"]),
+        ActionKind::Plan => (&["decision"], &["decision == \"GO\""]),
         ActionKind::Checklist => (&["checked", "unchecked", "open", "links"], &["unchecked == 0", "unearned == 0"]),
         ActionKind::Render
         | ActionKind::Service
@@ -27,7 +29,8 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
         | ActionKind::Report
         | ActionKind::Git
         | ActionKind::Net
-        | ActionKind::Promql => (&[], &[]),
+        | ActionKind::Promql
+        | ActionKind::Alert => (&[], &[]),
     };
     let looks = looks(action, given);
     let named = |criterion: &Criterion| {
@@ -70,6 +73,14 @@ fn looks(action: &Action, given: &[Criterion]) -> Vec<String> {
             };
             let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
             wanted.iter().filter(|(path, _)| !named(path)).map(|(_, text)| (*text).to_owned()).collect()
+        }
+        Action::Alert(spec) => {
+            let each = spec
+                .receivers
+                .iter()
+                .flat_map(|name| ["firing", "resolved"].map(|word| format!("receiver.\"{name}\".{word}")));
+            let named = |path: &str| given.iter().any(|c| c.form.subject.path().to_string() == path);
+            each.filter(|path| !named(path)).map(|path| format!("{path} == true")).collect()
         }
         _ => Vec::new(),
     }

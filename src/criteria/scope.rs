@@ -152,7 +152,10 @@ impl Shape {
             | Action::Checklist(_)
             | Action::Net(_)
             | Action::Load(_)
-            | Action::Promql(_) => {}
+            | Action::Promql(_)
+            | Action::Signoff(_)
+            | Action::Plan(_)
+            | Action::Alert(_) => {}
         }
         let two_sided = action.is_two_sided();
         Self {

@@ -1,5 +1,6 @@
 //! The fact table: what each action offers to criteria. Docs, suggestions, `explain` and the type check read it.
 
+mod gates;
 mod looks;
 
 use super::ast::{Path, Seg};
@@ -157,6 +158,9 @@ pub fn facts_of(kind: ActionKind) -> &'static [FactSpec] {
         ActionKind::Net => &looks::NET,
         ActionKind::Load => &looks::LOAD,
         ActionKind::Promql => &looks::PROMQL,
+        ActionKind::Signoff => &gates::SIGNOFF,
+        ActionKind::Plan => &gates::PLAN,
+        ActionKind::Alert => &looks::ALERT,
     }
 }
 

@@ -190,7 +190,10 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
     // Only a process writes anything there.
-    let writes = matches!(ready.action, Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_));
+    let writes = matches!(
+        ready.action,
+        Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_) | Action::Alert(_)
+    );
     let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
     let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
@@ -264,6 +267,9 @@ async fn look_until_decided(
             step.allow_empty.as_deref(),
             error.as_ref().map(|(cause, detail)| (cause, detail.as_str())),
         );
+        if matches!(request.action, Action::Signoff(_)) {
+            judge::wait_for_people(&mut judged, &course.facts);
+        }
         course.samples += 1;
         let Some(sampler) = &mut sampler else { return judged };
         shared.tell(EventKind::Sample {

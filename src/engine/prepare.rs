@@ -81,6 +81,11 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
     let values = match &step.action {
         Action::Value(spec) => shared.values_of(id, &spec.values).map_err(|e| Fault::new(Cause::ActionError, e))?,
         Action::Checklist(_) => shared.states_before(id),
+        Action::Signoff(_) => {
+            let evidence = shared.keeper.gate(&shared.gate_form(id));
+            let evidence = evidence.map_err(|error| Fault::new(Cause::ActionError, error.to_string()))?;
+            BTreeMap::from([("evidence".to_owned(), Value::text(evidence))])
+        }
         _ => BTreeMap::new(),
     };
     let context = match &step.action {

@@ -10,6 +10,7 @@ use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::graph::Graph;
+use crate::identity::{GateForm, NeedForm};
 use crate::ids::StepId;
 use crate::outcome::{OutputDigest, State, Verdict};
 use crate::plan::Plan;
@@ -22,6 +23,8 @@ pub(super) struct Finished {
     pub(super) facts: Facts,
     pub(super) outputs: Vec<OutputDigest>,
     pub(super) values: BTreeMap<String, String>,
+    /// Digest of its action, if it started.
+    pub(super) identity: Option<String>,
 }
 
 pub(super) struct Shared<'a> {
@@ -102,7 +105,8 @@ impl<'a> Shared<'a> {
         let outputs = given.values.iter().map(|(name, value)| (name.clone(), Value::text(value.clone()))).collect();
         kept.set("outputs", Value::Map(outputs));
         let (outputs, values) = (given.outputs.clone(), given.values.clone());
-        self.settle(id, Finished { name: step.name.clone(), facts: kept, outputs, values });
+        let identity = given.identity.as_ref().map(|(digest, _)| digest.clone());
+        self.settle(id, Finished { name: step.name.clone(), facts: kept, outputs, values, identity });
     }
 
     fn settle(&self, id: StepId, finished: Finished) {
@@ -120,7 +124,8 @@ impl<'a> Shared<'a> {
             let mut facts = before.facts.clone();
             facts.set("state", Value::text(state.word()));
             let (outputs, values) = (given.outputs.clone(), given.values.clone());
-            self.settle(id, Finished { name: before.name.clone(), facts, outputs, values });
+            let identity = before.identity.clone();
+            self.settle(id, Finished { name: before.name.clone(), facts, outputs, values, identity });
         }
     }
 
@@ -130,7 +135,7 @@ impl<'a> Shared<'a> {
         self.reached.borrow_mut().remove(&name);
         let mut facts = Facts::default();
         facts.set("state", Value::text(state.word()));
-        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new() };
+        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new(), identity: None };
         self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
     }
 
@@ -190,23 +195,45 @@ impl<'a> Shared<'a> {
 
     /// States of every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.
     pub(super) fn states_before(&self, id: StepId) -> BTreeMap<String, Value> {
+        let state = |other: StepId| {
+            let finished = self.finished(other).and_then(|done| done.facts.values.get("state").cloned());
+            finished.unwrap_or_else(|| Value::text(State::Skipped.word()))
+        };
+        self.before(id).into_iter().map(|other| (self.plan.step(other).name.clone(), state(other))).collect()
+    }
+
+    /// What every step before a gate came to, in plan rank.
+    pub(super) fn gate_form(&self, id: StepId) -> Vec<GateForm> {
+        let mut before: Vec<StepId> = self.before(id).into_iter().collect();
+        before.sort_by_key(|other| self.graph.rank(*other));
+        let form = |other: StepId| {
+            let done = self.finished(other)?;
+            let state = match done.facts.values.get("state") {
+                Some(Value::Text(state)) => state.clone(),
+                _ => String::new(),
+            };
+            let stable = NeedForm::of(&done.outputs, &done.values).outputs;
+            let (step, action) = (done.name.clone(), done.identity.clone());
+            Some(GateForm { step, state, action, outputs: stable, values: done.values.clone() })
+        };
+        before.into_iter().filter_map(form).collect()
+    }
+
+    /// Every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.
+    fn before(&self, id: StepId) -> BTreeSet<StepId> {
         let step = self.plan.step(id);
         let ordinary = (0..self.plan.steps.len()).map(StepId::at).filter(|other| !self.plan.step(*other).finally);
         let mut open: Vec<StepId> = if step.finally { ordinary.collect() } else { Vec::new() };
         let parents =
             |step: &crate::plan::Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
         open.extend(parents(step));
-        let mut states = BTreeMap::new();
+        let mut found = BTreeSet::new();
         while let Some(other) = open.pop() {
-            let step = self.plan.step(other);
-            if states.contains_key(&step.name) {
-                continue;
+            if found.insert(other) {
+                open.extend(parents(self.plan.step(other)));
             }
-            let finished = self.finished(other).and_then(|done| done.facts.values.get("state").cloned());
-            states.insert(step.name.clone(), finished.unwrap_or_else(|| Value::text(State::Skipped.word())));
-            open.extend(parents(step));
         }
-        states
+        found
     }
 
     pub(super) fn evidence<'e>(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::act::Act;
 use crate::action::ActionKind;
 use crate::facts::{Facts, Value};
-use crate::identity::ActionForm;
+use crate::identity::{ActionForm, GateForm};
 use crate::mask::Mask;
 use crate::outcome::WaiverMark;
 
@@ -49,6 +49,11 @@ pub trait Keeper {
     /// # Errors
     /// When the form holds what can't be canonical.
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)>;
+    /// Digest of what was found before a gate.
+    ///
+    /// # Errors
+    /// When the form holds what can't be canonical.
+    fn gate(&self, form: &[GateForm]) -> io::Result<String>;
 }
 
 /// How to run.

@@ -9,6 +9,7 @@ mod sampler;
 pub use sampler::{Next, Sampler};
 
 use crate::criteria::{Criterion, Evidence, evaluate};
+use crate::facts::{Facts, Value};
 use crate::outcome::{Cause, CriterionResult, State, Tier, WaiverMark};
 
 /// How a list of criteria combines.
@@ -164,6 +165,18 @@ fn tiers(results: &[CriterionResult]) -> (State, Option<Cause>, Option<usize>) {
             (State::Fail, Some(Cause::Criteria), floor.or_else(|| blamed(State::Fail)))
         }
         _ => (State::Inconclusive, Some(Cause::Undecided), blamed(main)),
+    }
+}
+
+/// A gate that fails only because people have not signed yet waits for them, with this sentence.
+pub fn wait_for_people(judged: &mut Judged, facts: &Facts) {
+    let count = |name: &str| facts.values.get(name).is_some_and(|value| *value == Value::int(0));
+    if judged.state == State::Fail && judged.cause == Some(Cause::Criteria) && count("rejected") && !count("missing") {
+        judged.state = State::Pending;
+        judged.cause = Some(Cause::Unsigned);
+        if let Some(Value::Text(ask)) = facts.values.get("ask") {
+            judged.detail = Some(ask.clone());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The action of a step, read from its table. Knows what actions need, not how they are done.
 
+mod gates;
 mod http;
 mod looks;
 
@@ -65,7 +66,7 @@ pub(super) fn read(
                 texts.diags.push(
                     fault
                         .label("no action")
-                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load` or `promql`"),
+                        .help("give it one of `run`, `http`, `render`, `file`, `service`, `value`, `report`, `git`, `checklist`, `net`, `load`, `promql`, `alert`, `signoff` or `plan`"),
                 );
                 None
             }
@@ -93,6 +94,9 @@ fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut T
         "net" => Action::Net(looks::net(node, texts)?),
         "load" => Action::Load(looks::load(node, texts)?),
         "promql" => Action::Promql(looks::promql(node, texts)?),
+        "signoff" => Action::Signoff(gates::signoff(node, texts)?),
+        "plan" => Action::Plan(gates::plan(node, texts)?),
+        "alert" => Action::Alert(looks::alert(node, texts)?),
         _ => return None,
     })
 }

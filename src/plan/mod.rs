@@ -58,6 +58,8 @@ pub struct LoadOptions<'a> {
     pub var_files: Vec<Utf8PathBuf>,
     /// Looks up the engine's environment: `RUNPLAN_VAR_*`, and whether secrets are there and long enough.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The day of the run: `2026-11-24`.
+    pub today: &'a str,
     /// Warnings are errors.
     pub strict: bool,
 }

@@ -171,6 +171,9 @@ fn action(action: &Action) -> Json {
         Action::Net(spec) => json!({ "net": spec }),
         Action::Load(spec) => json!({ "load": spec }),
         Action::Promql(spec) => json!({ "promql": spec }),
+        Action::Signoff(spec) => json!({ "signoff": spec }),
+        Action::Plan(spec) => json!({ "plan": spec }),
+        Action::Alert(spec) => json!({ "alert": spec }),
     }
 }
 

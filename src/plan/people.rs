@@ -15,14 +15,24 @@ use crate::place::Place;
 
 /// How long an approval counts if the plan does not say.
 const VALID_S: u64 = 24 * 3600;
+/// The allowed-signers file if the plan does not say.
+const SIGNERS: &str = "allowed_signers";
 
 /// `[signoffs]`.
 pub(super) fn signoffs(main: Table<'_>, diags: &mut Diags) -> Option<SignoffPolicy> {
-    let table = main.get("signoffs")?.table(&tables::SIGNOFFS)?;
+    Some(policy(main.get("signoffs")?.table(&tables::SIGNOFFS)?, "`[signoffs]`", diags))
+}
+
+/// Who signs, where only roles are named.
+pub(super) fn of_roles(node: Node<'_>, diags: &mut Diags) -> SignoffPolicy {
+    let roles = roles(node, diags);
+    SignoffPolicy { roles, distinct: true, valid_s: VALID_S, signers: SIGNERS.to_owned(), people: BTreeMap::new() }
+}
+
+fn roles(listed: Node<'_>, diags: &mut Diags) -> Vec<String> {
     let mut once = Once::new("role");
     let mut roles = Vec::new();
-    let listed = required(table, "roles", "`[signoffs]`", diags).map(Node::items);
-    for node in listed.into_iter().flatten() {
+    for node in listed.items() {
         let Some(role) = node.text() else { continue };
         if role.trim() != role || role.is_empty() || role.chars().any(char::is_control) {
             let message = format!("`{}` cannot be a role", super::error::clean(role));
@@ -32,10 +42,16 @@ pub(super) fn signoffs(main: Table<'_>, diags: &mut Diags) -> Option<SignoffPoli
             roles.push(role.to_owned());
         }
     }
-    if roles.is_empty() && table.has("roles") && !diags.has_errors() {
-        let fault = Diagnostic::error("no-roles", table.key_place("roles"), "`roles` is empty: nobody has to sign");
-        diags.push(fault.help("name the roles, or remove `[signoffs]`"));
+    if roles.is_empty() && !diags.has_errors() {
+        let fault = Diagnostic::error("no-roles", listed.place, "no role is named: nobody has to sign");
+        diags.push(fault.help("name the roles, or remove this"));
     }
+    roles
+}
+
+/// Who signs, as a table says it.
+pub(super) fn policy(table: Table<'_>, what: &str, diags: &mut Diags) -> SignoffPolicy {
+    let roles = required(table, "roles", what, diags).map(|node| roles(node, diags)).unwrap_or_default();
     let mut people = BTreeMap::new();
     for entry in table.get("people").and_then(Node::map).into_iter().flat_map(Table::entries) {
         if !roles.iter().any(|role| role == entry.key) {
@@ -53,13 +69,13 @@ pub(super) fn signoffs(main: Table<'_>, diags: &mut Diags) -> Option<SignoffPoli
         names.dedup();
         people.insert(entry.key.to_owned(), names);
     }
-    Some(SignoffPolicy {
+    SignoffPolicy {
         roles,
         distinct: table.get("distinct").and_then(Node::bool).unwrap_or(true),
         valid_s: table.duration("valid").map_or(VALID_S, |valid| valid.as_secs()),
-        signers: table.text("signers").unwrap_or("allowed_signers").to_owned(),
+        signers: table.text("signers").unwrap_or(SIGNERS).to_owned(),
         people,
-    })
+    }
 }
 
 /// The waivers of a plan whose steps are known.

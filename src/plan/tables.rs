@@ -2,17 +2,19 @@
 //! schema all read it. Data only.
 
 mod answers;
+mod gates;
 mod looks;
+mod repeat;
 
 pub(super) use answers::{HTTP, REPORT};
-pub(super) use looks::{CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
+pub(super) use gates::{SIGNOFF, SIGNOFFS, SUBPLAN, WAIVER, WAIVERS};
+pub(super) use looks::{ALERT, CHECKLIST, GIT, LOAD, NET, PAIR, PROMQL, RANGE};
+pub(super) use repeat::{RETRY, SAMPLE};
 
 use super::keys::{Key, Kind, Shape};
 use super::preset;
 use crate::action::CompareMethod;
-use Shape::{
-    Any, Bool, Criterion, Date, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Table, Template, Text, Word,
-};
+use Shape::{Any, Bool, Criterion, Duration, Int, List, Map, Mode, Number, OneOf, Scalar, Table, Template, Text, Word};
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, doc, default: "", example: "" }
@@ -115,6 +117,13 @@ pub(super) static VAR: Kind = Kind {
         key("min", OneOf(&[Int(i64::MIN, i64::MAX), Number]), "Smallest number allowed."),
         key("max", OneOf(&[Int(i64::MIN, i64::MAX), Number]), "Largest number allowed."),
         with("pattern", Text, "Regular expression that the whole text must match.", "", "\"v[0-9]+\""),
+        with(
+            "today",
+            Text,
+            "It is the day of the run (`--date`), in this form, unless given otherwise.",
+            "",
+            "\"%Y%m%d\"",
+        ),
         with("required", Bool, "A value must be given from outside.", "false", ""),
         key("help", Text, "What it is for."),
     ],
@@ -307,12 +316,48 @@ pub(super) static STEP: Kind = Kind {
             "",
             "{ server = \"http://127.0.0.1:9090\", query = \"sum(up)\" }",
         ),
+        with(
+            "signoff",
+            OneOf(&[TEXTS, Table(&SIGNOFF)]),
+            "People who must approve before anything after this step starts.",
+            "",
+            "[\"Ops/SRE\"]",
+        ),
+        with(
+            "plan",
+            OneOf(&[Template, Table(&SUBPLAN)]),
+            "Another plan file as one step.",
+            "",
+            "{ path = \"plans/database.toml\", vars = { size = 3 } }",
+        ),
+        with(
+            "alert",
+            Table(&ALERT),
+            "Drill: fire an alert on a real Alertmanager and see that each receiver gets it.",
+            "",
+            "{ config = \"alertmanager.yml\", receivers = [\"slack\"] }",
+        ),
     ],
 };
 
 /// Keys of a step of which exactly one is its main action (`report` may also follow a `run`).
-pub(super) const ACTIONS: [&str; 12] =
-    ["run", "http", "render", "file", "service", "value", "report", "git", "checklist", "net", "load", "promql"];
+pub(super) const ACTIONS: [&str; 15] = [
+    "run",
+    "http",
+    "render",
+    "file",
+    "service",
+    "value",
+    "report",
+    "git",
+    "checklist",
+    "net",
+    "load",
+    "promql",
+    "signoff",
+    "plan",
+    "alert",
+];
 
 pub(super) static MATRIX: Kind = Kind {
     name: "matrix",
@@ -321,41 +366,6 @@ pub(super) static MATRIX: Kind = Kind {
     keys: &[
         key("exclude", List(&Map(&Scalar)), "Combinations left out; a part of the axes is enough."),
         key("include", List(&Map(&Scalar)), "Combinations added; each names every axis."),
-    ],
-};
-
-pub(super) static RETRY: Kind = Kind {
-    name: "retry",
-    what: "`retry`",
-    open: None,
-    keys: &[
-        key("limit", Int(0, 1000), "How many extra attempts."),
-        with("backoff", Duration, "Pause before the first extra attempt.", "0s", "\"2s\""),
-        with("factor", Number, "Each pause is this many times the one before.", "1", "2"),
-        with("cap", Duration, "Longest pause.", "5m", ""),
-        with("exit", List(&Int(0, 255)), "Only for these exit codes.", "any failure or error", "[75]"),
-    ],
-};
-
-pub(super) static SAMPLE: Kind = Kind {
-    name: "sample",
-    what: "`sample`",
-    open: None,
-    keys: &[
-        with("delay", Duration, "Pause before the first look.", "0s", ""),
-        with("every", Duration, "Pause between two looks.", "1s", ""),
-        with("max", Int(1, MANY), "Most looks.", "", "10"),
-        with("within", Duration, "Longest time from the first look.", "60s if the step polls without `max`", "\"60s\""),
-        with("consecutive", Int(1, MANY), "Looks in a row that must pass: the step polls until then.", "", "3"),
-        with("failures", Int(0, MANY), "Failed looks tolerated.", "any number while it polls, else 0", ""),
-        with("inconclusive", Int(0, MANY), "Undecided looks tolerated.", "as `failures`", ""),
-        with(
-            "errors",
-            Int(0, MANY),
-            "Looks in a row that may go wrong.",
-            "any number while it polls with a deadline, else 4",
-            "",
-        ),
     ],
 };
 
@@ -513,52 +523,6 @@ pub(super) static BOUNDS: Kind = Kind {
     keys: &[
         with("go", Int(0, 100), "Up to this risk: GO.", "40", ""),
         with("no_go", Int(0, 100), "From this risk on: NO-GO.", "70", ""),
-    ],
-};
-
-pub(super) static SIGNOFFS: Kind = Kind {
-    name: "signoffs",
-    what: "`[signoffs]`",
-    open: None,
-    keys: &[
-        with("roles", TEXTS, "Roles that must sign, each once.", "", "[\"Dev Backend\", \"Ops/SRE\"]"),
-        with("distinct", Bool, "No person and no key may sign for two roles.", "true", ""),
-        with("valid", Duration, "How long an approval counts.", "24h", "\"8h\""),
-        with(
-            "signers",
-            Text,
-            "Allowed-signers file of `ssh-keygen`, relative to the workspace.",
-            "allowed_signers",
-            "\"ops/allowed_signers\"",
-        ),
-        with(
-            "people",
-            Map(&TEXT_OR_TEXTS),
-            "Who may sign for a role, by the names of the allowed-signers file.",
-            "every allowed signer",
-            "{ \"Ops/SRE\" = [\"ana@example.org\"] }",
-        ),
-    ],
-};
-
-/// The document that `waivers` names.
-pub(super) static WAIVERS: Kind = Kind {
-    name: "waivers",
-    what: "a waiver file",
-    open: None,
-    keys: &[key("waivers", List(&Table(&WAIVER)), "The waivers.")],
-};
-
-pub(super) static WAIVER: Kind = Kind {
-    name: "waiver",
-    what: "a waiver",
-    open: None,
-    keys: &[
-        key("step", Text, "The step; the name without its matrix part means every cell."),
-        with("criterion", Text, "The criterion, as `runplan explain` shows it.", "", "\"percent(lines) >= 55\""),
-        key("owner", Text, "Who answers for it."),
-        key("reason", Text, "Why the failure is acceptable."),
-        with("expires", Date, "Last day it is in force.", "", "\"2026-12-01\""),
     ],
 };
 

@@ -12,7 +12,7 @@ use crate::outcome::Tier;
 
 fn options<'a>(vars: &[(&str, &str)], env: &'a dyn Fn(&str) -> Option<String>) -> LoadOptions<'a> {
     let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    LoadOptions { vars, var_files: Vec::new(), env, strict: false }
+    LoadOptions { today: "2026-11-24", vars, var_files: Vec::new(), env, strict: false }
 }
 
 fn loaded(text: &str) -> Loaded {
@@ -176,6 +176,16 @@ compare = { method = "mann-whitney" }
 pass = ["med(samples) <= baseline"]
 [steps.ratio]
 promql = { server = "http://127.0.0.1:1", query = { bad = "a", total = "b" } }
+[vars]
+day = { today = "%Y%m%d", pattern = "20261124" }
+[steps.gate]
+signoff = { roles = ["Ops"], distinct = false, valid = "8h", signers = "ops", people = { Ops = ["ana"] } }
+[steps.child]
+plan = { path = "child.toml", vars = { size = 3 }, steps = ["a"] }
+[steps.drill]
+alert = { config = "a.yml", receivers = ["x"], labels = { a = "b" }, annotations = { c = "d" }, within = "1s", timers = "1s" }
+[steps.given]
+alert = { server = "http://127.0.0.1:1", receivers = ["x"], capture = { x = "smtp://127.0.0.1:2" } }
 "#;
 
 #[test]
@@ -368,7 +378,7 @@ fn the_head_of_a_plan() {
     says("", &["1:1 no-steps: the plan has no steps | add one: `[steps.hello]` with `run = [\"echo\", \"hello\"]`"]);
     says(
         "[signoffs]\nroles = []\n[steps.a]\nrun='x'\n",
-        &["3:1 no-roles: `roles` is empty: nobody has to sign | name the roles, or remove `[signoffs]`"],
+        &["3:9 no-roles: no role is named: nobody has to sign | name the roles, or remove this"],
     );
     says(
         "[signoffs]\nroles = ['Dev', 'Dev', ' x']\npeople = { Dve = ['ana'] }\n[steps.a]\nrun='x'\n",

@@ -195,7 +195,11 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
     let table = entry.node.table(&tables::VAR);
     let get = |key: &str| table.and_then(|table| table.get(key));
     let default_node = if table.is_some() { get("default") } else { Some(entry.node) };
-    let default = default_node.and_then(value_of);
+    let today = get("today").and_then(|node| today(node, default_node.is_some(), options, diags));
+    let (default_node, default) = match today {
+        Some(day) => (get("today"), Some(day)),
+        None => (default_node, default_node.and_then(value_of)),
+    };
     let help = get("help").and_then(Node::text).map(str::to_owned);
     let required = get("required").and_then(Node::bool).unwrap_or(false);
     let kind = get("type").and_then(Node::text).and_then(Type::of);
@@ -220,7 +224,7 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
     let variable = format!("RUNPLAN_VAR_{}", name.to_uppercase());
     let given = given.or_else(|| (options.env)(&variable).map(|text| (Given::Text(text), variable.clone())));
     let (value, origin) = match given {
-        None => (default, "default".to_owned()),
+        None => (default, if get("today").is_some() { "the day of the run" } else { "default" }.to_owned()),
         Some((given, origin)) => {
             let (value, wrote) = match given {
                 Given::Text(text) => (kind.read(&text), text),
@@ -247,6 +251,25 @@ fn one(entry: Entry<'_>, given: Option<(Given, String)>, options: &LoadOptions<'
         Value::text("")
     });
     Var { value, place: entry.key_place, help, origin }
+}
+
+/// The day of the run in a form of the plan's own (`%Y%m%d`).
+fn today(node: Node<'_>, has_default: bool, options: &LoadOptions<'_>, diags: &mut Diags) -> Option<Value> {
+    let format = node.text()?;
+    if has_default {
+        let fault = Diagnostic::error("two-keys", node.place, "the variable has a `default` and is the day of the run");
+        diags.push(fault.help("remove one of the two; `--var` gives another value in either case"));
+        return None;
+    }
+    let day: jiff::civil::Date = options.today.parse().ok()?;
+    match jiff::fmt::strtime::format(format, day) {
+        Ok(text) if text != format => Some(Value::text(text)),
+        _ => {
+            let fault = Diagnostic::error("bad-format", node.place, "`today` is no form of a day".to_owned());
+            diags.push(fault.help("such as `%Y-%m-%d` or `%Y%m%d`, as `date` of the shell takes it; no time of day"));
+            None
+        }
+    }
 }
 
 /// What a value must keep to.

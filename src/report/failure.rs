@@ -41,7 +41,10 @@ pub fn report(summary: &Summary, context: &Context, look: Look) -> String {
         lines.extend(block.brief());
     }
     lines.extend(one_liners(summary, advisory.get(FULL..).unwrap_or(&[]), look.width));
-    lines.extend(one_liners(summary, &pending, look.width));
+    for block in pending.iter().take(FULL).filter_map(block) {
+        lines.extend(block.waiting());
+    }
+    lines.extend(one_liners(summary, pending.get(FULL..).unwrap_or(&[]), look.width));
     lines.extend(one_liners(summary, &warned, look.width));
     page(&lines, look)
 }
@@ -154,6 +157,15 @@ impl<'a> Block<'a> {
             self.field(&mut lines, stream, Role::Plain, &escape::cut(&escape::bytes(last), room));
         }
         self.log(&mut lines, &tails);
+        self.consequences(&mut lines);
+        lines.push(Line::new());
+        lines
+    }
+
+    /// What has to be done before it can go on.
+    fn waiting(&self) -> Vec<Line> {
+        let mut lines = vec![rule((Role::Warn, &self.row.head.name), "pending", self.look)];
+        self.field(&mut lines, "because", Role::Plain, &self.result.reason().unwrap_or_default());
         self.consequences(&mut lines);
         lines.push(Line::new());
         lines

@@ -50,8 +50,10 @@ pub struct Subject {
     pub plan: String,
     /// The record's id.
     pub evidence: String,
-    /// SHA-256 of the journal.
-    pub journal: String,
+    /// SHA-256 of the journal; none at a gate, where the run is not over.
+    pub journal: Option<String>,
+    /// The step that is a gate; none for a whole run.
+    pub gate: Option<String>,
 }
 
 /// What a person signs.
@@ -65,7 +67,11 @@ pub struct Statement {
     /// See [`Subject`].
     pub evidence: String,
     /// See [`Subject`].
-    pub journal: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
+    /// See [`Subject`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// The role.
     pub role: String,
     /// The person, as the allowed-signers file names them.
@@ -114,16 +120,28 @@ pub fn timestamp(ms: i64) -> String {
 /// digit, `-` or `_` stands as `%` and its bytes in hex.
 #[must_use]
 pub fn files(run: &Path, role: &str) -> (PathBuf, PathBuf) {
+    let name = plain_name(role);
+    let folder = run.join(FOLDER);
+    (folder.join(format!("{name}.json")), folder.join(format!("{name}.json.sig")))
+}
+
+/// Every text has a name of its own.
+fn plain_name(text: &str) -> String {
     let mut name = String::new();
-    for byte in role.bytes() {
+    for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
             name.push(char::from(byte));
         } else {
             name.push_str(&format!("%{byte:02X}"));
         }
     }
-    let folder = run.join(FOLDER);
-    (folder.join(format!("{name}.json")), folder.join(format!("{name}.json.sig")))
+    name
+}
+
+/// Where sign-offs of a gate lie in the store: a folder as that of a run.
+#[must_use]
+pub fn gate_folder(store: &Path, gate: &str, evidence: &str) -> PathBuf {
+    store.join("gates").join(plain_name(gate)).join(evidence)
 }
 
 /// Keeps a statement and its signature, the signature first: a statement without one counts for nothing.
@@ -133,10 +151,8 @@ pub fn files(run: &Path, role: &str) -> (PathBuf, PathBuf) {
 pub fn keep(run: &Path, role: &str, statement: &[u8], signature: &[u8]) -> io::Result<PathBuf> {
     let (path, sig) = files(run, role);
     let folder = run.join(FOLDER);
-    match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700).recursive(true).create(&folder)?;
     for (target, bytes) in [(&sig, signature), (&path, statement)] {
         let mut file = tempfile::NamedTempFile::new_in(&folder)?;
         file.write_all(bytes)?;
@@ -222,6 +238,10 @@ fn counts(policy: &SignoffPolicy, role: &str, statement: &Statement, check: &Che
     if statement.role != role {
         return Err(format!("it was signed for the role `{}`", statement.role));
     }
+    if statement.gate != check.subject.gate {
+        let what = statement.gate.as_ref().map_or("a whole run".to_owned(), |gate| format!("the gate `{gate}`"));
+        return Err(format!("it was given for {what}"));
+    }
     may_sign(policy, role, &statement.who)?;
     let short = |digest: &str| digest.chars().take(12).collect::<String>();
     let same = |what: &str, signed: &str, here: &str| {
@@ -231,8 +251,10 @@ fn counts(policy: &SignoffPolicy, role: &str, statement: &Statement, check: &Che
         Err(format!("it was given for another {what} ({}…, here {}…): sign again", short(signed), short(here)))
     };
     same("plan", &statement.plan, &check.subject.plan)?;
-    same("record", &statement.evidence, &check.subject.evidence)?;
-    same("journal", &statement.journal, &check.subject.journal)?;
+    let evidence = if statement.gate.is_some() { "evidence" } else { "record" };
+    same(evidence, &statement.evidence, &check.subject.evidence)?;
+    let journal = |digest: &Option<String>| digest.clone().unwrap_or_default();
+    same("journal", &journal(&statement.journal), &journal(&check.subject.journal))?;
     let at = statement.at.parse::<jiff::Timestamp>().map_err(|_| format!("`{}` is no time", statement.at))?;
     let age = check.now.div_euclid(1000) - at.as_second();
     if age < -SKEW_S {
@@ -313,7 +335,8 @@ mod tests {
             schema: SCHEMA.into(),
             plan: "a".repeat(64),
             evidence: "b".repeat(64),
-            journal: "c".repeat(64),
+            journal: Some("c".repeat(64)),
+            gate: None,
             role: "Ops/SRE".into(),
             who: "ana".into(),
             decision: Choice::Approve,
@@ -331,7 +354,7 @@ mod tests {
         change(&mut given);
         let keygen = Keygen::default();
         let first = statement();
-        let subject = Subject { plan: first.plan, evidence: first.evidence, journal: first.journal };
+        let subject = Subject { plan: first.plan, evidence: first.evidence, journal: first.journal, gate: None };
         let now = now.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let check = Check { keygen: &keygen, signers: Path::new("none"), subject: &subject, now };
         counts(&policy(), "Ops/SRE", &given, &check)
@@ -352,11 +375,12 @@ mod tests {
         let now = "2026-11-24T07:30:00Z";
         assert_eq!(judged(|_| {}, now), Ok(()));
         type Change = fn(&mut Statement);
-        let refused: [(Change, &str); 6] = [
+        let refused: [(Change, &str); 7] = [
             (|s| s.role = "Dev".into(), "it was signed for the role `Dev`"),
             (|s| s.plan = "d".repeat(64), "it was given for another plan (dddddddddddd…, here aaaaaaaaaaaa…)"),
             (|s| s.evidence = "d".repeat(64), "it was given for another record (dddddddddddd…"),
-            (|s| s.journal = "d".repeat(64), "it was given for another journal (dddddddddddd…"),
+            (|s| s.journal = Some("d".repeat(64)), "it was given for another journal (dddddddddddd…"),
+            (|s| s.gate = Some("g".into()), "it was given for the gate `g`"),
             (|s| s.at = "2026-11-24T09:00:00Z".into(), "it is from the future"),
             (|s| s.at = "yesterday".into(), "`yesterday` is no time"),
         ];

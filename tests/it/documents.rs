@@ -51,6 +51,7 @@ fn whole(text: &str) -> String {
 fn check(plan: &str) -> Ended {
     let space = Space::new();
     space.write("checks.toml", "[steps.included]\nrun = 'true'\n").write("blueprint.toml", plan);
+    space.write("plans/database.toml", "format = 1\n[vars]\nsize = 1\n[steps.migrations]\nrun = 'true'\n");
     space.run(&["check", "blueprint.toml", "--strict"])
 }
 

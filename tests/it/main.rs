@@ -3,14 +3,17 @@
 #![expect(unreachable_pub, reason = "helpers of one test binary")]
 
 mod actions;
+mod alert;
 mod baselines;
 mod children;
 mod compare;
 mod documents;
 mod faults;
 mod flow;
+mod gates;
 mod invalid;
 mod layers;
+mod nested;
 mod pty;
 mod purity;
 mod quickstart;

@@ -357,6 +357,10 @@ impl Keeper for Folder {
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
     }
+
+    fn gate(&self, _: &[runplan::identity::GateForm]) -> io::Result<String> {
+        Err(io::Error::other("no gates here"))
+    }
 }
 
 /// A journal in memory, readable after the run.
@@ -424,7 +428,7 @@ fn plays(steps: &[Step], seed: &mut Seed) -> Vec<(String, Vec<Play>)> {
 }
 
 fn load(text: &str) -> (Plan, Graph) {
-    let options = LoadOptions { vars: vec![], var_files: vec![], env: &|_| None, strict: false };
+    let options = LoadOptions { today: "2026-11-24", vars: vec![], var_files: vec![], env: &|_| None, strict: false };
     let loaded = plan::load_text("blueprint.toml".into(), text, &options);
     assert!(!loaded.has_errors(), "{:#?}\n{text}", loaded.diagnostics);
     let graph = graph::build(&loaded.plan).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));

@@ -76,3 +76,17 @@ fn a_crash_is_not_waived() {
     let _ = space.go(&[]).code(1);
     assert_eq!(space.state("a").0, "fail");
 }
+
+#[test]
+fn a_variable_can_be_the_day_of_the_run() {
+    let plan = "[vars]\nday = { today = '%Y%m%d' }\n[steps.a]\nrun = ['echo', '{{ vars.day }}']\n";
+    let space = Space::plan(plan);
+    let first = space.go(&["--date", "2026-12-01"]).code(0).record_id();
+    assert_eq!(space.record()[0]["params"]["day"], "20261201");
+    assert_eq!(space.go(&["--date", "2026-12-01"]).code(0).record_id(), first);
+    assert_eq!(space.go(&["--date", "2026-12-02", "--var", "day=20261201"]).code(0).record_id(), first);
+    assert_ne!(space.go(&["--date", "2026-12-02"]).code(0).record_id(), first);
+    for (form, said) in [("day", "`today` is no form of a day"), ("%H', default = 'x", "is the day of the run")] {
+        let _ = Space::plan(&plan.replace("%Y%m%d", form)).go(&[]).code(2).says(said);
+    }
+}

@@ -1,4 +1,4 @@
-//! Facts of `git`, `checklist`, `net`, `load` and `promql`. Data only.
+//! Facts of `git`, `checklist`, `net`, `alert`, `load` and `promql`. Data only.
 
 use super::super::scope::{Item, Kind};
 use super::{FactSpec, fact, maybe};
@@ -66,4 +66,18 @@ pub(super) static PROMQL: [FactSpec; 9] = [
     fact("total", Kind::NUMBER, "of a pair: all events"),
     fact("rate", Kind::NUMBER, "of a pair: the share of bad ones, 0 to 1"),
     fact("time", Kind::TEXT, "the instant that was asked for"),
+];
+
+pub(super) static ALERT: [FactSpec; 11] = [
+    fact("receiver.\"NAME\".firing", Kind::BOOL, "every integration of a receiver was told that the alert fires"),
+    fact("receiver.\"NAME\".resolved", Kind::BOOL, "every one was told that it is over"),
+    maybe("receiver.\"NAME\".latency", Kind::TIME, "time from firing until the last of them was told"),
+    maybe("receiver.\"NAME\".payload", Kind::TEXT, "its first notification: JSON, or a mail as text"),
+    fact("receiver.\"NAME\".count", Kind::NUMBER, "notifications that it got"),
+    fact("receivers", Kind::List(Item::Text), "receivers that had to be told"),
+    fact("routed", Kind::List(Item::Text), "receivers that the alert is routed to"),
+    fact("problems", Kind::List(Item::Text), "what was not received and why, one sentence each"),
+    fact("nonce", Kind::TEXT, "value of the alert's label `runplan_drill`"),
+    fact("version", Kind::TEXT, "version of the Alertmanager"),
+    fact("shortened", Kind::BOOL, "`timers` shortened the configuration's own"),
 ];

@@ -1,4 +1,4 @@
-//! `git`, `checklist`, `net`, `load` and `promql`, read from their tables. Knows what they need, not how they are done.
+//! `git`, `checklist`, `net`, `alert`, `load` and `promql`, read from their tables. Knows what they need, not how they are done.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::super::units;
 use super::http::{address, headers};
 use super::tcp;
 use crate::action::{
-    ChecklistSpec, GitSpec, HttpSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query, Text,
+    AlertSpec, ChecklistSpec, GitSpec, HttpSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
+    Text,
 };
 
 /// Says that `key` means nothing without `other`.
@@ -172,4 +173,64 @@ fn range(node: Node<'_>, texts: &mut Texts<'_>) -> Option<PromqlRange> {
         texts.diags.push(Diagnostic::error("out-of-range", node.place, message).help("make `step` longer"));
     }
     Some(PromqlRange { last, step })
+}
+
+pub(super) fn alert(node: Node<'_>, texts: &mut Texts<'_>) -> Option<AlertSpec> {
+    let table = node.table(&tables::ALERT)?;
+    let pairs = |key: &str, what: &'static str, texts: &mut Texts<'_>| -> Vec<(String, Text)> {
+        let entries = table.get(key).and_then(Node::map).into_iter().flat_map(Table::entries);
+        entries.map(|entry| (entry.key.to_owned(), texts.text(entry.node, Sink::Seen(what)))).collect()
+    };
+    let labels = pairs("labels", "a label", texts);
+    let annotations = pairs("annotations", "an annotation", texts);
+    let capture = pairs("capture", "an address", texts);
+    let config = table.get("config").map(|node| texts.text(node, Sink::Seen("a path")));
+    let server = table.get("server").map(|node| texts.text(node, Sink::Seen("a URL")));
+    let receivers: Vec<String> =
+        table.list("receivers").into_iter().filter_map(Node::text).map(str::to_owned).collect();
+    if receivers.is_empty() && !table.misspelt("receivers") {
+        let fault = Diagnostic::error("missing-key", table.place, "`alert` names no receiver".to_owned());
+        texts.diags.push(fault.help("write such as `receivers = [\"slack\", \"email\"]`"));
+    }
+    let named = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    for entry in table.get("labels").and_then(Node::map).into_iter().flat_map(Table::entries) {
+        if !named(entry.key) || entry.key == "runplan_drill" {
+            let message = format!("`{}` cannot be a label of the alert", entry.key);
+            let fault = Diagnostic::error("bad-name", entry.key_place, message);
+            texts.diags.push(fault.help("labels are letters, digits and `_`; `runplan_drill` is the drill's own"));
+        }
+    }
+    match (&config, &server) {
+        (Some(_), Some(_)) => {
+            let message = "`alert` has `config` and `server`".to_owned();
+            let fault = Diagnostic::error("two-keys", table.key_place("server"), message);
+            texts.diags.push(fault.help("`config` is for a private Alertmanager, `server` for one that runs already"));
+        }
+        (None, None) if !table.misspelt("config") => {
+            let fault = Diagnostic::error("missing-key", table.place, "`alert` has no Alertmanager".to_owned());
+            texts.diags.push(fault.help("name its configuration: `config = \"alertmanager.yml\"`"));
+        }
+        (None, Some(_)) => {
+            needs(table, "timers", "config", texts);
+            for name in receivers.iter().filter(|name| !capture.iter().any(|(known, _)| known == *name)) {
+                let message = format!("`capture` does not say where receiver `{name}` leads to");
+                let fault = Diagnostic::error("missing-key", table.key_place("server"), message);
+                texts.diags.push(fault.help("write such as `capture = { slack = \"http://127.0.0.1:9095/slack\" }`"));
+            }
+        }
+        _ => needs(table, "capture", "server", texts),
+    }
+    Some(AlertSpec {
+        config: config.unwrap_or_default(),
+        server,
+        capture,
+        receivers,
+        labels,
+        annotations,
+        within: table.duration("within").unwrap_or(Duration::from_secs(30)),
+        timers: table.duration("timers"),
+    })
 }

@@ -1,8 +1,8 @@
-//! Keys of `git`, `checklist`, `net`, `load` and `promql`. Data only.
+//! Keys of `git`, `checklist`, `net`, `alert`, `load` and `promql`. Data only.
 
 use super::super::keys::{Kind, Shape};
 use super::{MANY, METHODS, key, with};
-use Shape::{Bool, Duration, Int, Map, OneOf, Size, Table, Template, Text};
+use Shape::{Bool, Duration, Int, List, Map, OneOf, Size, Table, Template, Text};
 
 pub(in super::super) static GIT: Kind = Kind {
     name: "git",
@@ -104,5 +104,63 @@ pub(in super::super) static RANGE: Kind = Kind {
     keys: &[
         with("last", Duration, "How far it goes back.", "", "\"30m\""),
         with("step", Duration, "From one sample to the next; not shorter than the rate's window.", "", "\"1m\""),
+    ],
+};
+
+pub(in super::super) static ALERT: Kind = Kind {
+    name: "alert",
+    what: "`alert`",
+    open: None,
+    keys: &[
+        with(
+            "config",
+            Template,
+            "Alertmanager configuration; a private Alertmanager runs with it, other endpoints put in.",
+            "",
+            "\"alertmanager/config.yml\"",
+        ),
+        with(
+            "receivers",
+            List(&Text),
+            "Receivers that have to be told, firing and resolved. Required.",
+            "",
+            "[\"slack\", \"email\"]",
+        ),
+        with(
+            "labels",
+            Map(&Template),
+            "Labels of the alert; a random `runplan_drill` is added.",
+            "{ alertname = \"RunplanDrill\" }",
+            "{ alertname = \"Drill\", severity = \"low\" }",
+        ),
+        with("annotations", Map(&Template), "Annotations of the alert.", "{}", "{ summary = \"A drill.\" }"),
+        with(
+            "within",
+            Duration,
+            "Longest time until each reception, on top of the configuration's `group_wait` and `group_interval`.",
+            "30s",
+            "",
+        ),
+        with(
+            "timers",
+            Duration,
+            "Shortens longer `group_wait` and `group_interval` of the configuration to this.",
+            "as they are",
+            "\"1s\"",
+        ),
+        with(
+            "server",
+            Template,
+            "An Alertmanager that runs already, instead of `config`; needs `capture`.",
+            "",
+            "\"http://127.0.0.1:9093\"",
+        ),
+        with(
+            "capture",
+            Map(&Template),
+            "Where the receivers of `server` lead to: a loopback address each, listened on during the step.",
+            "",
+            "{ slack = \"http://127.0.0.1:9095/slack\", email = \"smtp://127.0.0.1:2525\" }",
+        ),
     ],
 };
