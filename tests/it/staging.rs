@@ -55,7 +55,7 @@ impl Staging {
         if !found.is_ok_and(|status| status.success()) {
             return missing("python3 (Debian: apt-get install python3 python3-venv make)");
         }
-        let space = Space::new();
+        let space = Space::new().env("RUNPLAN_DATE", "2026-11-24");
         lay_out(space.path());
         let staging = Self { space };
         git(&staging, &["init", "--quiet", "--initial-branch=main"]);

@@ -224,13 +224,13 @@ impl Api<'_> {
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> Result<Answer, ActError> {
         let spec = HttpSpec {
             urls: vec![Text::fixed(format!("{}{path}", self.base))],
-            ca: None,
             method: method.to_owned(),
             headers: vec![("content-type".to_owned(), Text::fixed("application/json"))],
             body: body.map(Text::fixed),
             timeout: Duration::from_secs(10),
             redirects: 0,
             max_body: 4 << 20,
+            ca: None,
         };
         let wants = ["json", "text"].map(str::to_owned).into();
         let request = Request { action: Action::Http(spec), wants, ..self.request.clone() };

@@ -132,10 +132,10 @@ fn s19_an_entry_that_is_missing_incomplete_or_too_old_is_named() {
     };
     let _ = go(&[]).code(0);
     fails(
-        &["json.\"$.overdue\" == []", "PMS_API_KEY: rotated 2026-10-05, 91 days ago, 90 allowed"],
-        &["--var", "date=20270104"],
+        &["json.\"$.overdue\" == []", "PMS_API_KEY: rotated 2026-10-05, 366 days ago, 365 allowed"],
+        &["--var", "date=20271006"],
     );
-    let _ = go(&["--var", "date=20270103"]).code(0);
+    let _ = go(&["--var", "date=20270920"]).code(0);
     staging.edit_app("secrets.toml", "owner        = \"backend-team\"\n", "");
     fails(&["json.\"$.incomplete\" == []", "SESSION_SECRET: no owner"], &[]);
     staging.edit_app("secrets.toml", "[SLACK_WEBHOOK_URL]", "[SLACK_WEBHOOK]");
