@@ -151,7 +151,7 @@ impl Staging {
             .filter(|line| line["t"] == "step" && line["state"] != "pass")
             .map(|line| (text(&line["id"]), text(&line["state"]), text(&line["cause"]["code"])))
             .filter(|(_, state, cause)| {
-                state != "skipped" || !["filtered", "need_failed", "need_skipped"].contains(&cause.as_str())
+                state != "skipped" || !["filtered", "need_failed", "need_skipped", "when"].contains(&cause.as_str())
             })
             .collect();
         found.sort();

@@ -204,9 +204,11 @@ pub fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("a readable folder") {
         let entry = entry.expect("a readable folder");
         let name = entry.file_name();
-        let left =
-            [".runplan", "out", "htmlcov", "__pycache__", ".pytest_cache", ".coverage", ".env.staging", "bandit.sarif"];
-        if left.iter().any(|l| name == *l) || name.to_string_lossy().starts_with("coverage.") && name != "coverage.rs" {
+        let folders = [".runplan", ".canary", ".release", "deploys", "out", "htmlcov", "__pycache__", ".pytest_cache"];
+        let files = [".coverage", ".env.staging", "bandit.sarif", "allowed_signers"];
+        if folders.iter().chain(&files).any(|l| name == *l)
+            || name.to_string_lossy().starts_with("coverage.") && name != "coverage.rs"
+        {
             continue;
         }
         let kind = entry.file_type().expect("a file type");
