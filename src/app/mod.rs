@@ -1,11 +1,16 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
+mod diff;
+mod history;
 mod judgement;
 mod load;
+mod log;
 mod past;
 mod readiness;
 mod run;
+mod show;
 mod sign;
+mod verify;
 mod view;
 mod world;
 
@@ -65,6 +70,11 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Sign(sign) => sign::sign(sign, terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
+        Command::Verify(ask) => verify::verify(ask, terminal),
+        Command::Show(ask) => show::show(ask, terminal),
+        Command::Replay(ask) => show::replay(ask, terminal),
+        Command::Diff(ask) => diff::diff(ask, terminal),
+        Command::History(ask) => history::history(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));
@@ -87,7 +97,7 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
-        Command::Sign(_) | Command::Decide { .. } | Command::Report { .. } | Command::Schema => cli::Colour::Auto,
+        _ => cli::Colour::Auto,
     };
     let choice = match colour {
         cli::Colour::Auto => ColourChoice::Auto,

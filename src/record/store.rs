@@ -138,6 +138,23 @@ struct Holder {
     since: String,
 }
 
+/// [`Store::is_live`] of the run in a folder, wherever it lies.
+///
+/// # Errors
+/// When the lock cannot be looked at.
+pub fn is_live(run_dir: &Path) -> Result<bool, StoreError> {
+    let path = run_dir.join("lock");
+    let file = match File::open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(io_error("read", &path))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(e)) => Err(io_error("lock", &path)(e)),
+    }
+}
+
 /// The store of one workspace.
 #[derive(Debug)]
 pub struct Store {
@@ -250,16 +267,7 @@ impl Store {
     /// # Errors
     /// When the lock cannot be looked at.
     pub fn is_live(&self, id: &str) -> Result<bool, StoreError> {
-        let path = self.run_path(id).join("lock");
-        let file = match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(io_error("read", &path))?,
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(e)) => Err(io_error("lock", &path)(e)),
-        }
+        is_live(&self.run_path(id))
     }
 
     /// Points `latest` at a run, atomically.
