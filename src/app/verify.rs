@@ -162,7 +162,10 @@ impl Found {
             self.note("journal", format!("{lines} chained so far, one is being written"));
         } else if found.torn {
             let rest = bytes.len() as u64 - found.good_bytes;
-            self.fault("journal", format!("breaks off: {lines} are whole, and {rest} bytes behind them are no line"));
+            self.fault("journal", format!("breaks off: {lines} whole, and {rest} bytes behind them are no line"));
+            let all = read::faults(bytes, MOST);
+            // One bad line at the end is what a killed engine leaves; more are told one by one.
+            all.into_iter().skip(1).for_each(|fault| self.fault("journal", fault));
         } else {
             self.good("journal", format!("{lines}, canonical, chained, every sum is right"));
         }

@@ -6,7 +6,7 @@
 //!   runs/<utc>-<rand>/      lock (flock while alive)  plan.toml  plan-1.toml …  plan.files.jsonl
 //!                           journal.jsonl  record.jsonl  steps/<rank>-<slug>/
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
-//!   latest -> runs/…        index.jsonl = a cache, rebuildable
+//!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
 //! ```
 
 use std::fmt;
