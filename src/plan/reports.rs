@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::action::outside;
 use super::error::{Diagnostic, clean};
 use super::tables;
-use super::template::words;
 use super::text::Texts;
 use super::tree::Table;
 use crate::place::Place;
@@ -60,8 +59,8 @@ fn fault(path: &str, short: &str, place: Place) -> Option<Diagnostic> {
     if known && !path.ends_with('/') && !path.chars().any(char::is_control) {
         return None;
     }
-    let fault = Diagnostic::error("report-form", place, format!("`{shown}` does not say its form"));
-    Some(fault.help(format!("the form is the end of the name: {}", words(&FORMS))))
+    let fault = Diagnostic::error("report-form", place, format!("`{shown}` has the name of no form of report"));
+    Some(fault.help("the end of the name says the form: `.md`, `.json`, `.html` or `.xml` (JUnit)"))
 }
 
 /// Without `.`, `..` and empty parts.

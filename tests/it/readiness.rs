@@ -76,7 +76,7 @@ fn reports_of_the_plan_are_written_after_the_run_and_again_by_decide() {
         + "[vars]\nday = '20261124'\n";
     let space = Space::plan(&plan);
     let ended = space.go(&[]).code(3);
-    assert_eq!(ended.stderr, "", "nothing went wrong");
+    assert!(!ended.stderr.contains("could not be written"), "{}", ended.stderr);
     let text = space.read("deploys/20261124/r.md");
     assert!(text.starts_with("# Readiness: Ready \\| set\n\n**HOLD** with risk 15 "), "{text}");
     assert!(text.contains("| Ops/SRE | **missing** |"), "{text}");

@@ -76,6 +76,7 @@ fn step(row: &Row<'_>) -> Value {
         "took_ns": row.took_ns(),
         "attempts": row.result.map_or(0, |result| result.attempts.len()),
         "allowed_empty": row.result.and_then(|result| result.allowed_empty.clone()),
+        "inspected": row.facts.map(|facts| &facts.inspected),
         "criteria": criteria.collect::<Vec<_>>(),
         "evidence": evidence.collect::<Vec<_>>(),
     });

@@ -237,6 +237,11 @@ fn step(row: &Row<'_>) -> String {
         out += "\n| | criterion | expected | actual | |\n|---|---|---|---|---|\n";
         criteria.iter().for_each(|criterion| out += &line(criterion));
     }
+    let seen: Vec<String> =
+        parts::seen(row).iter().map(|(name, value)| format!("{} {}", span(name), span(value))).collect();
+    if !seen.is_empty() {
+        out += &format!("\nSeen: {}\n", seen.join(", "));
+    }
     out += &gate(row);
     out += &inner(row);
     if !row.links.is_empty() {

@@ -300,7 +300,7 @@ mod tests {
     }
 
     /// A row of another kind, with what it saw.
-    fn row<'a>(readiness: &Readiness<'a>, head: &'a crate::event::StepHead, facts: &'a Facts) -> Row<'a> {
+    fn row<'a>(readiness: &Readiness<'a>, head: &'a StepHead, facts: &'a Facts) -> Row<'a> {
         Row { head, facts: Some(facts), cause: None, links: Vec::new(), ..readiness.rows[0] }
     }
 
@@ -323,7 +323,7 @@ mod tests {
             map(&[("a", map(&[("state", Value::text("pass"))])), ("b", map(&[("state", Value::text("not_run"))]))]),
         );
         with(|readiness| {
-            let head = |kind: &str| crate::event::StepHead { kind: kind.into(), ..readiness.rows[0].head.clone() };
+            let head = |kind: &str| StepHead { kind: kind.into(), ..readiness.rows[0].head.clone() };
             let (approve, nested) = (head("signoff"), head("plan"));
             let more = Readiness {
                 rows: vec![row(readiness, &approve, &gate), row(readiness, &nested, &child)],
@@ -358,7 +358,7 @@ mod tests {
         with(|readiness| {
             let mut plan = readiness.plan.clone();
             plan.title = Some(hostile.into());
-            let head = crate::event::StepHead {
+            let head = StepHead {
                 name: hostile.into(),
                 title: Some(hostile.into()),
                 ..readiness.rows[0].head.clone()

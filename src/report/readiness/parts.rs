@@ -1,12 +1,13 @@
-//! What the readiness report tells of steps that stand for others: the people at a gate, the steps of a plan within the
-//! plan. Knows no form that it is written in.
+//! What the readiness report tells of steps that criteria say too little of: the people at a gate, the steps of a plan
+//! within the plan, what a step without criteria saw. Knows no form that it is written in.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::Row;
-use crate::facts::Value;
+use crate::facts::{Num, Unit, Value};
+use crate::report::format;
 
 /// How a role stands at a gate.
 #[derive(Debug, Serialize)]
@@ -83,4 +84,37 @@ fn map(value: Option<&Value>) -> Option<&Values> {
 
 fn text(value: Option<&Value>) -> &str {
     if let Some(Value::Text(text)) = value { text } else { "" }
+}
+
+/// Most facts of a step that are shown.
+const MOST_SEEN: usize = 12;
+/// Longest text of a fact that is shown, in bytes.
+const LONGEST_SEEN: usize = 80;
+
+/// What a step without criteria saw, in short: single values by the names of their facts.
+#[must_use]
+pub fn seen<'r>(row: &'r Row<'_>) -> Vec<(&'r str, String)> {
+    let facts = row.facts.filter(|_| row.criteria().is_empty()).map(|facts| &facts.values);
+    let single = |(name, value): (&'r String, &'r Value)| {
+        let shown = match value {
+            Value::Bool(on) => on.to_string(),
+            Value::Text(text) if text.len() <= LONGEST_SEEN && !text.trim().is_empty() => text.trim().to_owned(),
+            Value::Num(num, unit) => number(num, *unit),
+            _ => return None,
+        };
+        Some((name.as_str(), shown))
+    };
+    facts.into_iter().flatten().filter_map(single).take(MOST_SEEN).collect()
+}
+
+fn number(num: &Num, unit: Unit) -> String {
+    let whole = || u64::try_from(num.num / num.den).unwrap_or_default();
+    match unit {
+        Unit::Time => format::short(whole()),
+        Unit::Size => format::size(whole()),
+        Unit::Octal => format!("0o{:o}", whole()),
+        Unit::Percent => format!("{} %", num.to_f64() * 100.0),
+        Unit::One if num.den == 1 => num.num.to_string(),
+        Unit::One => num.to_f64().to_string(),
+    }
 }
