@@ -164,6 +164,8 @@ pub(super) fn three_people_make_it_go(staging: &Staging, held: &Ended) {
     let _ = sign("Producto", "leo", "leo").code(0).says("every role has approved");
     let gone = staging.space.run(&["decide", run]).code(0).says("GO  risk 0");
     assert_eq!(gone.record_id(), held.record_id(), "nothing ran again");
+    let report = fs::read_to_string(staging.app("deploys/20261124/readiness.md")).expect("the report");
+    assert!(report.contains("\n**GO** with risk 0 ") && report.contains("\n| Producto | approved | leo |"), "{report}");
 
     let journal = staging.latest().join("journal.jsonl");
     let bytes = fs::read(&journal).expect("the journal");
