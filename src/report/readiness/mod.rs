@@ -358,11 +358,7 @@ mod tests {
         with(|readiness| {
             let mut plan = readiness.plan.clone();
             plan.title = Some(hostile.into());
-            let head = StepHead {
-                name: hostile.into(),
-                title: Some(hostile.into()),
-                ..readiness.rows[0].head.clone()
-            };
+            let head = StepHead { name: hostile.into(), title: Some(hostile.into()), ..readiness.rows[0].head.clone() };
             let link = |target: &str| Link { name: hostile.into(), target: target.into(), sha256: None };
             let mut result = readiness.rows[0].result.cloned().unwrap();
             result.detail = Some(hostile.into());
