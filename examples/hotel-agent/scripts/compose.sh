@@ -42,6 +42,17 @@ if [ -n "$other" ]; then
     exit 2
 fi
 
+# Without the settings Compose does not even take down; where nothing is up, it need not.
+case " $* " in
+*" down "*)
+    networks=$(docker network ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")
+    if [ -z "$(containers --quiet)$networks" ]; then
+        echo "compose.sh: nothing is up"
+        exit 0
+    fi
+    ;;
+esac
+
 case ${1:-} in
 check)
     echo "compose.sh: engine $why, $compose"
