@@ -2,7 +2,7 @@
 # Docker Compose with the staging file, by whichever of its two programs there is:  compose.sh --profile pms up -d
 #
 #   compose.sh check    does the engine answer, is there Compose, is the project nobody else's
-#   compose.sh health   a line for each container, `app healthy`; of one that is not, its last words on stderr
+#   compose.sh health   a line for each container, `app healthy`; of one that is not, on stderr what it and its check said last
 #
 # COMPOSE_PROJECT_NAME names the project (default hotel-staging), HOTEL_PORT the port of this machine that the service is
 # published on. A project of that name that was started from another folder is left alone.
@@ -62,16 +62,26 @@ health)
         state=$(docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}' "$id")
         echo "$service $state"
         [ "$state" = healthy ] || {
-            say "$service is $state; its health check said last:"
-            docker inspect --format '{{if .State.Health}}{{range .State.Health.Log}}{{println .Output}}{{end}}{{end}}' "$id" | grep -v '^$' | tail -n 1 >&2
             say "$service wrote last:"
-            docker logs --tail 5 "$id" >&2 2>&1
+            docker logs --tail 3 "$id" >&2 2>&1
+            said=$(docker inspect --format '{{if .State.Health}}{{range .State.Health.Log}}{{println .Output}}{{end}}{{end}}' "$id" | grep -v '^$' | tail -n 1)
+            say "$service is $state${said:+; its health check said last: $said}"
         }
     done
     ;;
 *)
     echo "compose.sh: engine $why: $compose -f docker-compose.staging.yml $*"
+    # What Compose says of a port that is taken is too long a line to be read to its end.
+    said=$(mktemp "${TMPDIR:-/tmp}/compose.XXXXXX")
+    trap 'rm -f "$said"' EXIT
+    trap 'cat "$said" >&2; exit 130' INT TERM
+    code=0
     # shellcheck disable=SC2086  # one or two words
-    exec $compose -f docker-compose.staging.yml "$@"
+    $compose -f docker-compose.staging.yml "$@" 2>"$said" || code=$?
+    cat "$said" >&2
+    if [ "$code" != 0 ] && grep -q -E 'port is already allocated|address already in use' "$said"; then
+        say "port ${HOTEL_PORT:-8080} of this machine is taken; HOTEL_PORT names another one, and each run of the plan picks a free one"
+    fi
+    exit "$code"
     ;;
 esac
