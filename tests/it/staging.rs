@@ -7,6 +7,7 @@
 mod alerting;
 mod canary;
 mod compose;
+mod release;
 mod security;
 
 use std::fs;
@@ -246,7 +247,7 @@ fn the_whole_plan_is_go_again_and_again() {
     let staging = staging.env("PMS_API_KEY", "given-key-4711-of-the-pms");
     let first = staging.go(&[]).code(3).says("HOLD  3 holds, risk 0").says("the sign-off of `Ops/SRE` is missing");
     staging.blames(&[]);
-    let rows = ROWS.iter().copied().chain(alerting::ROWS).chain(canary::ROWS);
+    let rows = ROWS.iter().copied().chain(alerting::ROWS).chain(canary::ROWS).chain(release::ROWS);
     for (row, steps) in rows {
         for step in steps {
             assert_eq!(staging.committed(step)["state"], "pass", "{row}");
@@ -279,6 +280,7 @@ fn the_whole_plan_is_go_again_and_again() {
             assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "a secret was shown");
         }
     }
+    release::three_people_make_it_go(&staging, &second);
 }
 
 #[test]
@@ -346,7 +348,7 @@ fn s3_a_service_that_does_not_come_up_is_named_with_its_last_words() {
 
     staging.append_app("app/pms.py", "\nraise SystemExit('the PMS is out of order')\n");
     staging.edit_app("app/pms.py", "if __name__ == \"__main__\":", "if False:");
-    let _ = staging.go(&["smoke"]).code(1).says("the PMS is out of order").says("blocked   up, ready, smoke");
+    let _ = staging.go(&["smoke"]).code(1).says("the PMS is out of order").says("blocked   up-local, ready, smoke");
     staging.blames(&[("pms", "fail", "service_died")]);
 }
 

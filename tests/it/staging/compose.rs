@@ -46,7 +46,17 @@ impl Engine {
         let log = fs::File::create(space.path().join("log")).expect("a file");
         // It dies with its parent, and all of its process namespace with it.
         let outer = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"])
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--mount",
+                "--pid",
+                "--net",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ])
             .args(["sh", "-c", START, "engine"])
             .arg(space.path())
             .stdin(Stdio::null())
@@ -103,11 +113,11 @@ impl Engine {
         support::finish(self.command(staging, args).spawn().expect("it starts"))
     }
 
-    /// Starts the plan, sends a signal when the engine has a container, and waits for the end.
-    fn interrupt(&self, staging: &Staging, signal: &str) -> Ended {
+    /// Starts the plan, sends a signal when `docker ps` with this option tells so many containers, and waits for the end.
+    fn interrupt(&self, staging: &Staging, signal: &str, seen: &str, count: usize) -> Ended {
         let child = self.command(staging, &["smoke"]).spawn().expect("it starts");
         let late = Instant::now() + Duration::from_secs(60);
-        while self.said(&["ps", "-aq"]).is_empty() {
+        while self.said(&["ps", seen]).lines().count() < count {
             assert!(Instant::now() < late, "no container came");
             sleep(Duration::from_millis(20));
         }
@@ -142,7 +152,8 @@ impl Drop for Engine {
         let _ = self.outer.wait();
         // The kernel ends the rest of the namespace in its own time; then the folder can go.
         let late = Instant::now() + Duration::from_secs(10);
-        while fs::remove_dir_all(self.space.path().join("data")).is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound)
+        while fs::remove_dir_all(self.space.path().join("data"))
+            .is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound)
             && Instant::now() < late
         {
             sleep(Duration::from_millis(50));
@@ -201,11 +212,7 @@ fn s3_the_whole_plan_in_containers() {
     }
     let Some((engine, staging)) = prepare() else { return };
     staging.restore_app(FILE);
-    let _ = engine
-        .go(&staging, &[])
-        .code(3)
-        .says("HOLD  3 holds, risk 0")
-        .says("the sign-off of `Ops/SRE` is missing");
+    let _ = engine.go(&staging, &[]).code(3).says("HOLD  3 holds, risk 0").says("the sign-off of `Ops/SRE` is missing");
     staging.blames(&[]);
     for step in STEPS.iter().chain(&["env-file", "ready", "smoke", "metrics", "security-headers", "compose-down"]) {
         assert_eq!(staging.committed(step)["state"], "pass", "{step}");
@@ -220,13 +227,13 @@ fn s3_what_is_broken_in_containers_is_named_and_nothing_is_left() {
     let first = engine.go(&staging, &["smoke"]).code(0);
     engine.is_empty();
     // Killed with all its containers up: the next run takes over what is left, and ends as if nothing had been.
-    let _ = engine.interrupt(&staging, "-KILL").code(137);
+    let _ = engine.interrupt(&staging, "-KILL", "-q", 2).code(137);
     assert_ne!(engine.said(&["ps", "-aq"]), "", "that run took nothing down");
     let again = engine.go(&staging, &["smoke"]).code(0);
     assert_eq!(first.record_id(), again.record_id(), "ports, versions and identifiers are no part of the record");
     engine.is_empty();
     // Ctrl-C while they are started.
-    let _ = engine.interrupt(&staging, "-INT").code(130);
+    let _ = engine.interrupt(&staging, "-INT", "-aq", 1).code(130);
     engine.is_empty();
 
     // The service is up and never ready, as it asks a PMS that is not there.
@@ -244,7 +251,8 @@ fn s3_what_is_broken_in_containers_is_named_and_nothing_is_left() {
 
     // The port is somebody else's by the time it is published.
     staging.edit_app(FILE, "profiles: [pms]", "profiles: [pms]\n    ports: [\"127.0.0.1:${HOTEL_PORT:-8080}:8090\"]");
-    let _ = engine.go(&staging, &["smoke"]).code(1).says(" of this machine is taken; HOTEL_PORT").says("blocked   healthy");
+    let _ =
+        engine.go(&staging, &["smoke"]).code(1).says(" of this machine is taken; HOTEL_PORT").says("blocked   healthy");
     quick(&staging).blames(&[("up-compose", "fail", "criteria")]);
     engine.is_empty();
 
