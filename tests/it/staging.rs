@@ -6,6 +6,7 @@
 
 mod alerting;
 mod canary;
+mod compose;
 mod release;
 mod security;
 
