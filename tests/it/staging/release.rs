@@ -186,6 +186,7 @@ fn targets(report: &str) -> Vec<&str> {
 
 #[test]
 fn s23_the_report_shows_every_row_with_evidence() {
+    let _alone = super::turn::Turn::alone();
     let Some(staging) = super::canary::tools().and_then(|()| Staging::new()) else { return };
     let held = staging.go(&[]).code(3).says("HOLD  3 holds, risk 0");
     let folder = staging.app("deploys/20261124");
