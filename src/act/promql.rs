@@ -159,7 +159,8 @@ impl Asked<'_> {
                 let last = |one: &Series| number(one.values.last().copied().flatten());
                 facts.set("values", Value::List(series.iter().map(last).collect()));
                 let [only] = series.as_slice() else {
-                    if !series.is_empty() {
+                    let asked = ["value", "samples"].iter().any(|name| self.request.wants.contains(*name));
+                    if asked && !series.is_empty() {
                         let text = format!(
                             "the query gave {} series, so there is no single `value`: write `max(values)`, `every(values)`, or `sum(…)` in the query",
                             series.len()

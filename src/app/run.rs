@@ -22,6 +22,7 @@ use crate::report::{self, Reporter};
 
 use super::judgement;
 use super::load::{self, Ready};
+use super::readiness;
 use super::view;
 use super::world::{self, Kept};
 
@@ -128,6 +129,10 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
+    drop(outlet);
+    if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
+        readiness::after_run(run.path(), &today, terminal);
+    }
     Ok(Exit::Run(status))
 }
 
@@ -198,6 +203,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
         workspace: plan.workspace.to_string(),
         containment: contain::enable().word().to_owned(),
         baselines: BTreeMap::new(),
+        reports: plan.reports.clone(),
     }
 }
 
