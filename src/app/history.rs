@@ -42,14 +42,17 @@ fn gather(ask: &Ask, workspace: &Path) -> Result<History, store::StoreError> {
     let ids = store.runs()?;
     let (index, steps) = caches(&store, workspace, &ids);
     let fits = |plan: &str| ask.plan.as_deref().is_none_or(|wanted| wanted == plan);
-    let mut all: Vec<Run> = ids
+    let mut timed: Vec<(i64, Run)> = ids
         .iter()
         .filter_map(|id| match index.get(id) {
-            Some(line) => Some(finished(&store, line)),
+            Some(line) => Some((line.at, finished(&store, line))),
             None => unfinished(&store, id),
         })
-        .filter(|run| fits(&run.plan))
+        .filter(|(_, run)| fits(&run.plan))
         .collect();
+    // Ids tell runs of one second apart by chance.
+    timed.sort_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
+    let mut all: Vec<Run> = timed.into_iter().map(|(_, run)| run).collect();
     let count = all.len();
     let mut runs = all.split_off(count.saturating_sub(ask.last as usize));
     let seen: Vec<(&str, &HistoryLine)> =
@@ -123,8 +126,8 @@ fn finished(store: &Store, line: &IndexLine) -> Run {
     }
 }
 
-/// A run without record, from the first line of its journal and the last ones; `None` if it has not even begun.
-fn unfinished(store: &Store, id: &str) -> Option<Run> {
+/// When it began, and what is known of a run without record: from the first line of its journal and the last ones; `None` if it has not even begun.
+fn unfinished(store: &Store, id: &str) -> Option<(i64, Run)> {
     let path = store.run_path(id).join(journal::FILE_NAME);
     let mut reader = BufReader::new(std::fs::File::open(path).ok()?);
     let mut first = Vec::new();
@@ -144,14 +147,16 @@ fn unfinished(store: &Store, id: &str) -> Option<Run> {
         (false, true) => "running",
         (false, false) => "broke off",
     };
-    Some(Run {
+    let at = number(&first, "at");
+    let run = Run {
         id: id.to_owned(),
-        at: crate::signoff::timestamp(number(&first, "at")),
+        at: crate::signoff::timestamp(at),
         plan: first.get("plan")?.get("name")?.as_str()?.to_owned(),
         end: end.to_owned(),
         took_ns: u64::try_from(last.map_or(0, |last| number(&last, "mono"))).unwrap_or(0),
         ..Run::default()
-    })
+    };
+    Some((at, run))
 }
 
 /// Steps that did not come to the same by the same action, the flakiest first.

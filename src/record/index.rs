@@ -146,9 +146,13 @@ impl Store {
             let Ok(record) = fs::read(folder.join(RECORD_FILE)) else { continue };
             let Ok(journal) = read::recover_file(&folder) else { continue };
             let Some(line) = IndexLine::of(&run, &journal.events, &sha256_hex(&record)) else { continue };
-            let bytes = canonical::to_line(&line).map_err(|e| error(io::Error::other(e)))?;
-            file.write_all(&bytes).map_err(&error)?;
             lines.push(line);
+        }
+        // Ids tell runs of one second apart by chance.
+        lines.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
+        for line in &lines {
+            let bytes = canonical::to_line(line).map_err(|e| error(io::Error::other(e)))?;
+            file.write_all(&bytes).map_err(&error)?;
         }
         file.persist(&path).map_err(|e| error(e.error))?;
         Ok(lines)
