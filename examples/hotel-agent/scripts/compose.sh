@@ -42,11 +42,27 @@ if [ -n "$other" ]; then
     exit 2
 fi
 
+networks() {
+    docker network ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME"
+}
+
+# Waits until no container of the project comes or goes: the engine finishes what an `up` that was interrupted asked for.
+settled() {
+    before=-
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        now=$(containers --quiet --no-trunc)
+        [ "$now" != "$before" ] || return 0
+        before=$now
+        sleep 0.4
+    done
+}
+
 # Without the settings Compose does not even take down; where nothing is up, it need not.
 case " $* " in
 *" down "*)
-    networks=$(docker network ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")
-    if [ -z "$(containers --quiet)$networks" ]; then
+    down=yes
+    settled
+    if [ -z "$(containers --quiet)$(networks)" ]; then
         echo "compose.sh: nothing is up"
         exit 0
     fi
@@ -79,6 +95,15 @@ health)
     # shellcheck disable=SC2086  # one or two words
     $compose -f docker-compose.staging.yml "$@" 2>"$said" || code=$?
     cat "$said" >&2
+    if [ -n "${down:-}" ]; then
+        settled
+        left=$(containers --quiet)
+        # shellcheck disable=SC2086  # several words on purpose
+        [ -z "$left" ] || docker rm --force $left >/dev/null
+        left=$(networks)
+        # shellcheck disable=SC2086  # several words on purpose
+        [ -z "$left" ] || docker network rm $left >/dev/null || :
+    fi
     if [ "$code" != 0 ] && grep -q -E 'port is already allocated|address already in use' "$said"; then
         say "port ${HOTEL_PORT:-8080} of this machine is taken; HOTEL_PORT names another one, and each run of the plan picks a free one"
     fi

@@ -57,6 +57,8 @@ const PARTING: Duration = Duration::from_secs(2);
 /// Random bytes.
 pub type Random = Arc<dyn Fn() -> std::io::Result<[u8; 16]>>;
 
+const DIED: &str = "Alertmanager ended in the middle of the drill";
+
 /// The `alert` action.
 pub struct Alert {
     http: Box<dyn Act>,
@@ -125,8 +127,16 @@ impl Alert {
         let outcome = tokio::select! {
             biased;
             error = ended(lent, request.deadline) => Err(error),
-            () = manager.died() => Err(failed("Alertmanager ended in the middle of the drill")),
+            () = manager.died() => Err(failed(DIED)),
             done = run(&mut drill, &api, &mut capture, lent) => done,
+        };
+        // A question to one that has just ended fails before its end is known.
+        let outcome = match outcome {
+            Err(error) if error.cause == Cause::ActionError => {
+                let died = tokio::time::timeout(Duration::from_millis(500), manager.died()).await.is_ok();
+                Err(if died { failed(DIED) } else { error })
+            }
+            other => other,
         };
         drill.log = manager.log();
         let over = manager.end().await;
