@@ -1,9 +1,11 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
+mod again;
 mod judgement;
 mod load;
 mod past;
 mod readiness;
+mod reuse;
 mod run;
 mod sign;
 mod view;
@@ -62,6 +64,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
         Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Resume(resume) => again::resume(resume, terminal),
+        Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
@@ -87,6 +91,8 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
+        Command::Resume(resume) => resume.again.color,
+        Command::Rerun(rerun) => rerun.again.color,
         Command::Sign(_) | Command::Decide { .. } | Command::Report { .. } | Command::Schema => cli::Colour::Auto,
     };
     let choice = match colour {

@@ -61,7 +61,9 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     let bytes = match std::fs::read(dir.join(store::RECORD_FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(wrong(format!("run `{id}` has no record: it is going on, or it was interrupted")));
+            return Err(wrong(format!(
+                "run `{id}` has no record: it is going on, or it was interrupted (`runplan resume {id}`)"
+            )));
         }
         Err(error) => return Err(wrong(format!("the record of run `{id}` can't be read: {error}"))),
     };
@@ -103,16 +105,30 @@ fn projected(events: &[Event]) -> Option<Vec<u8>> {
     record.finish(&judgement::decision(&record.run, &record.steps, None, &unsigned)).ok()
 }
 
-fn find(named: &str) -> Result<PathBuf, Fault> {
-    let as_path = Path::new(named);
-    if as_path.join(crate::record::journal::FILE_NAME).is_file() {
-        return as_path.canonicalize().map_err(|error| wrong(format!("`{named}`: {error}")));
-    }
+/// The folder of the newest run, finished or not.
+pub(super) fn newest() -> Result<PathBuf, Fault> {
+    let store = here()?;
+    let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
+    let last = runs.last().ok_or_else(|| wrong(format!("no run in `{}`", store.root().display())))?;
+    Ok(store.run_path(last))
+}
+
+/// The store of the folder where the person stands, or of the nearest one above.
+fn here() -> Result<store::Store, Fault> {
     let here = std::env::current_dir().map_err(|error| wrong(format!("the current folder: {error}")))?;
     let Some(workspace) = here.ancestors().find(|folder| folder.join(store::FOLDER).join("runs").is_dir()) else {
         return Err(wrong(format!("no `{}` here or above: name the folder of the run", store::FOLDER)));
     };
-    let store = store::Store::reader(workspace).map_err(|error| wrong(error.to_string()))?;
+    store::Store::reader(workspace).map_err(|error| wrong(error.to_string()))
+}
+
+/// The folder of the run that somebody names.
+pub(super) fn find(named: &str) -> Result<PathBuf, Fault> {
+    let as_path = Path::new(named);
+    if as_path.join(crate::record::journal::FILE_NAME).is_file() {
+        return as_path.canonicalize().map_err(|error| wrong(format!("`{named}`: {error}")));
+    }
+    let store = here()?;
     let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
     let wanted = if named == "latest" { store.latest().unwrap_or_default() } else { named.to_owned() };
     let exact = runs.iter().find(|id| **id == wanted);
@@ -120,7 +136,7 @@ fn find(named: &str) -> Result<PathBuf, Fault> {
     match (exact, begun.as_slice()) {
         (Some(id), _) => Ok(store.run_path(id)),
         (None, [only]) => Ok(store.run_path(only)),
-        (None, []) => Err(wrong(format!("no run `{named}` in `{}`", workspace.display()))),
+        (None, []) => Err(wrong(format!("no run `{named}` in `{}`", store.root().display()))),
         (None, many) => Err(wrong(format!("`{named}` could be any of {} runs", many.len()))),
     }
 }
@@ -169,7 +185,7 @@ impl Past {
             EventKind::Open { steps, .. } => Some(steps),
             _ => None,
         });
-        for event in &self.events {
+        for event in read::current(&self.events) {
             let EventKind::Commit { step, result } = &event.kind else { continue };
             let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
             let name = name.map_or_else(String::new, |head| head.name.clone());

@@ -14,6 +14,7 @@ mod portable;
 pub mod preimage;
 pub mod project;
 pub mod read;
+pub mod reuse;
 pub mod store;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::canonical::{self, CanonicalError};
 use super::format::{RECORD, SEMANTICS};
 use super::portable::without_workspace;
+use super::read::current;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
 use crate::outcome::{
@@ -297,7 +298,7 @@ pub struct StepView<'a> {
 /// When the run was interrupted or is not complete, or the journal cannot be that of a correct engine.
 pub fn project(events: &[Event]) -> Result<Record, ProjectError> {
     let (plan, settings, heads) = opening(events)?;
-    let results = commits(events, heads)?;
+    let results = commits(current(events), heads)?;
     let mut ranked: Vec<(&StepHead, &StepResult)> = heads.iter().zip(results).collect();
     ranked.sort_by_key(|(head, _)| head.rank);
     if let Some(pair) = ranked.windows(2).find(|pair| pair[0].0.rank == pair[1].0.rank) {

@@ -183,6 +183,13 @@ fn chained(
     }
 }
 
+/// The events that the record is made of: those of the last part of a run that was resumed, all of them otherwise.
+#[must_use]
+pub fn current(events: &[Event]) -> &[Event] {
+    let resumed = events.iter().rposition(|event| matches!(event.kind, EventKind::Resume { .. }));
+    resumed.and_then(|at| events.get(at + 1..)).unwrap_or(events)
+}
+
 /// Whether the journal was closed: its last event.
 #[must_use]
 pub fn is_closed(events: &[Event]) -> bool {

@@ -148,6 +148,9 @@ fn totals(summary: &Summary, width: usize) -> Vec<Line> {
         let sep = if told.is_empty() { "" } else { ", " };
         told = format!("{told}{sep}{open}{NO_BREAK}not{NO_BREAK}finished");
     }
+    if summary.reused > 0 {
+        told = format!("{told};{NO_BREAK}{}{NO_BREAK}reused", summary.reused);
+    }
     let head = format!("  {} in {}", format::count(summary.total(), "step"), format::short(summary.mono));
     let rows =
         escape::wrap(&format!("{head}{}{told}", if told.is_empty() { "" } else { ": " }), width.saturating_sub(4));
