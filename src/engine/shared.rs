@@ -137,7 +137,11 @@ impl<'a> Shared<'a> {
     /// A service before this step that is not started.
     pub(super) fn idle_before(&self, id: StepId) -> Option<StepId> {
         let idle = self.idle.borrow();
-        if idle.is_empty() { None } else { self.before(id).into_iter().find(|other| idle.contains(other)) }
+        if idle.is_empty() {
+            return None;
+        }
+        let before = self.graph.ancestors(&[id]);
+        idle.iter().copied().find(|service| before[service.index()])
     }
 
     /// Steps whose named outputs later texts may name.

@@ -212,7 +212,7 @@ mod tests {
         let found = successes(&events, "r");
         assert_eq!(found.keys().collect::<Vec<_>>(), ["a"]);
         assert_eq!(found["a"].result, passed(), "with what was seen");
-        events.push(commit(0, crate::outcome::StepResult::unrun(State::NotRun, Cause::Interrupted)));
+        events.push(commit(0, StepResult::unrun(State::NotRun, Cause::Interrupted)));
         assert_eq!(successes(&events, "r").len(), 1, "not reached later: it stands");
         events.push(event(EventKind::Reused { step: StepId(0), run: "older".into() }));
         events.extend([seen(0), commit(0, bare)]);

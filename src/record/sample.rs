@@ -181,7 +181,7 @@ pub(super) fn every_event() -> Vec<Event> {
     ];
     let EventKind::Open { settings, .. } = &events[0].kind else { unreachable!("the first") };
     let settings = settings.clone();
-    events.push(event(EventKind::Resume { settings }));
+    events.insert(1, event(EventKind::Resume { settings }));
     events.extend(small_run().into_iter().skip(3));
     events
 }
