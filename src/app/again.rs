@@ -1,6 +1,6 @@
 //! `resume` and `rerun`: the plan kept with a run is run again, with the run's own variables and what passed in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -86,7 +86,9 @@ pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
             let plan = &ready.loaded.plan;
             let selection = Selection { from: vec![from.clone()], ..Selection::default() };
             let again = graph::select(plan, &ready.graph, &selection).map_err(|faults| wrong(faults.join("\n")))?;
-            results.retain(|name, _| plan.find(name).is_some_and(|id| !again[id.index()]));
+            let again: HashSet<&str> =
+                plan.ids().filter(|id| again[id.index()]).map(|id| plan.step(id).name.as_str()).collect();
+            results.retain(|name, _| !again.contains(name.as_str()));
         }
         Ok((begun, ready, results))
     };

@@ -131,8 +131,9 @@ pub(super) fn leave(
     if may.is_empty() {
         return Ok(());
     }
+    let names: BTreeSet<&str> = may.iter().map(|id| plan.step(*id).name.as_str()).collect();
     let mut passed = reuse::successes(events, run);
-    passed.retain(|name, _| plan.find(name).is_some_and(|id| may.contains(&id)));
+    passed.retain(|name, _| names.contains(name.as_str()));
     let ended = events.iter().filter_map(|event| match &event.kind {
         EventKind::Commit { step, result } if may.contains(step) && !result.attempts.is_empty() => Some(*step),
         _ => None,

@@ -188,7 +188,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         run: run.id().to_owned(),
         known,
     };
-    let journal = open_journal(order, &run, &mut world, settings)?;
+    let journal = open_journal(order, &run, &mut world, settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
     let reporter =
         report::make(order.progress, terminal.clone(), view::context(order.again.clone(), ready, &run, &options));
@@ -224,10 +224,18 @@ fn open_journal(
     run: &store::RunDir,
     world: &mut engine::World,
     settings: Settings,
+    terminal: &Terminal,
 ) -> Result<Journal, Trouble> {
     let mask = world.mask.clone().map(masker);
     if order.resumed().is_none() {
         return Ok(Journal::create(run.path(), Durability::Full, mask)?);
+    }
+    match contain::end_left(&format!("{}/", run.id())) {
+        0 => {}
+        n => {
+            let text = format!("runplan: ended {} that the run had left\n", report::format::count(n, "process"));
+            terminal.write(Stream::Err, &text.replace("processs", "processes"));
+        }
     }
     let (mut journal, events) = Journal::reopen(run.path(), Durability::Full, mask)?;
     let mono = events.iter().map(|event| event.mono).max().unwrap_or(0);

@@ -12,7 +12,7 @@ use crate::files::{self, Quit, Role};
 use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::outcome::{OutputDigest, State};
-use crate::plan::{Plan, RunWhen, Step};
+use crate::plan::{Plan, RunWhen, SecretSource, Step};
 
 use super::attempt::{self, Given};
 use super::prepare::{self, Ready};
@@ -47,7 +47,6 @@ pub enum Forecast {
 /// # Errors
 /// One sentence: why not.
 pub fn may_reuse(step: &Step, trust: Trust) -> Result<(), &'static str> {
-    let made = matches!(step.action, Action::Run(_) | Action::Render(_));
     let always = match &step.action {
         _ if !step.reuse => Err("the plan says `reuse = false`"),
         _ if step.finally => Err("a `finally` step always runs"),
@@ -58,7 +57,7 @@ pub fn may_reuse(step: &Step, trust: Trust) -> Result<(), &'static str> {
     match trust {
         Trust::Asked => always,
         Trust::Declared => always.and(match () {
-            () if !made => Err("only `run` and `render` make what can be reused"),
+            () if !matches!(step.action, Action::Run(_)) => Err("only `run` makes what can be reused"),
             () if !declares(step) => Err("it does not declare both `inputs` and `outputs` or `artifacts`"),
             () if step.sample.is_some() => Err("it looks several times"),
             () if step.volatile => Err("it reads a volatile output of another step"),
@@ -133,8 +132,12 @@ fn judge(shared: &Shared<'_>, id: StepId, known: &Known, ready: &Ready) -> Resul
     if result.action.as_ref() != Some(&ready.identity) {
         return Err(difference(result.action_preimage.as_deref().unwrap_or_default(), &ready.preimage));
     }
-    if names(step, "run.") && known.run != shared.options.run {
-        return Err("it names `run`, which is another one".to_owned());
+    let render = matches!(step.action, Action::Render(_));
+    if let Some(what) = anew(shared, step) {
+        return Err(format!("{what} has another value in every run"));
+    }
+    if (render || names(step, "run.")) && known.run != shared.options.run {
+        return Err("it may name `run`, which is another one".to_owned());
     }
     let follows = |other: StepId| format!("`{}`, which it follows, was executed", shared.plan.step(other).name);
     if let Some(other) = reads(shared, step).into_iter().find(|other| shared.is_fresh(*other)) {
@@ -147,6 +150,24 @@ fn judge(shared: &Shared<'_>, id: StepId, known: &Known, ready: &Ready) -> Resul
     }
     as_left(shared, step, &result.outputs)?;
     placed(shared, step, known)
+}
+
+/// What a step may write down that each run, and each part of one, makes for itself: a port, or a random secret. A
+/// template file may name all of them; a step that only looks leaves nothing behind.
+fn anew(shared: &Shared<'_>, step: &Step) -> Option<String> {
+    let render = matches!(step.action, Action::Render(_));
+    if !render && !matches!(step.action, Action::Run(_)) {
+        return None;
+    }
+    if names(step, "ports.") || (render && !shared.plan.ports.is_empty()) {
+        return Some("a port".to_owned());
+    }
+    let made = shared.plan.secrets.iter().filter(|secret| match &secret.source {
+        SecretSource::Env { name, random } => *random && !shared.world.env.contains_key(name),
+        SecretSource::File(_) => false,
+    });
+    let uses = |name: &String| render || step.secrets.contains(name) || names(step, &format!("secrets.{name}"));
+    made.map(|secret| &secret.name).find(|name| uses(name)).map(|name| format!("the secret `{name}`"))
 }
 
 /// Steps whose facts or named outputs stand in the step's criteria, values or texts.

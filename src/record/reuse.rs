@@ -66,12 +66,12 @@ pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
     let mut facts: BTreeMap<(StepId, u32), &Facts> = BTreeMap::new();
     let mut origins: BTreeMap<StepId, &str> = BTreeMap::new();
     let mut found = BTreeMap::new();
-    let (mut heads, mut resumed) = (&[][..], false);
+    let (mut follow, mut resumed) = (BTreeMap::new(), false);
     for event in events {
         match &event.kind {
             EventKind::Open { steps, .. } => {
                 names = steps.iter().map(|head| (head.step, head.name.as_str())).collect();
-                heads = steps;
+                follow = edges(steps);
             }
             EventKind::Resume { .. } => resumed = true,
             EventKind::Start { step, .. } => drop(origins.remove(step)),
@@ -84,7 +84,7 @@ pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
                 found.remove(*name);
                 if resumed && !origins.contains_key(step) {
                     // What came after it in an earlier part rests on what it gave then.
-                    after(heads, name).into_iter().for_each(|later| drop(found.remove(later)));
+                    after(&follow, name).into_iter().for_each(|later| drop(found.remove(later)));
                 }
                 if let Some(seen) = facts.get(&(*step, last)).filter(|facts| whole(facts))
                     && result.state.is_success()
@@ -104,15 +104,26 @@ pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
     found
 }
 
-/// Every step that comes after this one. Nothing comes after a service in this sense: it may be started again.
-fn after<'h>(heads: &'h [StepHead], name: &str) -> BTreeSet<&'h str> {
+/// Which steps come directly after each step. Nothing comes after a service in this sense: it may be started again.
+fn edges(heads: &[StepHead]) -> BTreeMap<&str, Vec<&str>> {
+    let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for head in heads {
+        for earlier in head.needs.iter().chain(&head.after) {
+            edges.entry(earlier).or_default().push(&head.name);
+        }
+    }
+    heads.iter().filter(|head| head.kind == "service").for_each(|head| drop(edges.remove(head.name.as_str())));
+    edges
+}
+
+/// Every step that comes after this one.
+fn after<'h>(edges: &BTreeMap<&'h str, Vec<&'h str>>, name: &str) -> BTreeSet<&'h str> {
     let mut found = BTreeSet::new();
-    let mut open: Vec<&str> =
-        heads.iter().filter(|h| h.name == name && h.kind != "service").map(|h| &*h.name).collect();
-    while let Some(earlier) = open.pop() {
-        let follows = |head: &&StepHead| head.needs.iter().chain(&head.after).any(|other| other == earlier);
-        let later: Vec<&str> = heads.iter().filter(follows).map(|head| head.name.as_str()).collect();
-        open.extend(later.into_iter().filter(|later| found.insert(*later)));
+    let mut open: Vec<&str> = edges.get(name).cloned().unwrap_or_default();
+    while let Some(later) = open.pop() {
+        if found.insert(later) {
+            open.extend(edges.get(later).into_iter().flatten());
+        }
     }
     found
 }

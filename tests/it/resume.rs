@@ -8,7 +8,7 @@ use std::time::Duration;
 use runplan::event::EventKind;
 use runplan::record::read;
 
-use crate::faults::recomputed;
+use crate::faults::{alive, recomputed};
 use crate::seeded::Seed;
 use crate::support::{self, Space};
 
@@ -248,4 +248,42 @@ fn rerun_takes_over_what_passed_and_starts_no_service_that_nobody_needs() {
     assert_eq!(stale["why"], "its output `out/a` is gone");
     let _ = space.run(&["rerun"]).code(2);
     let _ = space.run(&["rerun", "--from", "lost"]).code(2).says("lost");
+}
+
+#[test]
+fn what_each_run_makes_for_itself_is_made_again() {
+    let plan = "[ports]\nnames = ['web']\n[secrets]\nkey = { env = 'KEY_NOT_SET', random = true }\n\
+        [steps.ported]\nenv = { P = '{{ ports.web }}' }\nrun = 'echo x >> ran-ported; echo $P > port'\n\
+        [steps.secret]\nsecrets = ['key']\nrun = 'echo x >> ran-secret'\n\
+        [steps.follows]\nneeds = ['ported']\nrun = 'echo x >> ran-follows'\n\
+        [steps.plain]\nrun = 'echo x >> ran-plain'\n[steps.bad]\nrun = 'exit 1'\n";
+    let space = Space::plan(plan);
+    let first = space.go(&[]).code(1);
+    let again = space.run(&["rerun", "--failed"]).code(1).says("1 reused");
+    assert_eq!(again.record_id(), first.record_id());
+    let count = |what: &str| space.read(&format!("ran-{what}")).len() / 2;
+    assert_eq!((count("ported"), count("secret"), count("follows"), count("plain")), (2, 2, 2, 1));
+    let why: Vec<String> = space.journal().iter().filter_map(|l| l["why"].as_str().map(str::to_owned)).collect();
+    assert!(why.iter().any(|why| why == "a port has another value in every run"), "{why:?}");
+    assert!(why.iter().any(|why| why == "the secret `key` has another value in every run"), "{why:?}");
+    assert!(why.iter().any(|why| why == "`ported`, which it follows, was executed"), "{why:?}");
+}
+
+#[test]
+fn what_a_killed_engine_left_running_is_ended_first() {
+    let space = Space::plan("[steps.a]\nrun = 'echo $$ > pid; mv pid started; test -e go || exec sleep 300'\n");
+    let mut command = space.command(&["blueprint.toml", "--progress", "none"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !space.has("started") {
+        assert!(std::time::Instant::now() < deadline, "the step never started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("a process of ours");
+    child.wait().expect("it ends");
+    let left = space.read("started");
+    assert!(alive(&left), "nobody has ended it yet");
+    space.write("go", "");
+    let _ = space.run(&["resume"]).code(0).says("ended 1 process that the run had left");
+    assert!(!alive(&left));
 }
