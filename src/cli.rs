@@ -50,8 +50,8 @@ pub enum Command {
     Report {
         /// The run.
         run: String,
-        /// Its form.
-        format: ReportFormat,
+        /// Its form; that of the file's name if not given.
+        format: Option<ReportFormat>,
         /// Where to; stdout if nowhere.
         output: Option<String>,
     },
@@ -144,8 +144,24 @@ pub enum ReportFormat {
     Md,
     /// JSON.
     Json,
+    /// One page for a browser.
+    Html,
     /// JUnit XML.
     Junit,
+}
+
+impl ReportFormat {
+    /// The form that a file's name asks for: `.md`, `.json`, `.html` or `.xml`.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match std::path::Path::new(name).extension()?.to_str()? {
+            "md" => Some(Self::Md),
+            "json" => Some(Self::Json),
+            "html" => Some(Self::Html),
+            "xml" => Some(Self::Junit),
+            _ => None,
+        }
+    }
 }
 
 /// What was asked for of a run.
@@ -327,9 +343,9 @@ enum Sub {
         /// The run: its id, its folder, or `latest`
         #[arg(default_value = "latest")]
         run: String,
-        /// Its form
-        #[arg(long, value_enum, default_value_t = ReportFormat::Md)]
-        format: ReportFormat,
+        /// Its form (default: by the end of FILE's name, else md)
+        #[arg(long, value_enum)]
+        format: Option<ReportFormat>,
         /// Where to (default: stdout)
         #[arg(short, long, value_name = "FILE")]
         output: Option<String>,

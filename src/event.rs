@@ -113,6 +113,9 @@ pub struct Settings {
     /// The earlier run that each step with a `baseline` is compared with, by step name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baselines: BTreeMap<String, String>,
+    /// Readiness reports that are written after each decision: paths relative to the workspace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 /// What can happen.

@@ -27,18 +27,19 @@
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
 //! | `digest` | SHA-256, the one hash | |
 //! | `mask` | secrets out of every byte | |
+//! | `markdown` | what stands in a Markdown text, and the same as HTML that can do no harm | |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
 //! | `compare` | two samples, three answers: statistics; pure | |
 //! | `criteria` | the grammar, its types per action, evaluation; pure | `compare`, vocabulary |
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
-//! | `act` | one file an action: a request in, facts out | `files`, `digest`, `mask`, vocabulary |
+//! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
 //! | `decide` | settled steps and sign-offs → decision with its risk terms; pure | `outcome`, `policy` |
 //! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, vocabulary |
 //! | `record` | journal, canonical record, store | `digest`, vocabulary |
-//! | `report` | events to what a person sees; `terminal` is the only place that prints | vocabulary |
+//! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
@@ -54,7 +55,7 @@
 //!   randomness and ids enter through `app` as values.
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
 //!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`,
-//!   sha2 in `digest`, libm in `compare`.
+//!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -75,6 +76,7 @@ pub mod graph;
 pub mod identity;
 pub mod ids;
 pub mod judge;
+pub mod markdown;
 pub mod mask;
 pub mod outcome;
 pub mod place;

@@ -9,7 +9,8 @@ export CARGO_TERM_COLOR=never
 export CARGO_TERM_PROGRESS_WHEN=never
 
 log=$(mktemp "${TMPDIR:-/tmp}/runplan-tests.XXXXXX") || exit 1
-trap 'rm -f "$log"' EXIT
+policy=
+trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
 trap 'exit 130' INT TERM
 
 began=$(date +%s)
@@ -37,12 +38,16 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux ssh-keygen:openssh-client prometheus:prometheus strace:strace prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager"
+needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
+ssh-keygen:openssh-client strace:strace openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
+prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager
+docker:docker.io dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2
+nsenter:util-linux setpriv:util-linux unshare:util-linux"
 
 missing() {
     packages=
     for pair in $needs; do
-        command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair#*:}"
+        PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || packages="$packages ${pair#*:}"
     done
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
     echo "$packages" | tr ' ' '\n' | sort -u | grep -v '^$' | tr '\n' ' '
@@ -53,9 +58,16 @@ if [ -n "$packages" ]; then
     echo "== setup: missing $packages"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         export DEBIAN_FRONTEND=noninteractive
+        # Some of them start a daemon when they are installed; 101 keeps them from it. The tests start what they need.
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            policy=/usr/sbin/policy-rc.d
+            printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+        fi
         apt-get update -q || fail "setup: apt-get update"
         # shellcheck disable=SC2086 # a list of words
         apt-get install -q -y --no-install-recommends $packages || fail "setup: apt-get install $packages"
+        [ -z "$policy" ] || rm -f "$policy"
+        policy=
         packages=$(missing)
     fi
     if [ -n "$packages" ]; then

@@ -15,14 +15,13 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
-
 use super::blocking::{blocking, misrouted};
 use super::file::{MAX_TEXT, texts};
 use super::{Act, Lent, Look, Observation, Request};
 use crate::action::{Action, ChecklistSpec};
 use crate::facts::{Facts, Value};
 use crate::files::{self, Quit};
+use crate::markdown::{Heading, Item, line, outline};
 use crate::outcome::Note;
 
 /// The `checklist` action.
@@ -40,25 +39,6 @@ impl Act for Checklist {
     }
 }
 
-/// One box.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Item {
-    /// Offset of its `[`.
-    at: usize,
-    checked: bool,
-    /// What stands beside it, in one line without markup.
-    text: String,
-    /// Steps it is linked to.
-    steps: Vec<String>,
-}
-
-/// A heading: its level, its text and where it stands.
-struct Heading {
-    level: HeadingLevel,
-    text: String,
-    range: Range<usize>,
-}
-
 fn look(
     workspace: &Path,
     spec: &ChecklistSpec,
@@ -72,7 +52,7 @@ fn look(
     let path = if spec.tick { files::writable(workspace, name) } else { files::anywhere(workspace, name) };
     let path = path.map_err(|error| error.to_string())?;
     let mut text = read(&path, name, quit)?;
-    let (headings, mut items) = parse(&text);
+    let (headings, mut items) = outline(&text);
     let range = match section {
         Some(wanted) => section_of(&headings, wanted, text.len()).map_err(|why| format!("`{name}` {why}"))?,
         None => 0..text.len(),
@@ -104,70 +84,6 @@ fn read(path: &Path, name: &str, quit: &Quit) -> Result<String, String> {
     let bytes = files::read(path, name, MAX_TEXT, quit).map_err(|error| error.to_string())?;
     String::from_utf8(bytes)
         .map_err(|error| format!("`{name}` is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
-}
-
-/// Headings and boxes of a document, in order.
-fn parse(text: &str) -> (Vec<Heading>, Vec<Item>) {
-    let (mut headings, mut items) = (Vec::<Heading>::new(), Vec::<Item>::new());
-    // Boxes of the list items that are open, outermost first; `None` for an item without a box.
-    let mut open: Vec<Option<usize>> = Vec::new();
-    let mut in_heading = false;
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let shift = text.len() - body.len();
-    for (event, range) in
-        Parser::new_ext(body, Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH).into_offset_iter()
-    {
-        let range = range.start + shift..range.end + shift;
-        match event {
-            Event::Start(Tag::Heading { level, .. }) => {
-                headings.push(Heading { level, text: String::new(), range });
-                in_heading = true;
-            }
-            Event::End(TagEnd::Heading(_)) => in_heading = false,
-            Event::Start(Tag::Item) => open.push(None),
-            Event::End(TagEnd::Item) => drop(open.pop()),
-            Event::TaskListMarker(checked) => {
-                if let Some(last) = open.last_mut() {
-                    *last = Some(items.len());
-                    items.push(Item { at: range.start, checked, ..Item::default() });
-                }
-            }
-            Event::Text(piece) | Event::Code(piece) => {
-                if in_heading && let Some(heading) = headings.last_mut() {
-                    heading.text.push_str(&piece);
-                } else if let Some(item) = open.last().copied().flatten() {
-                    items[item].text.push_str(&piece);
-                }
-            }
-            Event::SoftBreak | Event::HardBreak | Event::Start(Tag::Paragraph) => {
-                if let Some(item) = open.last().copied().flatten() {
-                    items[item].text.push(' ');
-                }
-            }
-            Event::InlineHtml(html) | Event::Html(html) => {
-                if let Some(item) = open.last().copied().flatten() {
-                    items[item].steps.extend(steps(&html));
-                }
-            }
-            _ => {}
-        }
-    }
-    for text in headings.iter_mut().map(|h| &mut h.text).chain(items.iter_mut().map(|i| &mut i.text)) {
-        *text = line(text);
-    }
-    (headings, items)
-}
-
-/// In one line.
-fn line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The steps that comments name: `<!-- step:NAME -->`.
-fn steps(html: &str) -> Vec<String> {
-    let comments = html.split("<!--").skip(1).filter_map(|rest| rest.split("-->").next());
-    let names = comments.filter_map(|comment| comment.trim().strip_prefix("step:"));
-    names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// A heading as an anchor: GitHub's form.

@@ -83,8 +83,9 @@ impl Act for Plan {
     }
 }
 
-/// Where the child keeps its runs.
-fn logs(workspace: &Path, step: &str) -> PathBuf {
+/// Where the child of a step keeps its runs.
+#[must_use]
+pub fn logs(workspace: &Path, step: &str) -> PathBuf {
     let mut name = String::new();
     for byte in step.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {

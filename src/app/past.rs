@@ -85,7 +85,8 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     // A plan within a plan keeps its runs below the workspace, not in it.
     let logs = workspace;
     let workspace = told_workspace(&found.events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.clone());
-    let past = Past { id, dir, logs, workspace, record, events: found.events, subject };
+    let events = read::last_part(found.events);
+    let past = Past { id, dir, logs, workspace, record, events, subject };
     past.check_plan()?;
     past.check_archive()?;
     Ok(past)
@@ -185,7 +186,7 @@ impl Past {
             EventKind::Open { steps, .. } => Some(steps),
             _ => None,
         });
-        for event in read::current(&self.events) {
+        for event in &self.events {
             let EventKind::Commit { step, result } = &event.kind else { continue };
             let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
             let name = name.map_or_else(String::new, |head| head.name.clone());

@@ -24,6 +24,7 @@ use crate::report::{self, Reporter};
 
 use super::judgement;
 use super::load::{self, Ready};
+use super::readiness;
 use super::reuse::{self, Source};
 use super::view;
 use super::world::{self, Kept};
@@ -209,13 +210,30 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
-    if !matches!(order.source, Source::Off)
-        && let Err(error) = reuse::leave(&store, plan, run.id(), &outlet.kept, &variables)
-    {
+    after(order, &store, &run, &outlet.kept, &variables, terminal);
+    drop(outlet);
+    if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
+        readiness::after_run(run.path(), &order.today, terminal);
+    }
+    Ok(Exit::Run(status))
+}
+
+/// Leaves to later runs what they may reuse.
+fn after(
+    order: &Order<'_>,
+    store: &store::Store,
+    run: &store::RunDir,
+    events: &[Event],
+    variables: &BTreeMap<String, Vec<u8>>,
+    terminal: &Terminal,
+) {
+    if matches!(order.source, Source::Off) {
+        return;
+    }
+    if let Err(error) = reuse::leave(store, &order.ready.loaded.plan, run.id(), events, variables) {
         // Only a cache: the next run executes what it would have found there.
         terminal.write(Stream::Err, &format!("runplan: nothing is left to later runs: {error}\n"));
     }
-    Ok(Exit::Run(status))
 }
 
 /// A new journal, or that of the run that goes on: its torn tail is cut off, and its clock goes on.
@@ -316,6 +334,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
         workspace: plan.workspace.to_string(),
         containment: contain::enable().word().to_owned(),
         baselines: BTreeMap::new(),
+        reports: plan.reports.clone(),
     }
 }
 

@@ -2,7 +2,9 @@
 //! leaves record and journal as they are.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -206,6 +208,7 @@ pub(super) fn decide(named: &str, day: Option<&str>, terminal: &Terminal) -> Exi
     if let Err(error) = keep(&past, &judged) {
         return failed(terminal, &format!("the decision could not be written: {error}"), Exit::Unrecorded);
     }
+    super::readiness::publish(&past, &judged, terminal);
     let look = terminal.look(Stream::Out);
     let text = readiness::closing(&judged.decision, &judged.standings, &judged.lapsed, &past.record.id, look);
     terminal.write(Stream::Out, &text);
@@ -254,10 +257,15 @@ fn keep(past: &Past, judged: &Judged) -> io::Result<()> {
     write(&past.dir.join(DECISION_FILE), &bytes)
 }
 
-/// Replaces a file as a whole.
+/// Replaces a file as a whole; nobody else may read it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, 0o600)
+}
+
+/// Replaces a file as a whole. The umask takes its part of the mode.
+pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

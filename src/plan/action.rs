@@ -157,7 +157,7 @@ pub(super) fn path(node: Node<'_>, what: &str, texts: &mut Texts<'_>) -> Text {
 }
 
 /// Why a path is not inside the workspace.
-fn outside(path: &str) -> Option<&'static str> {
+pub(super) fn outside(path: &str) -> Option<&'static str> {
     if path.starts_with('/') {
         return Some("is absolute");
     }

@@ -21,6 +21,7 @@ mod preset;
 pub mod ratchet;
 #[cfg(test)]
 mod reference;
+mod reports;
 mod resolve;
 pub mod schema;
 mod shape;
@@ -153,6 +154,8 @@ pub struct Plan {
     pub signoffs: Option<SignoffPolicy>,
     /// What the file named by `waivers` accepts.
     pub waivers: Vec<Waiver>,
+    /// `[plan] reports`: paths inside the workspace, each once; not a part of what a plan means.
+    pub reports: Vec<String>,
     /// `[plan] on_failure`.
     pub on_failure: OnFailure,
     /// `[plan] timeout_finally`: time budget of all `finally` steps together.

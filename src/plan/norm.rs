@@ -1,5 +1,5 @@
 //! The normalised plan: what its digest is taken over. Expanded, defaults filled; no places, comments, layout or absolute
-//! paths; secrets by name, late texts as written.
+//! paths; secrets by name, late texts as written; nothing of the reports that are written about it.
 
 use std::time::Duration;
 

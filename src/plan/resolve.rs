@@ -18,7 +18,7 @@ use super::tables;
 use super::template::Known;
 use super::text::{Declared, Texts};
 use super::tree::Table;
-use super::{LoadOptions, Loaded, Plan, checks, people, shape, vars};
+use super::{LoadOptions, Loaded, Plan, checks, people, reports, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;
 use crate::place::Place;
@@ -138,6 +138,7 @@ fn document(
         }
         let when = &mut |table: Table<'_>, texts: &mut Texts<'_>| judged::read(table, &[Tier::When], texts);
         plan.risks = declare::risks(&roots, &mut texts, when);
+        plan.reports = reports::read(main, &mut texts);
         let mut used: Vec<String> = texts.secrets.into_iter().collect();
         used.sort();
         secrets.push((used, roots.first().map_or(Place::default(), |root| root.place)));

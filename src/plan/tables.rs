@@ -102,6 +102,13 @@ pub(super) static PLAN: Kind = Kind {
             "\"../..\"",
         ),
         with("on_failure", FAILURES, "What a failure of a required step does to the rest.", "independent", ""),
+        with(
+            "reports",
+            List(&Template),
+            "Readiness reports to write after each decision: `.md`, `.json`, `.html` or `.xml` (JUnit), relative to the workspace.",
+            "[]",
+            "[\"out/readiness.md\", \"out/readiness.html\"]",
+        ),
         with("timeout_finally", Duration, "Time budget of all `finally` steps together.", "", "\"2m\""),
     ],
 };

@@ -745,6 +745,11 @@ fn the_normalised_plan_knows_no_layout_and_no_place() {
     assert_eq!(norm(&one), norm(&two));
     let other = good("[steps.a]\nrun=['x']\ntimeout='61s'\n[steps.b]\nrun='y'\nneeds=['a']\n");
     assert_ne!(norm(&one), norm(&other));
+    // What is written about a run is no part of what it means.
+    let told = good(
+        "[plan]\nreports=['{{ plan.name }}/./r.md']\n[steps.a]\nrun=['x']\ntimeout='60s'\n[steps.b]\nrun='y'\nneeds=['a']\n",
+    );
+    assert_eq!((norm(&told), told.reports), (norm(&one), vec!["p/r.md".to_owned()]));
     assert!(!norm(&one).to_string().contains(one.workspace.as_str()));
 }
 

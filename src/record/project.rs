@@ -631,6 +631,19 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_run_is_made_of_its_last_part() {
+        let interrupted = commit(1, StepResult::unrun(State::NotRun, Cause::Interrupted));
+        let mut events = vec![open(vec![head(0, "a"), head(1, "b")]), commit(0, passed()), interrupted];
+        events.push(event(EventKind::Close { status: RunStatus::Interrupted(2), record: None }));
+        assert_eq!(project(&events), Err(ProjectError::Interrupted));
+        events.push(event(EventKind::Resume { settings: Settings::default() }));
+        assert!(matches!(project(&events), Err(ProjectError::Incomplete(_))), "each step is committed anew");
+        let clean = vec![events[0].clone(), commit(0, passed()), commit(1, passed())];
+        events.extend(clean[1..].iter().cloned());
+        assert_eq!(bytes(&events), bytes(&clean));
+    }
+
+    #[test]
     fn incomplete_and_impossible_journals_give_no_record() {
         let heads = || open(vec![head(0, "a"), head(1, "b")]);
         assert_eq!(project(&[]), Err(ProjectError::NotOpened));

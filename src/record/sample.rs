@@ -54,7 +54,8 @@ pub(super) fn open(steps: Vec<StepHead>) -> Event {
         pid: 4242,
         workspace: "/home/somebody/w".into(),
         containment: "group".into(),
-        ..Settings::default()
+        baselines: [("a".to_owned(), "20251231T000000Z-bbbbbb".to_owned())].into(),
+        reports: vec!["out/readiness.md".into()],
     };
     event(EventKind::Open { plan, settings, steps })
 }

@@ -147,6 +147,7 @@ fn third_party_crates_have_one_home() {
         ("clap", "cli"),
         ("libm", "compare"),
         ("sha2", "digest"),
+        ("pulldown_cmark", "markdown"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];

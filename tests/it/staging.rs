@@ -6,8 +6,10 @@
 
 mod alerting;
 mod canary;
+mod compose;
 mod release;
 mod security;
+mod turn;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -18,6 +20,8 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 
 use crate::support::{self, Ended, RUNPLAN, Space};
+
+use turn::Turn;
 
 const PLAN: &str = "plans/staging/blueprint.toml";
 const QUALITY: &str = "plans/staging/quality.toml";
@@ -44,6 +48,7 @@ const ROWS: &[(&str, &[&str])] = &[
 /// A copy of plan and service.
 struct Staging {
     space: Space,
+    _turn: Turn,
 }
 
 /// One finding: step, state, cause.
@@ -56,9 +61,10 @@ impl Staging {
         if !found.is_ok_and(|status| status.success()) {
             return missing("python3 (Debian: apt-get install python3 python3-venv make)");
         }
+        let turn = Turn::shared();
         let space = Space::new().env("RUNPLAN_DATE", "2026-11-24");
         lay_out(space.path());
-        let staging = Self { space };
+        let staging = Self { space, _turn: turn };
         git(&staging, &["init", "--quiet", "--initial-branch=main"]);
         git(&staging, &["add", "."]);
         git(&staging, &["commit", "--quiet", "--message", "as it is"]);
@@ -242,6 +248,7 @@ fn setting(staging: &Staging, key: &str) -> String {
 
 #[test]
 fn the_whole_plan_is_go_again_and_again() {
+    let _alone = Turn::alone();
     let Some(staging) = canary::tools().and_then(|()| Staging::new()) else { return };
     let staging = staging.env("PMS_API_KEY", "given-key-4711-of-the-pms");
     let first = staging.go(&[]).code(3).says("HOLD  3 holds, risk 0").says("the sign-off of `Ops/SRE` is missing");
@@ -284,6 +291,7 @@ fn the_whole_plan_is_go_again_and_again() {
 
 #[test]
 fn s0_one_high_warning_and_one_medium_advisory_failure_are_risk_30() {
+    let _alone = Turn::alone();
     let Some(staging) = canary::tools().and_then(|()| Staging::new()) else { return };
     // It works on a machine that happens to have spaCy, so only the isolation check can see it.
     staging.append_app("spacy.py", "def blank(language):\n    raise ImportError('not the real one')\n");

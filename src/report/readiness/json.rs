@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Readiness, Row, canary, is_good};
+use super::{Readiness, Row, canary, is_good, parts};
 
 /// The document.
 #[must_use]
@@ -23,6 +23,7 @@ pub fn render(readiness: &Readiness<'_>) -> Value {
         "journal": readiness.journal,
         "at": readiness.at,
         "date": readiness.day,
+        "select": plan.select,
         "comparisons": canary::comparisons(readiness).map(|one| json!({
             "step": one.step,
             "criterion": one.criterion.text,
@@ -63,7 +64,7 @@ fn step(row: &Row<'_>) -> Value {
     });
     let evidence =
         row.links.iter().map(|link| json!({ "name": link.name, "path": link.target, "sha256": link.sha256 }));
-    json!({
+    let mut step = json!({
         "name": row.head.name,
         "title": row.head.title,
         "kind": row.head.kind,
@@ -75,7 +76,16 @@ fn step(row: &Row<'_>) -> Value {
         "took_ns": row.took_ns(),
         "attempts": row.result.map_or(0, |result| result.attempts.len()),
         "allowed_empty": row.result.and_then(|result| result.allowed_empty.clone()),
+        "inspected": row.facts.map(|facts| &facts.inspected),
         "criteria": criteria.collect::<Vec<_>>(),
         "evidence": evidence.collect::<Vec<_>>(),
-    })
+    });
+    let signers = parts::signers(row);
+    if !signers.is_empty() {
+        step["signers"] = json!(signers);
+    }
+    if let Some(inner) = parts::inner(row) {
+        step["plan"] = json!(inner);
+    }
+    step
 }

@@ -160,6 +160,9 @@ fn output(row: &Row<'_>) -> String {
     if let ("warn" | "waived", Some(why)) = (row.word(), row.why()) {
         lines.push(format!("{}: {}", row.word(), clean(&why)));
     }
+    if let Some(reason) = row.result.and_then(|result| result.allowed_empty.as_ref()) {
+        lines.push(format!("nothing was looked at, which is allowed: {}", clean(reason)));
+    }
     lines.extend(row.criteria().iter().map(|criterion| {
         let mark = if is_good(criterion) { "ok" } else { criterion.state.word() };
         let waived = criterion.waiver.as_ref().map_or_else(String::new, |waiver| {

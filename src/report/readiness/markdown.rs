@@ -1,12 +1,14 @@
 //! The readiness report as Markdown: for a person, a wiki or a pull request. Everything observed stands in code spans.
 
-use super::{Readiness, Row, canary, is_good};
+use super::{Readiness, Row, canary, is_good, parts};
 use crate::outcome::{Compared, CriterionResult, State, Tier, Veto};
 use crate::policy::{SignoffStanding, SignoffState};
 use crate::report::{escape, format};
 
 /// Most characters of one observed value.
 const LONGEST: usize = 300;
+/// Most characters of a query, which nobody can check in part.
+const LONGEST_QUERY: usize = 4_000;
 
 /// The document.
 #[must_use]
@@ -52,7 +54,10 @@ fn head(readiness: &Readiness<'_>) -> String {
         ("journal", format!("SHA-256 {}", code(&readiness.journal))),
         ("as of", format!("{}; waivers on {}", readiness.at, readiness.day)),
     ];
-    let table: String = rows.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
+    let only = plan.select.iter().map(|word| code(word)).collect::<Vec<_>>().join(" ");
+    let only = (!only.is_empty()).then(|| ("selected", format!("{only}, nothing else of the plan")));
+    let rows = rows.into_iter().chain(only);
+    let table: String = rows.map(|(name, value)| format!("| {name} | {value} |\n")).collect();
     format!(
         "# Readiness: {}\n\n**{}** with risk {} (GO up to {}, NO-GO from {})\n\n| | |\n|---|---|\n{table}",
         plain(title),
@@ -175,7 +180,7 @@ fn questions(readiness: &Readiness<'_>) -> String {
                 "| {} | {} | {} | {} | {} | {} |\n",
                 code(one.step),
                 what.join(", "),
-                code(one.query),
+                span_of(&cut(one.query, LONGEST_QUERY)).replace('|', "\\|"),
                 cell(&time),
                 cell(&one.answer),
                 one.state
@@ -232,12 +237,51 @@ fn step(row: &Row<'_>) -> String {
         out += "\n| | criterion | expected | actual | |\n|---|---|---|---|---|\n";
         criteria.iter().for_each(|criterion| out += &line(criterion));
     }
+    let seen: Vec<String> =
+        parts::seen(row).iter().map(|(name, value)| format!("{} {}", span(name), span(value))).collect();
+    if !seen.is_empty() {
+        out += &format!("\nSeen: {}\n", seen.join(", "));
+    }
+    out += &gate(row);
+    out += &inner(row);
     if !row.links.is_empty() {
         out += "\nEvidence:\n\n";
         for link in &row.links {
             let digest = link.sha256.as_ref().map_or_else(String::new, |sha256| format!(" SHA-256 {}", span(sha256)));
             out += &format!("- [{}]({}){digest}\n", plain(&link.name), url(&link.target));
         }
+    }
+    out
+}
+
+/// The people at a gate.
+fn gate(row: &Row<'_>) -> String {
+    let signer = |one: &parts::Signer<'_>| {
+        let decision =
+            if one.decision == "approved" { "approved".to_owned() } else { format!("**{}**", cell(one.decision)) };
+        format!("| {} | {decision} | {} | {} |\n", cell(one.role), cell(one.by), cell(one.reason))
+    };
+    let rows: String = parts::signers(row).iter().map(signer).collect();
+    if rows.is_empty() { rows } else { format!("\n| role | state | who | said |\n|---|---|---|---|\n{rows}") }
+}
+
+/// What a plan within the plan came to.
+fn inner(row: &Row<'_>) -> String {
+    let Some(inner) = parts::inner(row) else { return String::new() };
+    let decision = plain(inner.decision);
+    let mut out = format!("\nIts plan is **{decision}** with risk {}, record {}\n", inner.risk, span(inner.record));
+    let reasons: String = inner.reasons.iter().map(|reason| format!("- {}\n", plain(reason))).collect();
+    if !reasons.is_empty() {
+        out += &format!("\n{reasons}");
+    }
+    let step = |(name, state): &(&str, &str)| {
+        let state = cell(&state.replace('_', " "));
+        let state = if state == "pass" { state } else { format!("**{state}**") };
+        format!("| {} | {state} |\n", code(name))
+    };
+    let steps: String = inner.steps.iter().map(step).collect();
+    if !steps.is_empty() {
+        out += &format!("\n| step of its plan | state |\n|---|---|\n{steps}");
     }
     out
 }
@@ -269,11 +313,15 @@ fn bold(row: &Row<'_>) -> String {
 
 /// One line, not longer than is useful.
 fn short(text: &str) -> String {
+    cut(text, LONGEST)
+}
+
+fn cut(text: &str, longest: usize) -> String {
     let text = escape::line(text);
-    if text.chars().count() <= LONGEST {
+    if text.chars().count() <= longest {
         return text;
     }
-    text.chars().take(LONGEST).chain(['…']).collect()
+    text.chars().take(longest).chain(['…']).collect()
 }
 
 /// Text that is no markup, also in a cell.
@@ -300,9 +348,12 @@ fn code(text: &str) -> String {
 
 /// A code span that holds any text.
 fn span(text: &str) -> String {
-    let text = short(text);
+    span_of(&short(text))
+}
+
+fn span_of(text: &str) -> String {
     if text.is_empty() {
-        return text;
+        return String::new();
     }
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);

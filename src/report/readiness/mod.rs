@@ -2,9 +2,11 @@
 //! one value; knows no file.
 
 pub mod canary;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod parts;
 
 use crate::event::{PlanHead, Settings, StepHead};
 use crate::facts::Facts;
@@ -293,6 +295,104 @@ mod tests {
             golden("readiness.md", &markdown::render(readiness));
             golden("readiness.json", &format!("{:#}\n", json::render(readiness)));
             golden("readiness.xml", &junit::render(readiness));
+            golden("readiness.html", &html::render(readiness));
+        });
+    }
+
+    /// A row of another kind, with what it saw.
+    fn row<'a>(readiness: &Readiness<'a>, head: &'a StepHead, facts: &'a Facts) -> Row<'a> {
+        Row { head, facts: Some(facts), cause: None, links: Vec::new(), ..readiness.rows[0] }
+    }
+
+    #[test]
+    fn gates_and_plans_within_the_plan_are_told() {
+        let map =
+            |parts: &[(&str, Value)]| Value::Map(parts.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect());
+        let mut gate = Facts::about(2, "role");
+        let ana = map(&[("decision", Value::text("approved")), ("by", Value::text("ana"))]);
+        let ops = map(&[("decision", Value::text("refused")), ("reason", Value::text("expired | yesterday"))]);
+        gate.set("role", map(&[("Dev", ana), ("Ops", ops)]));
+        let mut child = Facts::about(2, "step of the plan");
+        child.set("decision", Value::text("HOLD"));
+        child.set("risk", Value::int(15));
+        child.set("record", Value::text("sha256:5f"));
+        child.set("vetoes", Value::List(Vec::new()));
+        child.set("holds", Value::List(vec![Value::text("soft: not *yet*")]));
+        child.set(
+            "step",
+            map(&[("a", map(&[("state", Value::text("pass"))])), ("b", map(&[("state", Value::text("not_run"))]))]),
+        );
+        with(|readiness| {
+            let head = |kind: &str| StepHead { kind: kind.into(), ..readiness.rows[0].head.clone() };
+            let (approve, nested) = (head("signoff"), head("plan"));
+            let more = Readiness {
+                rows: vec![row(readiness, &approve, &gate), row(readiness, &nested, &child)],
+                started: String::new(),
+                at: String::new(),
+                day: String::new(),
+                record: String::new(),
+                journal: String::new(),
+                folder: String::new(),
+                ..*readiness
+            };
+            let text = markdown::render(&more);
+            assert!(
+                text.contains("| Dev | approved | ana |  |\n| Ops | **refused** |  | expired \\| yesterday |\n"),
+                "{text}"
+            );
+            let told = "Its plan is **HOLD** with risk 15, record `sha256:5f`\n\n- soft: not \\*yet\\*\n";
+            assert!(text.contains(told) && text.contains("| `a` | pass |\n| `b` | **not run** |\n"), "{text}");
+            let json = json::render(&more);
+            assert_eq!(json["steps"][0]["signers"][1]["reason"], "expired | yesterday");
+            assert_eq!(
+                (&json["steps"][1]["plan"]["risk"], &json["steps"][1]["plan"]["steps"][1][1]),
+                (&"15".into(), &"not_run".into())
+            );
+            assert!(json["steps"][1].get("signers").is_none() && json["steps"][0].get("plan").is_none());
+        });
+    }
+
+    #[test]
+    fn nothing_observed_becomes_markup_of_the_page() {
+        let hostile = "</code></title><script>alert(1)</script><img src=x onerror=y> [a](javascript:b) `|`<i>";
+        with(|readiness| {
+            let mut plan = readiness.plan.clone();
+            plan.title = Some(hostile.into());
+            let head = StepHead { name: hostile.into(), title: Some(hostile.into()), ..readiness.rows[0].head.clone() };
+            let link = |target: &str| Link { name: hostile.into(), target: target.into(), sha256: None };
+            let mut result = readiness.rows[0].result.cloned().unwrap();
+            result.detail = Some(hostile.into());
+            result.allowed_empty = Some(hostile.into());
+            for criterion in &mut result.attempts[0].criteria {
+                criterion.actual = hostile.into();
+                criterion.note = Some(hostile.into());
+            }
+            let row = Row {
+                head: &head,
+                result: Some(&result),
+                state: State::Fail,
+                cause: None,
+                links: vec![link("javascript:alert(1)"), link("data:text/html,x"), link("../a b.txt")],
+                ..readiness.rows[0]
+            };
+            let page = html::render(&Readiness {
+                plan: &plan,
+                rows: vec![row],
+                started: String::new(),
+                at: String::new(),
+                day: String::new(),
+                record: String::new(),
+                journal: String::new(),
+                folder: "x".into(),
+                ..*readiness
+            });
+            for markup in ["<script", "<img", "<i>", "href=\"javascript", "href=\"data", "onerror=y>"] {
+                assert!(!page.contains(markup), "{markup}: {page}");
+            }
+            assert_eq!(page.matches("</title>").count(), 1);
+            assert!(page.contains("<a href=\"../a%20b.txt\">"), "{page}");
+            assert!(page.contains("default-src 'none'; style-src 'unsafe-inline'"));
+            assert!(junit::render(readiness).starts_with("<?xml"));
         });
     }
 

@@ -15,7 +15,7 @@ const CONFIG: &str = "alertmanager/config.yml";
 const PLAYBOOK: &str = "docs/PLAYBOOK.md";
 
 /// A copy, where Alertmanager is there or can be installed.
-fn staging() -> Option<Staging> {
+pub(super) fn staging() -> Option<Staging> {
     let staging = Staging::bare()?;
     let mut amtool = Command::new("amtool");
     let there = amtool.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();

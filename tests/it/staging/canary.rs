@@ -1,6 +1,7 @@
 //! S14 to S16: baseline and candidate from two revisions under the same load, seen from the client and from Prometheus.
 //! Both sides, the load and Prometheus are real; what is broken is a commit of the copy, or the plan's own words.
 
+use super::turn::Turn;
 use super::{Staging, git, missing};
 use crate::support::Ended;
 
@@ -45,6 +46,7 @@ fn actual(staging: &Staging, step: &str, criterion: &str) -> String {
 
 #[test]
 fn s15_a_candidate_that_is_30_percent_slower_is_seen_by_the_client_and_by_the_server() {
+    let _alone = Turn::alone();
     let Some(staging) = canary() else { return };
     let sleep = "if application.errors.should_fail():";
     staging.edit_app("app/server.py", sleep, &format!("time.sleep(0.03)\n        {sleep}"));
@@ -81,6 +83,7 @@ fn s15_a_candidate_that_is_30_percent_slower_is_seen_by_the_client_and_by_the_se
 
 #[test]
 fn s15_few_errors_do_not_tell_and_many_do() {
+    let _alone = Turn::alone();
     let Some(staging) = canary() else { return };
     let rates = |baseline: &str, candidate: &str| {
         [format!("baseline_errors={baseline}"), format!("candidate_errors={candidate}")]
@@ -101,6 +104,7 @@ fn s15_few_errors_do_not_tell_and_many_do() {
 
 #[test]
 fn s14_a_revision_that_is_not_there_or_does_not_start_is_named() {
+    let _alone = Turn::alone();
     let Some(staging) = canary() else { return };
     let _ = go(&staging, &["--var", "baseline=nowhere"])
         .code(1)
@@ -130,6 +134,7 @@ fn s14_a_revision_that_is_not_there_or_does_not_start_is_named() {
 
 #[test]
 fn s15_a_prometheus_that_cannot_tell_is_no_pass() {
+    let _alone = Turn::alone();
     let Some(staging) = canary() else { return };
     // Without the load: what is asked for here does not need it.
     staging.edit(CANARY, "after  = [\"canary\"]", "#");

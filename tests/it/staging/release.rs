@@ -164,6 +164,8 @@ pub(super) fn three_people_make_it_go(staging: &Staging, held: &Ended) {
     let _ = sign("Producto", "leo", "leo").code(0).says("every role has approved");
     let gone = staging.space.run(&["decide", run]).code(0).says("GO  risk 0");
     assert_eq!(gone.record_id(), held.record_id(), "nothing ran again");
+    let report = fs::read_to_string(staging.app("deploys/20261124/readiness.md")).expect("the report");
+    assert!(report.contains("\n**GO** with risk 0 ") && report.contains("\n| Producto | approved | leo |"), "{report}");
 
     let journal = staging.latest().join("journal.jsonl");
     let bytes = fs::read(&journal).expect("the journal");
@@ -175,4 +177,58 @@ pub(super) fn three_people_make_it_go(staging: &Staging, held: &Ended) {
     assert!(ended.code != 0, "evidence that changed voids the approvals: {}{}", ended.stdout, ended.stderr);
     fs::write(&journal, bytes).expect("a written journal");
     let _ = staging.space.run(&["decide", run]).code(0);
+}
+
+/// Targets of the Markdown links in a report.
+fn targets(report: &str) -> Vec<&str> {
+    report.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect()
+}
+
+#[test]
+fn s23_the_report_shows_every_row_with_evidence() {
+    let _alone = super::turn::Turn::alone();
+    let Some(staging) = super::canary::tools().and_then(|()| Staging::new()) else { return };
+    let held = staging.go(&[]).code(3).says("HOLD  3 holds, risk 0");
+    let folder = staging.app("deploys/20261124");
+    let report = fs::read_to_string(folder.join("readiness.md")).expect("the report");
+    assert!(report.starts_with("# Readiness: Staging deploy readiness\n\n**HOLD** with risk 0 "), "{report}");
+    assert!(report.contains(&format!("record | SHA-256 `{}`", held.record_id())), "{report}");
+
+    let rows = super::ROWS.iter().copied().chain(super::alerting::ROWS).chain(super::canary::ROWS).chain(ROWS);
+    for (row, steps) in rows {
+        for step in steps {
+            let (_, section) = report.split_once(&format!("\n### `{step}`")).unwrap_or_else(|| panic!("{row}: {step}"));
+            let section = section.split("\n### ").next().unwrap_or_default();
+            assert!(section.contains("\n\npass · `"), "{row}: {section}");
+            let shown = ["\n| ✓ | ", "\nEvidence:\n", "\nSeen: "].iter().any(|kind| section.contains(kind));
+            assert!(shown && !section.contains("| ✗ |"), "{row}: {section}");
+        }
+    }
+    let part = |title: &str| {
+        let (_, part) = report.split_once(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("{title}\n{report}"));
+        part.split("\n## ").next().unwrap_or_default()
+    };
+    for role in ["Dev Backend", "Ops/SRE", "Producto"] {
+        assert!(part("Sign-offs").contains(&format!("\n| {role} | **missing** |")), "{role}\n{report}");
+        assert!(part("Holds").contains(role), "{role}\n{report}");
+    }
+    let canary = part("Candidate against baseline");
+    assert!(canary.contains("`p95(latency)`") && canary.contains("| holds |"), "{canary}");
+    let asked = part("PromQL");
+    assert!(
+        asked.contains("histogram_quantile(0.95") && asked.contains("| candidate") && asked.contains("| baseline"),
+        "{asked}"
+    );
+    assert!(asked.contains("Z | ") && !asked.contains("{{"), "times and names are filled in: {asked}");
+
+    let targets = targets(&report);
+    assert!(targets.len() > 20, "{targets:?}");
+    for target in targets {
+        assert!(folder.join(target).exists(), "{target} leads nowhere from {}", folder.display());
+    }
+    let page = fs::read_to_string(folder.join("readiness.html")).expect("the page");
+    assert!(page.contains("<main class=\"hold\">") && !page.contains("<script"), "{page}");
+    for form in ["json", "xml"] {
+        assert!(folder.join(format!("readiness.{form}")).is_file(), "{form}");
+    }
 }

@@ -10,7 +10,7 @@ const HEADERS: &str = "nginx/security-headers.conf";
 const HEADERS_FAIL: (&str, &str, &str) = ("security-headers", "fail", "criteria");
 
 /// A copy where the proxy can be started; none where nginx or openssl is missing.
-fn with_proxy() -> Option<Staging> {
+pub(super) fn with_proxy() -> Option<Staging> {
     let found = |names: &[&str]| names.iter().any(|name| Path::new(name).exists());
     if !found(&["/usr/sbin/nginx", "/usr/bin/nginx"]) || !found(&["/usr/bin/openssl"]) {
         return missing("nginx, openssl (Debian: apt-get install nginx openssl)");
