@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -24,6 +25,9 @@ use super::past;
 use super::reuse::{Passed, Source};
 use super::run::{self, Order};
 use super::world;
+
+/// A child that was being started when its engine was killed holds the lock until it runs another program.
+const DYING: Duration = Duration::from_secs(1);
 
 /// A run as far as its journal goes, finished or not.
 struct Begun {
@@ -162,9 +166,13 @@ impl Begun {
         let logs = dir.ancestors().nth(3).map(Path::to_owned).unwrap_or_default();
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let told = |error: &dyn std::fmt::Display| wrong(format!("run `{id}`: {error}"));
-        let live = store::Store::reader(&logs).and_then(|store| store.is_live(&id)).map_err(|e| told(&e))?;
-        if live {
-            return Err(told(&"it is going on"));
+        let store = store::Store::reader(&logs).map_err(|e| told(&e))?;
+        let patience = Instant::now() + DYING;
+        while store.is_live(&id).map_err(|e| told(&e))? {
+            if Instant::now() > patience {
+                return Err(told(&"it is going on"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
         let found = read::recover_file(&dir).map_err(|error| match error {
             read::ReadError::Io(..) => told(&error),
