@@ -287,3 +287,21 @@ fn what_a_killed_engine_left_running_is_ended_first() {
     let _ = space.run(&["resume"]).code(0).says("ended 1 process that the run had left");
     assert!(!alive(&left));
 }
+
+#[test]
+fn what_changes_behind_the_back_of_a_plan_is_never_taken_for_reused() {
+    // `moves` writes what `asks` reads, and no edge says so: when the run begins, all that needs the service is reused.
+    let plan = "[steps.moves]\nrun = 'test ! -e fixed || echo new > in.txt; test -e fixed'\n\
+        [steps.svc]\nservice = { run = 'echo x >> ran-svc; echo up; while kill -0 $PPID 2>/dev/null; do sleep 0.02; done', ready = { log = 'up', every = '10ms' } }\n\
+        [steps.asks]\nneeds = ['svc']\ninputs = ['in.txt']\nrun = 'echo x >> ran-asks'\n";
+    let space = Space::plan(plan);
+    space.write("in.txt", "old\n");
+    let _ = space.go(&["-j1"]).code(1);
+    space.write("fixed", "");
+    let _ =
+        space.run(&["rerun", "--failed", "-j1"]).code(1).says("`svc` was not started; now its input `in.txt` changed");
+    assert_eq!(space.state("asks"), ("error".into(), "input_changed".into()));
+    assert_eq!((space.read("ran-svc").len(), space.read("ran-asks").len()), (2, 2));
+    let _ = space.run(&["rerun", "--failed", "-j1"]).code(0);
+    assert_eq!((space.read("ran-svc").len(), space.read("ran-asks").len()), (4, 4));
+}
