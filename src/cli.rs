@@ -1,11 +1,15 @@
 //! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
 
+mod past;
+
 use std::ffi::OsString;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::Selection;
 use crate::policy::OnFailure;
+
+pub use self::past::{Diff, History, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -55,6 +59,16 @@ pub enum Command {
         /// Where to; stdout if nowhere.
         output: Option<String>,
     },
+    /// Hold a run against itself.
+    Verify(Verify),
+    /// Show how a run ended.
+    Show(Show),
+    /// Show a run again as it went.
+    Replay(Replay),
+    /// Say what differs between two runs.
+    Diff(Diff),
+    /// List past runs.
+    History(History),
     /// Print the JSON Schema of plan files.
     Schema,
 }
@@ -350,6 +364,25 @@ enum Sub {
         #[arg(short, long, value_name = "FILE")]
         output: Option<String>,
     },
+    /// Checks every byte that a run left: journal, record, plan, archive, decision
+    ///
+    /// Offline: starts nothing, writes nothing. Says each thing that was checked with what was found, and all faults. Ends
+    /// with 0 only where there is a record and it is what the journal says; an interrupted run has none.
+    #[command(after_help = EXIT_CODES)]
+    Verify(Verify),
+    /// Shows how a run ended, or one step of it in full
+    Show(Show),
+    /// Shows a run again as it went, and ends as it did
+    ///
+    /// The exit code is that of the run: of its decision or its signal; 74 where the journal breaks off before either.
+    #[command(after_help = EXIT_CODES)]
+    Replay(Replay),
+    /// Says what differs between the records of two runs, and why
+    ///
+    /// Ends with 0 if nothing does, with 1 if something does.
+    Diff(Diff),
+    /// Lists past runs, flaky steps, and the trend of a criterion
+    History(History),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -423,8 +456,9 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         argv.push("runplan".into());
     }
     let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
+    let about_past = ["verify", "show", "replay", "diff", "history"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
-    let is_word = first.is_some_and(|arg| words.iter().any(|word| arg == word));
+    let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
     if argv.len() > 1 && !is_word && !asks_top {
         argv.insert(1, "run".into());
@@ -443,6 +477,11 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Sign(sign) => Command::Sign(sign),
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
+        Sub::Verify(verify) => Command::Verify(verify),
+        Sub::Show(show) => Command::Show(show),
+        Sub::Replay(replay) => Command::Replay(replay),
+        Sub::Diff(diff) => Command::Diff(diff),
+        Sub::History(history) => Command::History(history),
         Sub::Schema => Command::Schema,
     };
     Ok(command)

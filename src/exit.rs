@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | GO (or the command did what was asked) |
-//! | 1 | NO-GO |
+//! | 1 | NO-GO; `diff`: something differs |
 //! | 2 | the plan or the command line is wrong; nothing ran |
 //! | 3 | HOLD |
 //! | 4 | a run log is corrupt or not reproducible |
@@ -22,6 +22,8 @@ pub enum Exit {
     Done,
     /// A run ended so.
     Run(RunStatus),
+    /// What was compared differs.
+    Differs,
     /// The plan or the command line is wrong.
     Usage,
     /// A run log is corrupt or not reproducible.
@@ -38,7 +40,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done | Self::Run(RunStatus::Decided(Verdict::Go)) => 0,
-            Self::Run(RunStatus::Decided(Verdict::NoGo)) => 1,
+            Self::Differs | Self::Run(RunStatus::Decided(Verdict::NoGo)) => 1,
             Self::Usage => 2,
             Self::Run(RunStatus::Decided(Verdict::Hold)) => 3,
             Self::Corrupt => 4,
@@ -65,7 +67,7 @@ mod tests {
         assert_eq!([run(Verdict::Go), run(Verdict::NoGo), run(Verdict::Hold)], [0, 1, 3]);
         let signals = [2, 15].map(|signal| Exit::Run(RunStatus::Interrupted(signal)).code());
         assert_eq!(signals, [130, 143]);
-        let rest = [Exit::Done, Exit::Usage, Exit::Corrupt, Exit::Bug, Exit::Unrecorded].map(Exit::code);
-        assert_eq!(rest, [0, 2, 4, 70, 74]);
+        let rest = [Exit::Done, Exit::Differs, Exit::Usage, Exit::Corrupt, Exit::Bug, Exit::Unrecorded].map(Exit::code);
+        assert_eq!(rest, [0, 1, 2, 4, 70, 74]);
     }
 }

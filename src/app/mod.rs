@@ -1,13 +1,18 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
 mod again;
+mod diff;
+mod history;
 mod judgement;
 mod load;
+mod log;
 mod past;
 mod readiness;
 mod reuse;
 mod run;
+mod show;
 mod sign;
+mod verify;
 mod view;
 mod world;
 
@@ -69,6 +74,11 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Sign(sign) => sign::sign(sign, terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
+        Command::Verify(ask) => verify::verify(ask, terminal),
+        Command::Show(ask) => show::show(ask, terminal),
+        Command::Replay(ask) => show::replay(ask, terminal),
+        Command::Diff(ask) => diff::diff(ask, terminal),
+        Command::History(ask) => history::history(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));
@@ -93,7 +103,7 @@ fn terminal(command: &Command) -> Terminal {
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
         Command::Resume(resume) => resume.again.color,
         Command::Rerun(rerun) => rerun.again.color,
-        Command::Sign(_) | Command::Decide { .. } | Command::Report { .. } | Command::Schema => cli::Colour::Auto,
+        _ => cli::Colour::Auto,
     };
     let choice = match colour {
         cli::Colour::Auto => ColourChoice::Auto,

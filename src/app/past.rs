@@ -40,11 +40,11 @@ pub(super) struct Fault {
     pub(super) exit: Exit,
 }
 
-fn wrong(text: String) -> Fault {
+pub(super) fn wrong(text: String) -> Fault {
     Fault { text, exit: Exit::Usage }
 }
 
-fn corrupt(text: String) -> Fault {
+pub(super) fn corrupt(text: String) -> Fault {
     Fault { text, exit: Exit::Corrupt }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     Ok(past)
 }
 
-fn told_workspace(events: &[Event]) -> Option<PathBuf> {
+pub(super) fn told_workspace(events: &[Event]) -> Option<PathBuf> {
     events.iter().find_map(|event| match &event.kind {
         EventKind::Open { settings, .. } => Some(PathBuf::from(&settings.workspace)),
         _ => None,
@@ -100,7 +100,7 @@ fn told_workspace(events: &[Event]) -> Option<PathBuf> {
 }
 
 /// The record as the journal gives it.
-fn projected(events: &[Event]) -> Option<Vec<u8>> {
+pub(super) fn projected(events: &[Event]) -> Option<Vec<u8>> {
     let record = project::project(events).ok()?;
     let unsigned = engine::unsigned(record.run.policy.signoffs.as_ref());
     record.finish(&judgement::decision(&record.run, &record.steps, None, &unsigned)).ok()
@@ -108,30 +108,31 @@ fn projected(events: &[Event]) -> Option<Vec<u8>> {
 
 /// The folder of the newest run, finished or not.
 pub(super) fn newest() -> Result<PathBuf, Fault> {
-    let store = here()?;
+    let store = store::Store::reader(&workspace()?).map_err(|error| wrong(error.to_string()))?;
     let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
     let last = runs.last().ok_or_else(|| wrong(format!("no run in `{}`", store.root().display())))?;
     Ok(store.run_path(last))
 }
 
-/// The store of the folder where the person stands, or of the nearest one above.
-fn here() -> Result<store::Store, Fault> {
+/// The folder with the `.runplan` that belongs to where the person stands.
+pub(super) fn workspace() -> Result<PathBuf, Fault> {
     let here = std::env::current_dir().map_err(|error| wrong(format!("the current folder: {error}")))?;
-    let Some(workspace) = here.ancestors().find(|folder| folder.join(store::FOLDER).join("runs").is_dir()) else {
-        return Err(wrong(format!("no `{}` here or above: name the folder of the run", store::FOLDER)));
-    };
-    store::Store::reader(workspace).map_err(|error| wrong(error.to_string()))
+    let found = here.ancestors().find(|folder| folder.join(store::FOLDER).join("runs").is_dir());
+    let none = || wrong(format!("no `{}` here or above: name the folder of the run", store::FOLDER));
+    found.map(Path::to_owned).ok_or_else(none)
 }
 
-/// The folder of the run that somebody names.
+/// The folder of the run that somebody names (see [`read`]; `last` is `latest`).
 pub(super) fn find(named: &str) -> Result<PathBuf, Fault> {
     let as_path = Path::new(named);
     if as_path.join(crate::record::journal::FILE_NAME).is_file() {
         return as_path.canonicalize().map_err(|error| wrong(format!("`{named}`: {error}")));
     }
-    let store = here()?;
+    let workspace = workspace()?;
+    let store = store::Store::reader(&workspace).map_err(|error| wrong(error.to_string()))?;
     let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
-    let wanted = if named == "latest" { store.latest().unwrap_or_default() } else { named.to_owned() };
+    let wanted =
+        if named == "latest" || named == "last" { store.latest().unwrap_or_default() } else { named.to_owned() };
     let exact = runs.iter().find(|id| **id == wanted);
     let begun: Vec<&String> = runs.iter().filter(|id| !wanted.is_empty() && id.starts_with(&wanted)).collect();
     match (exact, begun.as_slice()) {
@@ -140,6 +141,23 @@ pub(super) fn find(named: &str) -> Result<PathBuf, Fault> {
         (None, []) => Err(wrong(format!("no run `{named}` in `{}`", store.root().display()))),
         (None, many) => Err(wrong(format!("`{named}` could be any of {} runs", many.len()))),
     }
+}
+
+/// Every archived file with its step.
+pub(super) fn archived(events: &[Event]) -> Vec<(String, crate::outcome::FileDigest)> {
+    let mut files = Vec::new();
+    let heads = events.iter().find_map(|event| match &event.kind {
+        EventKind::Open { steps, .. } => Some(steps),
+        _ => None,
+    });
+    for event in events {
+        let EventKind::Commit { step, result } = &event.kind else { continue };
+        let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
+        let name = name.map_or_else(String::new, |head| head.name.clone());
+        let kept = result.outputs.iter().filter(|output| output.artifact);
+        files.extend(kept.map(|output| (name.clone(), output.file.clone())));
+    }
+    files
 }
 
 impl Past {
@@ -181,19 +199,7 @@ impl Past {
 
     /// Every archived file with its step.
     pub(super) fn archived(&self) -> Vec<(String, crate::outcome::FileDigest)> {
-        let mut files = Vec::new();
-        let heads = self.events.iter().find_map(|event| match &event.kind {
-            EventKind::Open { steps, .. } => Some(steps),
-            _ => None,
-        });
-        for event in &self.events {
-            let EventKind::Commit { step, result } = &event.kind else { continue };
-            let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
-            let name = name.map_or_else(String::new, |head| head.name.clone());
-            let kept = result.outputs.iter().filter(|output| output.artifact);
-            files.extend(kept.map(|output| (name.clone(), output.file.clone())));
-        }
-        files
+        archived(&self.events)
     }
 
     /// The store it lies in.

@@ -320,6 +320,8 @@ fn close(
         && let Some(line) = record::index::IndexLine::of(run.id(), &outlet.kept, &id)
     {
         store.remember(&line).map_err(io::Error::other)?;
+        let steps = record::history::HistoryLine::of(run.id(), &outlet.kept, &line.record);
+        store.remember_steps(&[steps]).map_err(io::Error::other)?;
     }
     Ok(status)
 }

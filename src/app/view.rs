@@ -446,7 +446,7 @@ fn excerpt(plan: &Plan, place: &str) -> Option<Excerpt> {
     Some(Excerpt { path: source.path.clone(), line, col, text: source.line(line).to_owned(), len })
 }
 
-fn spool_path(run: &Path, which: Which<'_>, stream: &str) -> PathBuf {
+pub(super) fn spool_path(run: &Path, which: Which<'_>, stream: &str) -> PathBuf {
     let name = if which.attempt <= 1 { stream.to_owned() } else { format!("{}.{stream}", which.attempt) };
     run.join("steps").join(store::step_folder(which.rank, which.name)).join(name)
 }
@@ -465,11 +465,11 @@ fn end_of(path: &Path, most: u64) -> Option<(Vec<u8>, bool)> {
 }
 
 /// A path that works where the person stands.
-fn seen_from(stands: &Path, path: &Path) -> String {
+pub(super) fn seen_from(stands: &Path, path: &Path) -> String {
     path.strip_prefix(stands).unwrap_or(path).display().to_string()
 }
 
-fn tail(run: &Path, stands: &Path, which: Which<'_>, stream: &str) -> Option<Tail> {
+pub(super) fn tail(run: &Path, stands: &Path, which: Which<'_>, stream: &str) -> Option<Tail> {
     let path = spool_path(run, which, stream);
     let (bytes, whole) = end_of(&path, TAIL_BYTES)?;
     Some(Tail {

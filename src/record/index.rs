@@ -98,12 +98,22 @@ impl Store {
     /// out: it is a cache.
     #[must_use]
     pub fn index(&self) -> Vec<IndexLine> {
+        self.index_tail(TAIL)
+    }
+
+    /// As [`Store::index`], from its very beginning: for who asks about all runs.
+    #[must_use]
+    pub fn whole_index(&self) -> Vec<IndexLine> {
+        self.index_tail(u64::MAX)
+    }
+
+    fn index_tail(&self, most: u64) -> Vec<IndexLine> {
         let tail = || -> io::Result<Vec<u8>> {
             let mut file = File::open(self.root().join(FILE_NAME))?;
-            let start = file.metadata()?.len().saturating_sub(TAIL);
+            let start = file.metadata()?.len().saturating_sub(most);
             file.seek(SeekFrom::Start(start))?;
             let mut bytes = Vec::new();
-            file.take(TAIL).read_to_end(&mut bytes)?;
+            file.take(most).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         let bytes = tail().unwrap_or_default();
@@ -136,9 +146,13 @@ impl Store {
             let Ok(record) = fs::read(folder.join(RECORD_FILE)) else { continue };
             let Ok(journal) = read::recover_file(&folder) else { continue };
             let Some(line) = IndexLine::of(&run, &journal.events, &sha256_hex(&record)) else { continue };
-            let bytes = canonical::to_line(&line).map_err(|e| error(io::Error::other(e)))?;
-            file.write_all(&bytes).map_err(&error)?;
             lines.push(line);
+        }
+        // Ids tell runs of one second apart by chance.
+        lines.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
+        for line in &lines {
+            let bytes = canonical::to_line(line).map_err(|e| error(io::Error::other(e)))?;
+            file.write_all(&bytes).map_err(&error)?;
         }
         file.persist(&path).map_err(|e| error(e.error))?;
         Ok(lines)

@@ -7,7 +7,9 @@
 
 pub mod baseline;
 pub mod canonical;
+pub mod difference;
 pub mod format;
+pub mod history;
 pub mod index;
 pub mod journal;
 mod portable;
@@ -18,6 +20,6 @@ pub mod reuse;
 pub mod store;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod schemas;

@@ -29,6 +29,15 @@ pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), Canonica
     Ok((digest.finish_hex(), text))
 }
 
+/// The digest of a text that [`action_digest`] gave.
+#[must_use]
+pub fn digest_of(preimage: &str) -> String {
+    let mut digest = Sha256Stream::new();
+    digest.update(DOMAIN);
+    digest.update(preimage.as_bytes());
+    digest.finish_hex()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -75,7 +84,7 @@ mod tests {
         assert_eq!(action_digest(&other).unwrap().0, first);
         assert!(!text.contains("/w/one") && text.contains("{{ plan.workspace }}/bin/x"), "{text}");
         let again = crate::digest::sha256_hex(format!("runplan-action/1\n{text}").as_bytes());
-        assert_eq!(again, first);
+        assert_eq!((again, digest_of(&text)), (first.clone(), first));
     }
 
     #[test]

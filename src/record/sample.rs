@@ -10,12 +10,12 @@ use crate::outcome::{
     Severity, State, StepResult, Tier, Verdict, Veto,
 };
 
-pub(super) fn event(kind: EventKind) -> Event {
+pub(crate) fn event(kind: EventKind) -> Event {
     Event { at: 1_764_000_000_000, mono: 987_654_321, kind }
 }
 
 /// A required, independent step; its rank is its id.
-pub(super) fn head(id: u32, name: &str) -> StepHead {
+pub(crate) fn head(id: u32, name: &str) -> StepHead {
     StepHead {
         step: StepId(id),
         name: name.into(),
@@ -34,7 +34,7 @@ pub(super) fn head(id: u32, name: &str) -> StepHead {
     }
 }
 
-pub(super) fn open(steps: Vec<StepHead>) -> Event {
+pub(crate) fn open(steps: Vec<StepHead>) -> Event {
     let plan = PlanHead {
         name: "p".into(),
         path: "plan.toml".into(),
@@ -60,7 +60,7 @@ pub(super) fn open(steps: Vec<StepHead>) -> Event {
     event(EventKind::Open { plan, settings, steps })
 }
 
-pub(super) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
+pub(crate) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
     let mut facts = Facts::about(1, "line");
     facts.set("json", Value::Json(serde_json::json!({ "a": 0.1, "b": 1e300 })));
     facts.set("percent(lines)", Num::ratio(157, 500).map_or(Value::Null, |n| Value::Num(n, Unit::Percent)));
@@ -92,7 +92,7 @@ pub(super) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
     }
 }
 
-pub(super) fn ran(state: State, cause: Option<Cause>) -> StepResult {
+pub(crate) fn ran(state: State, cause: Option<Cause>) -> StepResult {
     StepResult {
         state,
         cause: cause.clone(),
@@ -111,15 +111,15 @@ pub(super) fn ran(state: State, cause: Option<Cause>) -> StepResult {
     }
 }
 
-pub(super) fn passed() -> StepResult {
+pub(crate) fn passed() -> StepResult {
     ran(State::Pass, None)
 }
 
-pub(super) fn commit(step: u32, result: StepResult) -> Event {
+pub(crate) fn commit(step: u32, result: StepResult) -> Event {
     event(EventKind::Commit { step: StepId(step), result: Box::new(result) })
 }
 
-pub(super) fn decision() -> Decision {
+pub(crate) fn decision() -> Decision {
     Decision {
         verdict: Verdict::Go,
         risk: 0,
@@ -132,7 +132,7 @@ pub(super) fn decision() -> Decision {
 }
 
 /// One step from open to close.
-pub(super) fn small_run() -> Vec<Event> {
+pub(crate) fn small_run() -> Vec<Event> {
     vec![
         open(vec![head(0, "a")]),
         event(EventKind::Start { step: StepId(0), attempt: 1 }),
@@ -143,7 +143,7 @@ pub(super) fn small_run() -> Vec<Event> {
 }
 
 /// At least one event of every type, with as many of its optional members as there are.
-pub(super) fn every_event() -> Vec<Event> {
+pub(crate) fn every_event() -> Vec<Event> {
     let step = StepId(0);
     let mut result = ran(State::Fail, Some(Cause::When("vars.x == 1".into())));
     result.attempts[0].exit = Some(Exit::Signal("SIGSEGV".into()));

@@ -6,7 +6,7 @@
 //!   runs/<utc>-<rand>/      lock (flock while alive)  plan.toml  plan-1.toml …  plan.files.jsonl
 //!                           journal.jsonl  record.jsonl  steps/<rank>-<slug>/
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
-//!   latest -> runs/…        index.jsonl = a cache, rebuildable
+//!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
 //! ```
 
 use std::fmt;
@@ -136,6 +136,23 @@ struct Holder {
     pid: u32,
     run: String,
     since: String,
+}
+
+/// [`Store::is_live`] of the run in a folder, wherever it lies.
+///
+/// # Errors
+/// When the lock cannot be looked at.
+pub fn is_live(run_dir: &Path) -> Result<bool, StoreError> {
+    let path = run_dir.join("lock");
+    let file = match File::open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(io_error("read", &path))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(e)) => Err(io_error("lock", &path)(e)),
+    }
 }
 
 /// The store of one workspace.
@@ -274,16 +291,7 @@ impl Store {
     /// # Errors
     /// When the lock cannot be looked at.
     pub fn is_live(&self, id: &str) -> Result<bool, StoreError> {
-        let path = self.run_path(id).join("lock");
-        let file = match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(io_error("read", &path))?,
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(e)) => Err(io_error("lock", &path)(e)),
-        }
+        is_live(&self.run_path(id))
     }
 
     /// Points `latest` at a run, atomically.

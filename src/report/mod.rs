@@ -4,12 +4,14 @@
 //! Progress and messages go to stderr, the result to stdout.
 
 pub mod closing;
+pub mod differences;
 pub mod dryrun;
 pub mod escape;
 pub mod excerpt;
 pub mod explain;
 pub mod failure;
 pub mod format;
+pub mod history;
 pub mod json;
 pub mod listing;
 pub mod live;
@@ -18,10 +20,12 @@ pub mod quiet;
 pub mod readiness;
 #[cfg(test)]
 mod sample;
+pub mod shown;
 pub mod style;
 pub mod summary;
 pub mod tail;
 pub mod terminal;
+pub mod verified;
 
 use std::time::Duration;
 

@@ -61,7 +61,9 @@ pub fn lines(summary: &Summary, event: &Event, width: usize) -> Vec<style::Line>
     }
 }
 
-fn opening(summary: &Summary) -> style::Line {
+/// `Title  blueprint.toml: 30 steps, 4 jobs  run 2026…`.
+#[must_use]
+pub fn opening(summary: &Summary) -> style::Line {
     let plan = &summary.plan;
     let line = style::Line::of(Role::Strong, plan.title.as_deref().unwrap_or(&plan.name)).plain("  ");
     let jobs = usize::try_from(summary.settings.jobs).unwrap_or(usize::MAX);
@@ -74,6 +76,20 @@ fn opening(summary: &Summary) -> style::Line {
         .with(Role::Dim, &format!("  run {}", summary.settings.run))
 }
 
+/// `   PASS [  2.31s] unit-lib`: how a step ended, for a list of all; nothing for a step that was not selected.
+#[must_use]
+pub fn settled(row: &Row, width: usize) -> Option<style::Line> {
+    let result = row.result.as_ref()?;
+    if result.cause == Some(crate::outcome::Cause::Filtered) {
+        return None;
+    }
+    let (word, role) = word(result);
+    let took = (result.attempts > 0).then_some(result.total_ns);
+    let took = took.map_or_else(|| "-".to_owned(), format::short);
+    let line = style::Line::of(role, &format!("{word:>7}")).with(Role::Dim, &format!(" [{took:>7}] "));
+    Some(noted(row, result, line, width))
+}
+
 /// `   PASS [  2.31s] (12/30) unit-lib`; nothing for a step that was not selected.
 fn finished(summary: &Summary, row: &Row, width: usize) -> Option<style::Line> {
     let result = row.result.as_ref()?;
@@ -84,7 +100,11 @@ fn finished(summary: &Summary, row: &Row, width: usize) -> Option<style::Line> {
     let took = (result.attempts > 0 && !row.reused).then_some(result.total_ns);
     let total = summary.total().to_string();
     let counter = format!("({:>width$}/{total})", summary.done(), width = total.len());
-    let line = start(word, role, took, &counter);
+    Some(noted(row, result, start(word, role, took, &counter), width))
+}
+
+/// The line with the step's name and what is to be said about its end.
+fn noted(row: &Row, result: &Brief, line: style::Line, width: usize) -> style::Line {
     let mut note = result.reason().unwrap_or_default();
     if result.attempts > 1 {
         let tries = format!("try {}", result.attempts);
@@ -94,7 +114,7 @@ fn finished(summary: &Summary, row: &Row, width: usize) -> Option<style::Line> {
         note = if note.is_empty() { "reused".to_owned() } else { format!("reused: {note}") };
     }
     let advisory = !row.head.required && result.state.is_failure();
-    Some(named(line, &row.head.name, advisory, &note, width))
+    named(line, &row.head.name, advisory, &note, width)
 }
 
 fn retry(summary: &Summary, row: &Row, attempt: u32, after_ns: u64, width: usize) -> style::Line {

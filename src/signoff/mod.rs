@@ -233,6 +233,24 @@ pub fn standing(policy: &SignoffPolicy, run: &Path, role: &str, check: &Check<'_
     }
 }
 
+/// What somebody said for a role and whether it is about this run, without looking at the signature: starts no process.
+/// `None` where nobody signed; `Err` says why it does not count.
+#[must_use]
+pub fn unsigned_statement(
+    policy: &SignoffPolicy,
+    run: &Path,
+    role: &str,
+    check: &Check<'_>,
+) -> Option<Result<Statement, String>> {
+    let bytes = match bounded(&files(run, role).0) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => return Some(Err(format!("its file can't be read: {error}"))),
+    };
+    let read = Statement::read(&bytes).map_err(|reason| format!("its file is no statement: {reason}"));
+    Some(read.and_then(|statement| counts(policy, role, &statement, check).map(|()| statement)))
+}
+
 /// Whether a statement with a good signature counts for this role of this run.
 fn counts(policy: &SignoffPolicy, role: &str, statement: &Statement, check: &Check<'_>) -> Result<(), String> {
     if statement.role != role {

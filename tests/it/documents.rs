@@ -260,7 +260,10 @@ fn help(args: &[&str], columns: &str) -> String {
 
 #[test]
 fn help_is_as_it_was_and_fits_80_columns() {
-    for name in ["runplan", "run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report"] {
+    for name in [
+        "runplan", "run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "verify", "show",
+        "replay", "diff", "history",
+    ] {
         let words: Vec<&str> = [name, "--help"].into_iter().filter(|word| *word != "runplan").collect();
         let said = help(&words, "80");
         let path = repository().join(format!("tests/golden/help/{name}.txt"));
@@ -279,7 +282,8 @@ fn help_is_as_it_was_and_fits_80_columns() {
 fn help_and_readme_name_the_same_commands() {
     let readme = include_str!("../../README.md");
     let top = help(&["--help"], "80");
-    for word in ["check", "list", "explain", "sign", "decide", "report"] {
+    for word in ["check", "list", "explain", "sign", "decide", "report", "verify", "show", "replay", "diff", "history"]
+    {
         assert!(top.contains(&format!("  {word} ")) && readme.contains(&format!("runplan {word} ")), "{word}");
     }
     let run = help(&["run", "--help"], "80");

@@ -14,6 +14,7 @@ mod gates;
 mod invalid;
 mod layers;
 mod nested;
+mod past_runs;
 mod pty;
 mod purity;
 mod quickstart;

@@ -199,6 +199,9 @@ fn what_passed_is_not_executed_again_and_an_edited_plan_is_not_taken() {
     assert_eq!((space.read("ran-a").len(), space.read("ran-b").len(), space.read("ran-f").len()), (2, 4, 4));
     assert!(!space.has("ran-more"));
     recomputed(&space.latest());
+    let _ = space.run(&["verify", "latest"]).code(0);
+    let _ = space.run(&["show", "latest"]).code(0).says("4 passed; 1 reused").hides("INTERRUPTED");
+    let _ = space.run(&["replay", "latest", "--progress", "plain"]).code(0).says("a  reused").hides("INTERRUPTED");
     let other = Space::plan(plan);
     other.write("go", "");
     assert_eq!(ended.record_id(), other.go(&[]).code(0).record_id());

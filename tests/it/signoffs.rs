@@ -202,3 +202,20 @@ fn a_run_that_people_made_go_is_a_baseline() {
     let _ = space.run(&["decide"]).code(0);
     let _ = space.go(&["--var", "size=131"]).code(1).says("baseline").says("130");
 }
+
+#[test]
+fn verify_tells_signatures_only_when_asked_and_a_bad_one_is_no_fault_of_the_log() {
+    let Some((space, keys)) = space(PLAN) else { return };
+    let _ = space.go(&[]).code(3);
+    let _ = sign(&space, &keys, "Dev Backend", "ana", "ana", &[]).code(0);
+    let said =
+        space.run(&["verify"]).code(0).says("a statement by ana about this run").says("`Ops/SRE`: nobody signed");
+    let _ = said.hides("approved");
+    let _ = space.run(&["verify", "--signatures"]).code(0).says("`Dev Backend`: approved by ana");
+    let (path, sig) = (file(&space, "Dev%20Backend"), file(&space, "Dev%20Backend").with_extension("json.sig"));
+    std::fs::write(&sig, "no signature").unwrap();
+    let _ = space.run(&["verify"]).code(0).says("a statement by ana about this run");
+    let _ = space.run(&["verify", "--signatures"]).code(0).says("`Dev Backend`: refused by ana");
+    std::fs::write(&path, "{}\n").unwrap();
+    let _ = space.run(&["verify"]).code(0).says("does not count: its file is no statement");
+}

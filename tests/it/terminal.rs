@@ -155,7 +155,8 @@ sample = { every = "10m", within = "1h" }
 
 #[test]
 fn ctrl_z_stops_engine_and_steps_and_fg_goes_on() {
-    let space = Space::plan("[steps.slow]\nrun = 'echo $$ > pid; while ! test -e go; do sleep 0.02; done'\n");
+    // It waits without starting anything: a shell that is stopped while a child of it has yet to exec shows as `D`.
+    let space = Space::plan("[steps.slow]\nrun = 'mkfifo go; echo $$ > pid; read line < go'\n");
     let plan = [crate::support::RUNPLAN, "blueprint.toml"].join(" ");
     let shell: Vec<OsString> = ["sh", "-i"].map(Into::into).to_vec();
     let mut pty = Pty::start(&space, &shell, 80, 24);
@@ -178,7 +179,7 @@ fn ctrl_z_stops_engine_and_steps_and_fg_goes_on() {
     pty.type_in("fg\n");
     wait_for("the step to go on", || state() != Some('T'));
     pty.shows("∑");
-    space.write("go", "");
+    space.write("go", "on\n");
     pty.shows("GO  risk 0");
     pty.type_in("stty echo; exit\n");
     let left = pty.end();

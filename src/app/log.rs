@@ -1,0 +1,81 @@
+//! The log of a run as it lies in its folder, whether the run is over, broken off or going on, and wherever the folder
+//! lies. Reads bytes; holds nothing against anything.
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::Exit;
+use crate::record::{journal, read, store};
+
+use super::past::{self, Fault, corrupt, wrong};
+
+/// What lies in the folder of a run.
+pub(super) struct Log {
+    /// Name of the folder: the run's id unless somebody renamed it.
+    pub(super) id: String,
+    /// The folder.
+    pub(super) dir: PathBuf,
+    /// The folder with the `.runplan` that it lies in; none for a copy elsewhere.
+    pub(super) home: Option<PathBuf>,
+    /// `journal.jsonl`.
+    pub(super) journal: Vec<u8>,
+    /// `record.jsonl`, if there is one.
+    pub(super) record: Option<Vec<u8>>,
+    /// The engine still writes it.
+    pub(super) live: bool,
+}
+
+/// Reads what somebody names: a run in the store, or the folder of one anywhere.
+pub(super) fn open(named: &str) -> Result<Log, Fault> {
+    // A folder that is there but holds no run must not be looked for in the store.
+    let is_path = named.contains('/') || named == ".";
+    if is_path && !Path::new(named).join(journal::FILE_NAME).is_file() {
+        return Err(wrong(format!("`{named}` is no folder of a run: it has no `{}`", journal::FILE_NAME)));
+    }
+    let dir = past::find(named)?;
+    let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let unreadable =
+        |name: &str, error: &std::io::Error| wrong(format!("`{name}` of run `{id}` can't be read: {error}"));
+    // Before the bytes are read: an engine that ends in between has written all of them.
+    let live = store::is_live(&dir).map_err(|error| wrong(error.to_string()))?;
+    let journal = std::fs::read(dir.join(journal::FILE_NAME)).map_err(|e| unreadable(journal::FILE_NAME, &e))?;
+    let record = match std::fs::read(dir.join(store::RECORD_FILE)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(store::RECORD_FILE, &error)),
+    };
+    let root = dir.parent().and_then(Path::parent).filter(|root| root.ends_with(store::FOLDER));
+    let home = root.and_then(Path::parent).map(Path::to_owned);
+    Ok(Log { id, dir, home, journal, record, live })
+}
+
+impl Log {
+    /// The events, as far as the journal goes; of a run that was resumed its last part.
+    pub(super) fn recovered(&self) -> Result<read::Recovered, Fault> {
+        let mut found = read::recover(&self.journal).map_err(|error| corrupt(format!("run `{}`: {error}", self.id)))?;
+        if found.events.is_empty() {
+            return Err(corrupt(format!("run `{}`: the journal has no whole line", self.id)));
+        }
+        found.events = read::last_part(found.events);
+        Ok(found)
+    }
+
+    /// The record, if it is what the journal says.
+    pub(super) fn checked_record(&self, found: &read::Recovered) -> Result<read::RecordFile, Fault> {
+        let Some(bytes) = &self.record else {
+            let why = if self.live { "it is going on" } else { "it was interrupted" };
+            return Err(wrong(format!("run `{}` has no record: {why}", self.id)));
+        };
+        let record =
+            read::read_record(bytes).map_err(|error| corrupt(format!("run `{}`: the record: {error}", self.id)))?;
+        if past::projected(&found.events).as_deref() != Some(bytes.as_slice()) {
+            let help = format!("`runplan verify {}` says where", self.id);
+            return Err(corrupt(format!("run `{}`: the record is not what the journal says; {help}", self.id)));
+        }
+        Ok(record)
+    }
+}
+
+/// How a command that looks at a log ends where it can't.
+pub(super) fn refused(terminal: &crate::report::terminal::Terminal, fault: &Fault) -> Exit {
+    super::sign::failed(terminal, &fault.text, fault.exit)
+}
