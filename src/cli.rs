@@ -37,6 +37,10 @@ pub enum Command {
         /// The step.
         step: String,
     },
+    /// Go on with a run that was interrupted.
+    Resume(Resume),
+    /// Run the plan of a run again, with what passed in it.
+    Rerun(Rerun),
     /// Sign for a role about a run.
     Sign(Sign),
     /// The decision of a run with its sign-offs and waivers as they are now.
@@ -67,6 +71,57 @@ pub enum Command {
     History(History),
     /// Print the JSON Schema of plan files.
     Schema,
+}
+
+/// How a run that goes on or is run again is shown and scheduled.
+#[derive(Args, Clone, Debug)]
+pub struct AgainArgs {
+    /// Steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
+    progress: ProgressArg,
+    /// Waits while another run is going on in the same workspace
+    #[arg(long)]
+    pub wait: bool,
+    /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+impl AgainArgs {
+    /// How progress is shown.
+    #[must_use]
+    pub fn progress(&self) -> crate::report::Progress {
+        self.progress.meant()
+    }
+}
+
+/// What is to be gone on with.
+#[derive(Args, Clone, Debug)]
+pub struct Resume {
+    /// The run: its id, its folder, or `latest` (default: the newest, finished or not)
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
+}
+
+/// What is to be run again.
+#[derive(Args, Clone, Debug)]
+#[group(id = "which", required = true, multiple = false, args = ["failed", "from"])]
+pub struct Rerun {
+    /// The run: its id, its folder, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Takes over every step that passed
+    #[arg(long)]
+    pub failed: bool,
+    /// Takes over what passed, but not this step and what comes after it
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
 }
 
 /// A signature that somebody wants to give.
@@ -142,6 +197,10 @@ pub struct Run {
     pub wait: bool,
     /// The folder that gets `.runplan`, instead of the workspace.
     pub log_dir: Option<String>,
+    /// Take over no earlier result.
+    pub force: bool,
+    /// Take over no earlier result and leave none to later runs.
+    pub no_reuse: bool,
 }
 
 /// The plan and its variables.
@@ -206,6 +265,19 @@ enum ProgressArg {
     None,
 }
 
+impl ProgressArg {
+    fn meant(self) -> crate::report::Progress {
+        use crate::report::Progress;
+        match self {
+            Self::Auto => Progress::Auto,
+            Self::Tty => Progress::Tty,
+            Self::Plain => Progress::Plain,
+            Self::Json => Progress::Json,
+            Self::None => Progress::None,
+        }
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 GO   1 NO-GO   3 HOLD
@@ -262,6 +334,12 @@ enum Sub {
         #[command(flatten)]
         args: PlanArgs,
     },
+    /// Goes on with a run that was interrupted; its record is that of a run without the interruption
+    #[command(after_help = EXIT_CODES)]
+    Resume(Resume),
+    /// Runs the plan of a run again and takes over what passed in it
+    #[command(after_help = EXIT_CODES)]
+    Rerun(Rerun),
     /// Signs for a role about a run, with an ssh key
     Sign(Sign),
     /// Decides a run again, with its sign-offs and waivers; runs nothing
@@ -349,6 +427,12 @@ struct RunArgs {
     /// Folder that gets `.runplan` with the run log (default: the plan's workspace)
     #[arg(long, value_name = "DIR")]
     log_dir: Option<String>,
+    /// Executes every step, also where an earlier result would do
+    #[arg(long)]
+    force: bool,
+    /// Takes no earlier result, and leaves none to later runs
+    #[arg(long)]
+    no_reuse: bool,
 }
 
 fn date(text: &str) -> Result<String, String> {
@@ -371,7 +455,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words = ["run", "check", "list", "explain", "sign", "decide", "report", "schema", "help"];
+    let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
     let about_past = ["verify", "show", "replay", "diff", "history"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
@@ -388,6 +472,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
             let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
             Command::Explain { plan: args.of(plan), step }
         }
+        Sub::Resume(resume) => Command::Resume(resume),
+        Sub::Rerun(rerun) => Command::Rerun(rerun),
         Sub::Sign(sign) => Command::Sign(sign),
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
@@ -409,7 +495,6 @@ impl PlanArgs {
 
 impl RunArgs {
     fn checked(self) -> Run {
-        use crate::report::Progress;
         Run {
             plan: self.args.of(self.plan),
             selection: Selection {
@@ -426,15 +511,11 @@ impl RunArgs {
                 Mode::Stop => OnFailure::Stop,
                 Mode::Continue => OnFailure::Continue,
             }),
-            progress: match self.progress {
-                ProgressArg::Auto => Progress::Auto,
-                ProgressArg::Tty => Progress::Tty,
-                ProgressArg::Plain => Progress::Plain,
-                ProgressArg::Json => Progress::Json,
-                ProgressArg::None => Progress::None,
-            },
+            progress: self.progress.meant(),
             wait: self.wait,
             log_dir: self.log_dir,
+            force: self.force,
+            no_reuse: self.no_reuse,
         }
     }
 }

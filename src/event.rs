@@ -196,6 +196,22 @@ pub enum EventKind {
         /// The step.
         step: StepId,
     },
+    /// The step's earlier result stands for a new one: nothing is started. Its deciding attempt and its commit follow.
+    Reused {
+        /// The step.
+        step: StepId,
+        /// The run that executed it.
+        run: String,
+    },
+    /// An earlier result of the step was known, but it is not taken over: the step is executed.
+    Stale {
+        /// The step.
+        step: StepId,
+        /// The run that the result is from.
+        run: String,
+        /// The first difference.
+        why: String,
+    },
     /// The final result of a step: what the record is projected from.
     Commit {
         /// The step.
@@ -225,6 +241,12 @@ pub enum EventKind {
         decision: Box<Decision>,
         /// Includes the `finally` steps.
         last: bool,
+    },
+    /// A run that was interrupted goes on. Every result before this line is only what may be taken over: each step is
+    /// committed anew.
+    Resume {
+        /// Those of this part.
+        settings: Settings,
     },
     /// The run ends.
     Close {

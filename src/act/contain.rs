@@ -452,7 +452,6 @@ mod linux {
     }
 
     /// Pids of living processes with this mark.
-    #[cfg(test)]
     pub(super) fn marked(prefix: &str) -> Vec<i32> {
         everybody().into_iter().filter(|&pid| mark(pid, false).is_some_and(|mark| mark.starts_with(prefix))).collect()
     }
@@ -465,6 +464,11 @@ mod linux {
     use std::fs::File;
     use std::io;
     use std::os::fd::OwnedFd;
+
+    /// Nobody can tell.
+    pub(super) fn marked(_: &str) -> Vec<i32> {
+        Vec::new()
+    }
 
     use rustix::process::{Pid, Signal};
 
@@ -492,6 +496,29 @@ mod linux {
         }
         Vec::new()
     }
+}
+
+/// Ends what an engine that died has left running: everything whose mark starts with `prefix`, whoever its parent is by
+/// now. Returns how many processes there were. Elsewhere than on Linux nobody can tell.
+#[must_use]
+pub fn end_left(prefix: &str) -> usize {
+    let mine = i32::try_from(std::process::id()).unwrap_or_default();
+    let left = || -> Vec<i32> { linux::marked(prefix).into_iter().filter(|pid| *pid != mine).collect() };
+    let found = left().len();
+    for signal in [Signal::TERM, Signal::KILL] {
+        for _ in 0..50 {
+            let pids = left();
+            if pids.is_empty() {
+                return found;
+            }
+            for pid in pids.into_iter().filter_map(Pid::from_raw) {
+                // It may be gone by now.
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    found
 }
 
 /// Pids of living processes whose mark starts with `prefix`, for assertions.

@@ -49,12 +49,13 @@ pub(super) fn open(named: &str) -> Result<Log, Fault> {
 }
 
 impl Log {
-    /// The events, as far as the journal goes.
+    /// The events, as far as the journal goes; of a run that was resumed its last part.
     pub(super) fn recovered(&self) -> Result<read::Recovered, Fault> {
-        let found = read::recover(&self.journal).map_err(|error| corrupt(format!("run `{}`: {error}", self.id)))?;
+        let mut found = read::recover(&self.journal).map_err(|error| corrupt(format!("run `{}`: {error}", self.id)))?;
         if found.events.is_empty() {
             return Err(corrupt(format!("run `{}`: the journal has no whole line", self.id)));
         }
+        found.events = read::last_part(found.events);
         Ok(found)
     }
 

@@ -1,5 +1,6 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
+mod again;
 mod diff;
 mod history;
 mod judgement;
@@ -7,6 +8,7 @@ mod load;
 mod log;
 mod past;
 mod readiness;
+mod reuse;
 mod run;
 mod show;
 mod sign;
@@ -67,6 +69,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
         Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Resume(resume) => again::resume(resume, terminal),
+        Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
@@ -97,6 +101,8 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
+        Command::Resume(resume) => resume.again.color,
+        Command::Rerun(rerun) => rerun.again.color,
         _ => cli::Colour::Auto,
     };
     let choice = match colour {

@@ -61,7 +61,9 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     let bytes = match std::fs::read(dir.join(store::RECORD_FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(wrong(format!("run `{id}` has no record: it is going on, or it was interrupted")));
+            return Err(wrong(format!(
+                "run `{id}` has no record: it is going on, or it was interrupted (`runplan resume {id}`)"
+            )));
         }
         Err(error) => return Err(wrong(format!("the record of run `{id}` can't be read: {error}"))),
     };
@@ -83,7 +85,8 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     // A plan within a plan keeps its runs below the workspace, not in it.
     let logs = workspace;
     let workspace = told_workspace(&found.events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.clone());
-    let past = Past { id, dir, logs, workspace, record, events: found.events, subject };
+    let events = read::last_part(found.events);
+    let past = Past { id, dir, logs, workspace, record, events, subject };
     past.check_plan()?;
     past.check_archive()?;
     Ok(past)
@@ -101,6 +104,14 @@ pub(super) fn projected(events: &[Event]) -> Option<Vec<u8>> {
     let record = project::project(events).ok()?;
     let unsigned = engine::unsigned(record.run.policy.signoffs.as_ref());
     record.finish(&judgement::decision(&record.run, &record.steps, None, &unsigned)).ok()
+}
+
+/// The folder of the newest run, finished or not.
+pub(super) fn newest() -> Result<PathBuf, Fault> {
+    let store = store::Store::reader(&workspace()?).map_err(|error| wrong(error.to_string()))?;
+    let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
+    let last = runs.last().ok_or_else(|| wrong(format!("no run in `{}`", store.root().display())))?;
+    Ok(store.run_path(last))
 }
 
 /// The folder with the `.runplan` that belongs to where the person stands.
@@ -127,7 +138,7 @@ pub(super) fn find(named: &str) -> Result<PathBuf, Fault> {
     match (exact, begun.as_slice()) {
         (Some(id), _) => Ok(store.run_path(id)),
         (None, [only]) => Ok(store.run_path(only)),
-        (None, []) => Err(wrong(format!("no run `{named}` in `{}`", workspace.display()))),
+        (None, []) => Err(wrong(format!("no run `{named}` in `{}`", store.root().display()))),
         (None, many) => Err(wrong(format!("`{named}` could be any of {} runs", many.len()))),
     }
 }

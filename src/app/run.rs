@@ -1,7 +1,8 @@
 //! `runplan PLAN`: takes the workspace, runs the engine, writes journal and record, says the decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::act::contain;
@@ -12,6 +13,7 @@ use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
 use crate::facts::{Facts, Value};
 use crate::graph;
+use crate::ids::StepId;
 use crate::mask::Mask;
 use crate::outcome::{RunStatus, State};
 use crate::plan::{self, Plan, ratchet};
@@ -23,6 +25,7 @@ use crate::report::{self, Reporter};
 use super::judgement;
 use super::load::{self, Ready};
 use super::readiness;
+use super::reuse::{self, Source};
 use super::view;
 use super::world::{self, Kept};
 
@@ -46,17 +49,89 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
         ready.loaded.plan.signoffs = None;
     }
-    match record_run(command, &ready, selected, terminal) {
+    let plan = &ready.loaded.plan;
+    let logs = match &command.log_dir {
+        Some(folder) => std::fs::create_dir_all(folder).and_then(|()| std::path::absolute(folder)),
+        None => Ok(plan.workspace.clone().into_std_path_buf()),
+    };
+    let logs = match logs {
+        Ok(logs) => logs,
+        Err(error) => {
+            let folder = command.log_dir.as_deref().unwrap_or_default();
+            return tell(Trouble::NoLog(format!("`{folder}`: {error}")), terminal);
+        }
+    };
+    let order = Order {
+        ready: &ready,
+        selected,
+        select: command.selection.words(),
+        jobs: command.jobs,
+        progress: command.progress,
+        wait: command.wait,
+        logs,
+        today: command.plan.date.clone().unwrap_or_else(world::today),
+        again: view::command_again(command),
+        source: match (command.no_reuse, command.force) {
+            (true, _) => Source::Off,
+            (false, true) => Source::Force,
+            (false, false) => Source::Workspace,
+        },
+        head: None,
+    };
+    go(&order, terminal)
+}
+
+/// What to run and how, however it was asked for.
+pub(super) struct Order<'a> {
+    pub(super) ready: &'a Ready,
+    /// One flag a step.
+    pub(super) selected: Vec<bool>,
+    /// The selection as words.
+    pub(super) select: Vec<String>,
+    pub(super) jobs: Option<u32>,
+    pub(super) progress: report::Progress,
+    pub(super) wait: bool,
+    /// The folder that has `.runplan`.
+    pub(super) logs: PathBuf,
+    /// The day of the run.
+    pub(super) today: String,
+    /// The command line that does it again.
+    pub(super) again: String,
+    /// Where earlier results come from.
+    pub(super) source: Source,
+    /// The head of the run that goes on.
+    pub(super) head: Option<PlanHead>,
+}
+
+impl Order<'_> {
+    /// The run that goes on.
+    fn resumed(&self) -> Option<&str> {
+        match &self.source {
+            Source::Run(passed) if passed.resume => Some(&passed.run),
+            _ => None,
+        }
+    }
+}
+
+/// Runs what was ordered and says the decision.
+pub(super) fn go(order: &Order<'_>, terminal: &Terminal) -> Exit {
+    match record_run(order, terminal) {
         Ok(exit) => exit,
-        Err(Trouble::Refused(text)) => {
+        Err(trouble) => tell(trouble, terminal),
+    }
+}
+
+fn tell(trouble: Trouble, terminal: &Terminal) -> Exit {
+    match trouble {
+        Trouble::Refused(text) => {
             terminal.write(Stream::Err, &format!("runplan: {text}\n"));
             Exit::Usage
         }
-        Err(Trouble::NoLog(text)) => {
+        Trouble::NoLog(text) => {
             terminal.write(Stream::Err, &format!("runplan: no run log can be written: {text}; nothing was run\n"));
             Exit::Unrecorded
         }
-        Err(Trouble::Unrecorded(error)) => {
+        Trouble::Unrecorded(error) => {
             let text = format!("runplan: the run log could not be written: {error}\n");
             terminal.write(Stream::Err, &format!("{text}runplan: everything was ended; the result is unknown\n"));
             Exit::Unrecorded
@@ -80,40 +155,46 @@ impl From<io::Error> for Trouble {
     }
 }
 
-fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Terminal) -> Result<Exit, Trouble> {
-    let plan = &ready.loaded.plan;
-    let logs = match &command.log_dir {
-        Some(folder) => {
-            std::fs::create_dir_all(folder).map_err(|error| Trouble::NoLog(format!("`{folder}`: {error}")))?;
-            std::path::absolute(folder).map_err(|error| Trouble::NoLog(format!("`{folder}`: {error}")))?
-        }
-        None => plan.workspace.clone().into_std_path_buf(),
+fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
+    let (ready, plan) = (order.ready, &order.ready.loaded.plan);
+    let store = Rc::new(store::Store::open(&order.logs, order.wait).map_err(refused)?);
+    let run = match order.resumed() {
+        Some(id) => resume(&store, id)?,
+        None => begin(&store)?,
     };
-    let store = Rc::new(store::Store::open(&logs, command.wait).map_err(refused)?);
-    let run = begin(&store)?;
-    run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
-    let jobs = command.jobs.unwrap_or_else(processors);
+    if order.resumed().is_none() {
+        run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
+    }
+    let jobs = order.jobs.unwrap_or_else(processors);
     let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
     let mut settings = settings(plan, run.id(), jobs);
     settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
-    let today = command.plan.date.clone().unwrap_or_else(world::today);
-    let world = world::world(plan, store.root(), &today).map_err(|e| Trouble::Refused(e.to_string()))?;
-    let head = head(plan, command, &world.env, &today)?;
-    let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
+    let mut world = world::world(plan, store.root(), &order.today).map_err(|e| Trouble::Refused(e.to_string()))?;
+    let head = match &order.head {
+        Some(head) => head.clone(),
+        None => head(plan, order, &world.env)?,
+    };
+    let variables = reuse::inherited(plan, &world.env);
+    let known = reuse::known(&order.source, plan, &store, &variables, &settings.baselines);
+    let steps = engine::heads::steps(plan, &ready.graph);
+    let open = EventKind::Open { plan: head, settings: settings.clone(), steps };
     let options = Options {
         jobs,
         grace: GRACE,
-        selected,
+        selected: order.selected.clone(),
         durations: store.durations(&plan.name),
         baselines: baselines.into_iter().map(|(step, seen)| (step, seen.looks)).collect(),
         ratchets: ratchet::values(plan).map_err(Trouble::Refused)?,
-        waivers: plan.waivers_on(&today),
+        waivers: plan.waivers_on(&order.today),
         run: run.id().to_owned(),
+        known,
     };
-    let durability = Durability::Full;
-    let journal = Journal::create(run.path(), durability, world.mask.clone().map(masker))?;
-    let reporter = report::make(command.progress, terminal.clone(), view::context(command, ready, &run, &options));
-    let mut outlet = Outlets { journal, reporter, kept: Vec::new() };
+    let journal = open_journal(order, &run, &mut world, settings, terminal)?;
+    reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
+    let reporter =
+        report::make(order.progress, terminal.clone(), view::context(order.again.clone(), ready, &run, &options));
+    let resumed = order.resumed().is_some();
+    let mut outlet = Outlets { journal, reporter, kept: Vec::new(), resumed, seen: reuse::declared(plan) };
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();
@@ -129,11 +210,58 @@ fn record_run(command: &Run, ready: &Ready, selected: Vec<bool>, terminal: &Term
     let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
     outlet.reporter.finish();
     let status = closed?;
+    after(order, &store, &run, &outlet.kept, &variables, terminal);
     drop(outlet);
     if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
-        readiness::after_run(run.path(), &today, terminal);
+        readiness::after_run(run.path(), &order.today, terminal);
     }
     Ok(Exit::Run(status))
+}
+
+/// Leaves to later runs what they may reuse.
+fn after(
+    order: &Order<'_>,
+    store: &store::Store,
+    run: &store::RunDir,
+    events: &[Event],
+    variables: &BTreeMap<String, Vec<u8>>,
+    terminal: &Terminal,
+) {
+    if matches!(order.source, Source::Off) {
+        return;
+    }
+    if let Err(error) = reuse::leave(store, &order.ready.loaded.plan, run.id(), events, variables) {
+        // Only a cache: the next run executes what it would have found there.
+        terminal.write(Stream::Err, &format!("runplan: nothing is left to later runs: {error}\n"));
+    }
+}
+
+/// A new journal, or that of the run that goes on: its torn tail is cut off, and its clock goes on.
+fn open_journal(
+    order: &Order<'_>,
+    run: &store::RunDir,
+    world: &mut engine::World,
+    settings: Settings,
+    terminal: &Terminal,
+) -> Result<Journal, Trouble> {
+    let mask = world.mask.clone().map(masker);
+    if order.resumed().is_none() {
+        return Ok(Journal::create(run.path(), Durability::Full, mask)?);
+    }
+    match contain::end_left(&format!("{}/", run.id())) {
+        0 => {}
+        n => {
+            let text = format!("runplan: ended {} that the run had left\n", report::format::count(n, "process"));
+            terminal.write(Stream::Err, &text.replace("processs", "processes"));
+        }
+    }
+    let (mut journal, events) = Journal::reopen(run.path(), Durability::Full, mask)?;
+    let mono = events.iter().map(|event| event.mono).max().unwrap_or(0);
+    let gone = std::time::Duration::from_nanos(mono);
+    world.start = world.start.checked_sub(gone).unwrap_or(world.start);
+    run.drop_record().map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
+    journal.event(&Event { at: world::now(), mono, kind: EventKind::Resume { settings } })?;
+    Ok(journal)
 }
 
 fn refused(error: store::StoreError) -> Trouble {
@@ -148,6 +276,11 @@ fn begin(store: &store::Store) -> Result<Rc<store::RunDir>, Trouble> {
     let id = store::run_id(world::now(), world::random()?);
     let run = store.begin(&id, std::process::id(), &since).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
     Ok(Rc::new(run))
+}
+
+fn resume(store: &store::Store, id: &str) -> Result<Rc<store::RunDir>, Trouble> {
+    let since = jiff::Timestamp::from_millisecond(world::now()).map(|at| at.to_string()).unwrap_or_default();
+    Ok(Rc::new(store.resume(id, std::process::id(), &since).map_err(refused)?))
 }
 
 fn masker(mask: std::sync::Arc<Mask>) -> record::journal::MaskFn {
@@ -207,7 +340,7 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
     }
 }
 
-fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>, today: &str) -> io::Result<PlanHead> {
+pub(super) fn head(plan: &Plan, order: &Order<'_>, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
     let norm = record::canonical::to_bytes(&plan::norm(plan)).map_err(io::Error::other)?;
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect();
     Ok(PlanHead {
@@ -220,13 +353,13 @@ fn head(plan: &Plan, command: &Run, env: &BTreeMap<String, std::ffi::OsString>, 
         env_pass: plan.env.pass.clone(),
         env_set: plan.env.set.iter().map(|(name, text)| (name.clone(), text.src.clone())).collect(),
         secrets: plan.secrets.iter().map(|secret| secret.name.clone()).collect(),
-        select: command.selection.words(),
+        select: order.select.clone(),
         on_failure: plan.on_failure.word().to_owned(),
         go: plan.decision.go,
         no_go: plan.decision.no_go,
         risks: risks(plan, env),
         signoffs: plan.signoffs.clone(),
-        date: (!plan.waivers.is_empty()).then(|| today.to_owned()),
+        date: (!plan.waivers.is_empty()).then(|| order.today.clone()),
     })
 }
 
@@ -264,14 +397,25 @@ struct Outlets {
     journal: Journal,
     reporter: Box<dyn Reporter>,
     kept: Vec<Event>,
+    /// The journal has its `open` already.
+    resumed: bool,
+    /// Steps of which later runs may want to know what was seen.
+    seen: BTreeSet<StepId>,
 }
 
 impl Sink for Outlets {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.journal.event(event)?;
+        use EventKind::{Attempt, Close, Commit, Decision, Open, Reused};
+        if !(self.resumed && matches!(event.kind, Open { .. })) {
+            self.journal.event(event)?;
+        }
         self.reporter.event(event)?;
-        use EventKind::{Close, Commit, Decision, Open};
-        if matches!(event.kind, Open { .. } | Commit { .. } | Decision { .. } | Close { .. }) {
+        let keep = match &event.kind {
+            Open { .. } | Commit { .. } | Decision { .. } | Close { .. } => true,
+            Attempt { step, .. } | Reused { step, .. } => self.seen.contains(step),
+            _ => false,
+        };
+        if keep {
             self.kept.push(event.clone());
         }
         Ok(())

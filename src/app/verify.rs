@@ -236,7 +236,7 @@ impl Found {
             }
         }
         let id = sha256_hex(bytes);
-        for event in events {
+        for event in read::current(events) {
             if let EventKind::Close { record, .. } = &event.kind
                 && record.as_ref() != Some(&id)
             {

@@ -25,6 +25,7 @@ use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, About, Context, Excerpt, Tail, Which, format};
 
 use super::load::{self, Ready};
+use super::reuse;
 
 /// Bytes read from the end of an output file to show its last lines.
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -82,7 +83,10 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
     };
     let remembered = remembered(plan);
     let known = heads::estimate(&remembered);
-    let prospects = prospects(plan, &graph, &selected);
+    let mut prospects = prospects(plan, &graph, &selected);
+    if !command.force && !command.no_reuse {
+        reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &selected, command.log_dir.as_deref()));
+    }
     let dry = |id: StepId| {
         let step = plan.step(id);
         let (marker, reason) = prospects[id.index()].clone();
@@ -193,15 +197,20 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, terminal: &Terminal) -> Exi
         return Exit::Usage;
     }
     let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base == wanted);
-    let texts: Vec<String> =
-        found.map(|id| report::explain::render(&explained(plan, &graph, id), terminal.look(Stream::Out))).collect();
+    let mut prospects: Vec<_> = plan.steps.iter().map(|step| outlook(step, true)).collect();
+    let all = vec![true; plan.steps.len()];
+    reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &all, None));
+    let text = |id: StepId| {
+        let explained = explained(plan, &graph, id, prospects[id.index()].clone());
+        report::explain::render(&explained, terminal.look(Stream::Out))
+    };
+    let texts: Vec<String> = found.map(text).collect();
     terminal.write(Stream::Out, &texts.join("\n"));
     Exit::Done
 }
 
-fn explained(plan: &Plan, graph: &Graph, id: StepId) -> Explain {
+fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason): (Marker, String)) -> Explain {
     let step = plan.step(id);
-    let (marker, reason) = outlook(step, true);
     let noted = |need: &Need| {
         let earlier = plan.step(need.step);
         if earlier.required { earlier.name.clone() } else { format!("{} (advisory)", earlier.name) }
@@ -298,6 +307,9 @@ fn policy(plan: &Plan, step: &Step) -> Vec<(String, String)> {
         }
         put("sample", text);
     }
+    if !step.reuse {
+        put("reuse", "no: it is executed in every run".to_owned());
+    }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());
     }
@@ -393,7 +405,7 @@ fn request_line(spec: &HttpSpec) -> String {
 }
 
 /// What the reporters may ask about a run.
-pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &Options) -> Context {
+pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options: &Options) -> Context {
     let plan = Rc::new(ready.loaded.plan.clone());
     let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
     let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
@@ -409,11 +421,11 @@ pub(super) fn context(command: &Run, ready: &Ready, run: &Rc<RunDir>, options: &
         about: Box::new(move |name| about(&for_about, name)),
         remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
         run_dir: shown,
-        command: command_again(command),
+        command,
     }
 }
 
-fn command_again(command: &Run) -> String {
+pub(super) fn command_again(command: &Run) -> String {
     let mut words = vec!["runplan".to_owned(), format::shell_word(&command.plan.path)];
     for (name, value) in &command.plan.vars {
         words.push(format!("--var {}", format::shell_word(&format!("{name}={value}"))));

@@ -47,8 +47,7 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
 /// # Errors
 /// When no port is free, a secret can't be read or an action can't be set up.
 pub(super) fn world(plan: &Plan, store: &Path, today: &str) -> io::Result<World> {
-    let env: BTreeMap<String, OsString> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    let env = inherited_env();
     let secrets = secrets(plan)?;
     let mask = (!secrets.is_empty()).then(|| {
         let bytes: Vec<(String, Vec<u8>)> =
@@ -91,6 +90,44 @@ fn acts(plan: &Plan, store: &Path, today: &str) -> io::Result<BTreeMap<ActionKin
     let program = std::env::current_exe()?;
     acts.insert(ActionKind::Plan, Box::new(act::plan::Plan { program, date: today.to_owned(), nested }));
     Ok(acts)
+}
+
+/// The world as somebody sees it who runs nothing: no port is picked, no secret is read, no action can be done.
+pub(super) fn onlooker(plan: &Plan) -> World {
+    World {
+        env: inherited_env(),
+        now: Arc::new(now),
+        start: Instant::now(),
+        secrets: plan.secrets.iter().map(|secret| (secret.name.clone(), String::new())).collect(),
+        mask: None,
+        ports: plan.ports.iter().map(|name| (name.clone(), 0)).collect(),
+        acts: BTreeMap::new(),
+    }
+}
+
+fn inherited_env() -> BTreeMap<String, OsString> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+}
+
+/// Tells identities and keeps nothing.
+pub(super) struct Onlooker;
+
+impl Keeper for Onlooker {
+    fn spool(&self, _: u32, _: &str) -> io::Result<PathBuf> {
+        Err(io::Error::other("nothing is run"))
+    }
+
+    fn archive(&self, _: &Path, _: &str) -> io::Result<()> {
+        Err(io::Error::other("nothing is kept"))
+    }
+
+    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+        preimage::action_digest(form).map_err(io::Error::other)
+    }
+
+    fn gate(&self, _: &[GateForm]) -> io::Result<String> {
+        Err(io::Error::other("nobody is asked"))
+    }
 }
 
 /// How people stand to a gate of this plan.

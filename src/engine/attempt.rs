@@ -20,7 +20,9 @@ use crate::plan::{Step, template};
 
 use super::made;
 use super::prepare::{self, Ready};
+use super::reuse::{self, Choice};
 use super::shared::Shared;
+use super::world::Known;
 
 /// What an attempt took in and made.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,8 @@ pub(super) struct Attempted {
     pub(super) given: Given,
     pub(super) held: Option<Box<dyn Held>>,
     pub(super) allowed_empty: bool,
+    /// Nothing was done: this earlier result stands for a new one.
+    pub(super) reused: Option<Box<Known>>,
 }
 
 /// Everything that accumulates while an attempt goes on.
@@ -67,9 +71,18 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
     };
     let mut given = Given::default();
     let mut skip = None;
+    let mut reused = None;
     let mut judged = match conditions(&shared, step) {
         Ok(None) => match prepare::prepare(&shared, id) {
-            Ok(ready) => attend(&shared, id, attempt, ready, &mut course, &mut given, stop).await,
+            Ok(ready) => match reuse::choose(&shared, id, attempt, &ready) {
+                Choice::Reuse(known) => {
+                    let state = known.result.state;
+                    reused = Some(known);
+                    unlooked(state, None)
+                }
+                Choice::Execute => attend(&shared, id, attempt, ready, &mut course, &mut given, stop).await,
+                Choice::TooLate(detail) => judge_error(&shared, step, &Cause::InputChanged, &detail, &course),
+            },
             Err(fault) => judge_error(&shared, step, &fault.cause, &fault.detail, &course),
         },
         Ok(Some(cause)) => {
@@ -99,7 +112,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         notes: course.notes,
     };
     let allowed_empty = empty && step.allow_empty.is_some() && result.state.is_success();
-    Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty }
+    Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty, reused }
 }
 
 fn unlooked(state: State, cause: Option<Cause>) -> Judged {
@@ -107,7 +120,7 @@ fn unlooked(state: State, cause: Option<Cause>) -> Judged {
 }
 
 /// Whether the step's `when` holds: `Some` cause if not, an error if it can't be told.
-fn conditions(shared: &Shared<'_>, step: &Step) -> Result<Option<Cause>, String> {
+pub(super) fn conditions(shared: &Shared<'_>, step: &Step) -> Result<Option<Cause>, String> {
     let steps = shared.named_by(step.when.iter());
     let nothing = Facts::default();
     for criterion in &step.when {

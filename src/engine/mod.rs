@@ -8,6 +8,7 @@ pub mod heads;
 mod made;
 mod outputs;
 mod prepare;
+mod reuse;
 mod service;
 mod shared;
 pub mod signals;
@@ -38,7 +39,8 @@ use attempt::{Attempted, Given};
 use shared::Shared;
 use signals::{Signal, Signals};
 
-pub use world::{Keeper, Options, World};
+pub use reuse::{Forecast, forecast, may_reuse};
+pub use world::{Keeper, Known, Options, Trust, World};
 
 /// Time budget of all `finally` steps if the plan sets none.
 const FINALLY_BUDGET: Duration = Duration::from_secs(600);
@@ -155,6 +157,8 @@ impl<'a> Loop<'a, '_> {
         told: &mut mpsc::UnboundedReceiver<EventKind>,
     ) -> io::Result<Decision> {
         self.emit(open)?;
+        let idle = reuse::idle_services(&self.shared);
+        *self.shared.idle.borrow_mut() = idle;
         self.feed(Input::Begin)?;
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -209,6 +213,13 @@ impl<'a> Loop<'a, '_> {
             Effect::StopService(step, now) => {
                 if self.stops.contains_key(&step) {
                     self.emit(EventKind::Stopping { step })?;
+                } else if let Some(course) = self.courses.get(&step)
+                    && self.shared.idle.borrow().contains(&step)
+                {
+                    // It never served: its earlier result stands.
+                    let state = course.attempts.last().map_or(State::Pass, |last| last.state);
+                    let ended = Ended { state, cause: None, exit: None };
+                    return Ok(Some(Input::Ended(step, ended)));
                 }
                 self.ask(step, now);
             }
@@ -270,7 +281,10 @@ impl<'a> Loop<'a, '_> {
     }
 
     fn attempted(&mut self, attempted: Attempted) -> io::Result<()> {
-        let Attempted { step, attempt, skip, mut result, given, held, allowed_empty } = attempted;
+        let Attempted { step, attempt, skip, mut result, given, held, allowed_empty, reused } = attempted;
+        if let Some(known) = reused {
+            return self.reused(step, *known);
+        }
         if let Some(cause) = skip {
             self.stops.remove(&step);
             return self.feed(Input::Ended(step, Ended { state: State::Skipped, cause: Some(cause), exit: None }));
@@ -283,6 +297,7 @@ impl<'a> Loop<'a, '_> {
             result.state = State::NotRun;
         }
         self.shared.publish(step, result.state, &result.facts, &given);
+        self.shared.executed(step);
         for note in &result.notes {
             let (code, text) = (note.code.clone(), note.text.clone());
             self.emit(EventKind::Warn { step: Some(step), code, text })?;
@@ -311,6 +326,33 @@ impl<'a> Loop<'a, '_> {
                 self.feed(Input::Ended(step, ended))
             }
         }
+    }
+
+    /// An earlier result stands for a new one: it is told and committed as it is.
+    fn reused(&mut self, step: StepId, known: Known) -> io::Result<()> {
+        self.stops.remove(&step);
+        let Known { run, mut result, .. } = known;
+        self.emit(EventKind::Reused { step, run })?;
+        let given = Given {
+            identity: result.action.zip(result.action_preimage),
+            inputs: result.inputs,
+            outputs: result.outputs,
+            values: result.values,
+        };
+        let attempt = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
+        let mut ended = Ended { state: result.state, cause: result.cause, exit: None };
+        if let Some(last) = result.attempts.last_mut() {
+            self.shared.publish(step, result.state, &last.facts, &given);
+            self.emit(EventKind::Attempt { step, attempt, result: Box::new(last.clone()) })?;
+            ended.exit = code_of(last.exit.as_ref());
+            last.facts = Facts::default();
+        }
+        let course = self.courses.entry(step).or_default();
+        course.attempts = result.attempts;
+        course.given = given;
+        course.allowed_empty = result.allowed_empty.is_some();
+        let idle = self.shared.idle.borrow().contains(&step);
+        self.feed(if idle { Input::Serving(step) } else { Input::Ended(step, ended) })
     }
 
     fn service_over(&mut self, over: service::Ended) -> io::Result<()> {

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::act::Input;
 use crate::action::{Action, Text};
+use crate::criteria::{self, Criterion, Root};
 use crate::facts::Value;
 use crate::files::{self, Quit, Role};
 use crate::identity::{ActionForm, NeedForm, StdinForm};
@@ -267,6 +268,17 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
         put("min_n", compare.min_n.to_string());
         put("seed", compare.seed.to_string());
         put("baseline", compare.baseline.clone().unwrap_or_default());
+    }
+    let mut roots: Vec<Root> = step.criteria.iter().flat_map(Criterion::roots).collect();
+    if let Action::Value(spec) = &step.action {
+        roots.extend(spec.values.iter().flat_map(|(_, subject)| criteria::roots_of(subject)));
+    }
+    for root in roots {
+        if let Root::Var(name) = root
+            && let Some(var) = shared.plan.vars.get(&name)
+        {
+            put(&format!("vars.{name}"), crate::plan::shown(&var.value));
+        }
     }
     if let Some(reason) = &step.allow_empty {
         put("allow_empty", reason.clone());

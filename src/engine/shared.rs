@@ -38,6 +38,10 @@ pub(super) struct Shared<'a> {
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
+    /// Steps that were executed, or services that come after one: what declares nothing and follows them is new too.
+    fresh: RefCell<BTreeSet<StepId>>,
+    /// Services that are not started, because all that needs them is reused.
+    pub(super) idle: RefCell<BTreeSet<StepId>>,
     /// Those of them that gave named outputs: few, even where steps are many.
     giving: RefCell<BTreeSet<StepId>>,
     /// Facts that other steps name, by step name.
@@ -68,6 +72,8 @@ impl<'a> Shared<'a> {
             decision: Cell::new(None),
             reached: RefCell::default(),
             done: RefCell::new(vec![None; plan.steps.len()]),
+            fresh: RefCell::default(),
+            idle: RefCell::default(),
             giving: RefCell::default(),
             quoted: quoted(plan),
             vars,
@@ -107,6 +113,40 @@ impl<'a> Shared<'a> {
         let (outputs, values) = (given.outputs.clone(), given.values.clone());
         let identity = given.identity.as_ref().map(|(digest, _)| digest.clone());
         self.settle(id, Finished { name: step.name.clone(), facts: kept, outputs, values, identity });
+    }
+
+    /// The step was executed. A service is new only if something before it is: starting it again changes nothing.
+    pub(super) fn executed(&self, id: StepId) {
+        let step = self.plan.step(id);
+        let service = matches!(step.action, crate::action::Action::Service(_));
+        if !service || self.fresh_before(id).is_some() {
+            self.fresh.borrow_mut().insert(id);
+        }
+    }
+
+    pub(super) fn is_fresh(&self, id: StepId) -> bool {
+        self.fresh.borrow().contains(&id)
+    }
+
+    /// A step directly before this one that was executed.
+    pub(super) fn fresh_before(&self, id: StepId) -> Option<StepId> {
+        let step = self.plan.step(id);
+        step.needs.iter().chain(&step.after).map(|need| need.step).find(|other| self.is_fresh(*other))
+    }
+
+    /// A service before this step that is not started.
+    pub(super) fn idle_before(&self, id: StepId) -> Option<StepId> {
+        let idle = self.idle.borrow();
+        if idle.is_empty() {
+            return None;
+        }
+        let before = self.graph.ancestors(&[id]);
+        idle.iter().copied().find(|service| before[service.index()])
+    }
+
+    /// Steps whose named outputs later texts may name.
+    pub(super) fn givers(&self) -> Vec<StepId> {
+        self.giving.borrow().iter().copied().collect()
     }
 
     fn settle(&self, id: StepId, finished: Finished) {

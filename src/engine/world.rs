@@ -12,7 +12,7 @@ use crate::action::ActionKind;
 use crate::facts::{Facts, Value};
 use crate::identity::{ActionForm, GateForm};
 use crate::mask::Mask;
-use crate::outcome::WaiverMark;
+use crate::outcome::{StepResult, WaiverMark};
 
 /// Everything from outside.
 pub struct World {
@@ -74,6 +74,30 @@ pub struct Options {
     pub waivers: BTreeMap<String, Vec<(String, WaiverMark)>>,
     /// Run id, for marks.
     pub run: String,
+    /// Earlier results that may stand for new ones, by step name.
+    pub known: BTreeMap<String, Known>,
+}
+
+/// An earlier result of a step.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The run that executed it.
+    pub run: String,
+    /// What it came to; its last attempt with what was seen.
+    pub result: StepResult,
+    /// How far it may be trusted.
+    pub trust: Trust,
+    /// Why it can't be taken over, whatever the step looks like now.
+    pub stale: Option<String>,
+}
+
+/// When an earlier result may be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It is there because some run left it: the step has to declare what it reads and what it makes.
+    Declared,
+    /// Somebody asked for what passed: a step that declares nothing too, as long as nothing before it is done again.
+    Asked,
 }
 
 impl World {

@@ -26,6 +26,23 @@ impl Selection {
         *self == Self::default()
     }
 
+    /// The selection that these canonical words stand for.
+    #[must_use]
+    pub fn of_words(words: &[String]) -> Self {
+        let mut selection = Self::default();
+        for word in words {
+            let (list, name) = match word.split_once(' ') {
+                Some(("--tag", name)) => (&mut selection.tags, name),
+                Some(("--skip", name)) => (&mut selection.skip, name),
+                Some(("--from", name)) => (&mut selection.from, name),
+                Some(("--until", name)) => (&mut selection.until, name),
+                _ => (&mut selection.steps, word.as_str()),
+            };
+            list.push(name.to_owned());
+        }
+        selection
+    }
+
     /// The selection as canonical words, for the record.
     #[must_use]
     pub fn words(&self) -> Vec<String> {

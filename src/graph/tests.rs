@@ -25,6 +25,7 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
         criteria: Vec::new(),
         allow_empty: None,
         allow_no_baseline: None,
+        reuse: true,
         sample: None,
         retry: Retry::default(),
         timeout: None,

@@ -34,7 +34,7 @@ mod tree;
 mod units;
 mod vars;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,14 @@ pub struct LoadOptions<'a> {
 pub fn load(path: &Utf8Path, options: &LoadOptions<'_>) -> Loaded {
     let mut diags = diags::Diags::default();
     let files = source::read(path, &mut diags);
+    resolve::resolve(path, &files, diags, options)
+}
+
+/// As [`load`], for a plan whose texts were kept (main file and includes, by path); their files are not read.
+#[must_use]
+pub fn load_kept(path: &Utf8Path, texts: HashMap<Utf8PathBuf, String>, options: &LoadOptions<'_>) -> Loaded {
+    let mut diags = diags::Diags::default();
+    let files = source::from_kept(path, texts, &mut diags);
     resolve::resolve(path, &files, diags, options)
 }
 
@@ -363,6 +371,8 @@ pub struct Step {
     pub allow_empty: Option<String>,
     /// Lets criteria that say `baseline` hold while no run has passed, with this reason.
     pub allow_no_baseline: Option<String>,
+    /// Its earlier result may stand for a new one.
+    pub reuse: bool,
     /// How often to look; `None` = once.
     pub sample: Option<Sampling>,
     /// Run again on failure.

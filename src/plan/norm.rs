@@ -89,7 +89,7 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
         list.sort();
         json!(list)
     };
-    json!({
+    let mut norm = json!({
         "name": step.name,
         "title": step.title,
         "docs": step.docs,
@@ -129,7 +129,11 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
             [one] => compare(one),
             several => several.iter().map(compare).collect(),
         },
-    })
+    });
+    if !step.reuse {
+        norm["reuse"] = json!(false);
+    }
+    norm
 }
 
 /// Variables by name.

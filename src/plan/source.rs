@@ -90,6 +90,20 @@ pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files
     reader.finish()
 }
 
+/// A plan whose texts were kept, by path: nothing is read from the disk.
+pub(super) fn from_kept(path: &Utf8Path, texts: HashMap<Utf8PathBuf, String>, diags: &mut Diags) -> Files {
+    let mut reader = Reader { kept: Some(texts), ..Reader::default() };
+    match reader.text(path) {
+        Ok(text) => reader.main(path, text, diags),
+        Err(fault) => {
+            reader.sources.files.push(Source::new(path.to_string(), String::new()));
+            reader.partial = true;
+            diags.push(*fault);
+        }
+    }
+    reader.finish()
+}
+
 /// The text of a plan-like file (`--var-file`), with the same checks.
 pub(super) fn text_of(path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
     let fault =
@@ -162,11 +176,19 @@ struct Reader {
     known: HashMap<Utf8PathBuf, Option<Place>>,
     /// The chain of files being read.
     open: Vec<Utf8PathBuf>,
+    /// Texts that stand for those on the disk.
+    kept: Option<HashMap<Utf8PathBuf, String>>,
 }
 
 impl Reader {
     fn finish(self) -> Files {
         Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial, waivers: self.waivers }
+    }
+
+    fn text(&self, path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
+        let Some(kept) = &self.kept else { return text_of(path) };
+        let missing = || Box::new(Diagnostic::global("unreadable-file", format!("`{path}` was not kept with the run")));
+        kept.get(path).cloned().ok_or_else(missing)
     }
 
     fn main(&mut self, path: &Utf8Path, text: String, diags: &mut Diags) {
@@ -189,7 +211,7 @@ impl Reader {
     /// The file of waivers: a source of the plan like any other, so its digest is the plan's.
     fn accepted(&mut self, main: &Utf8Path, target: &str, place: Place, diags: &mut Diags) {
         let path = main.parent().unwrap_or(Utf8Path::new("")).join(target);
-        match (text_of(&path), u16::try_from(self.sources.files.len())) {
+        match (self.text(&path), u16::try_from(self.sources.files.len())) {
             (Ok(text), Ok(id)) => {
                 let (tree, broken) = parse(&text, FileId(id), diags);
                 self.sources.files.push(Source::new(path.to_string(), text));
@@ -251,7 +273,7 @@ impl Reader {
             diags.push(Diagnostic::error("too-many-includes", place, message));
             return;
         }
-        match text_of(&path) {
+        match self.text(&path) {
             Ok(text) => self.file(&path, identity, text, diags),
             Err(fault) => {
                 self.partial = true;

@@ -107,6 +107,7 @@ impl Reader<'_> {
             criteria,
             allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
             allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
+            reuse: table.get("reuse").and_then(Node::bool).unwrap_or(true),
             compare: compare::read(table, sample.as_ref(), texts),
             sample,
             retry: retry(both, texts.diags),

@@ -243,6 +243,7 @@ pub(super) static STEP: Kind = Kind {
             "[]",
             "[\"htmlcov/\"]",
         ),
+        with("reuse", Bool, "Whether its earlier result may stand for a new one.", "true", "false"),
         with("cwd", Template, "Folder it runs in, relative to the workspace.", ".", ""),
         key("env", ENV_VALUES, "Variables of this step."),
         key("stdin", OneOf(&[Template, Table(&STDIN)]), "Standard input: a text, or a file."),

@@ -56,13 +56,20 @@ fn looks(events: &[Event]) -> BTreeMap<&str, Vec<Facts>> {
     let mut names: BTreeMap<StepId, &str> = BTreeMap::new();
     let mut samples: BTreeMap<(StepId, u32), Vec<Facts>> = BTreeMap::new();
     let mut once: BTreeMap<(StepId, u32), Facts> = BTreeMap::new();
+    let mut reused: BTreeSet<StepId> = BTreeSet::new();
     let mut found = BTreeMap::new();
     for event in events {
         match &event.kind {
             EventKind::Open { steps, .. } => names = steps.iter().map(|head| (head.step, head.name.as_str())).collect(),
-            EventKind::Sample { step, attempt, facts, .. } => {
-                samples.entry((*step, *attempt)).or_default().push(facts.clone());
+            EventKind::Sample { step, attempt, sample, facts, .. } => {
+                let looks = samples.entry((*step, *attempt)).or_default();
+                if *sample == 1 {
+                    // An attempt of this number that an interruption cut off.
+                    looks.clear();
+                }
+                looks.push(facts.clone());
             }
+            EventKind::Reused { step, .. } => drop(reused.insert(*step)),
             // A commit repeats its attempts without what they saw.
             EventKind::Attempt { step, attempt, result } => {
                 once.insert((*step, *attempt), result.facts.clone());
@@ -70,7 +77,9 @@ fn looks(events: &[Event]) -> BTreeMap<&str, Vec<Facts>> {
             EventKind::Commit { step, result } if result.state.is_success() => {
                 let attempt = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
                 let key = (*step, attempt);
-                let looks = samples.remove(&key).or_else(|| Some(vec![once.remove(&key)?]));
+                // The looks of a reused result stand in the journal of the run that executed it.
+                let gone = reused.remove(step) && result.attempts.last().is_some_and(|last| last.samples > 1);
+                let looks = samples.remove(&key).or_else(|| Some(vec![once.remove(&key).filter(|_| !gone)?]));
                 let (Some(name), Some(looks)) = (names.get(step), looks) else { continue };
                 found.insert(*name, looks);
             }

@@ -78,6 +78,8 @@ enum Phase {
     /// Nothing written yet.
     New,
     Open,
+    /// Read back, whatever its end: a resumed run goes on in it.
+    Resumable,
     Closed,
     /// A write or a sync went wrong: what the file holds is unknown.
     Failed,
@@ -98,6 +100,37 @@ impl Journal<File> {
             File::open(run_dir).and_then(|folder| folder.sync_all()).map_err(name_it)?;
         }
         Ok(Self::over(file, name, durability, mask))
+    }
+
+    /// Opens the journal of a run that was interrupted, to go on in it: the chain goes on where the good lines end. A
+    /// torn tail is cut off, and kept beside as `journal.torn-<offset>`. The next event has to be `resume`.
+    ///
+    /// # Errors
+    /// When it cannot be read, holds no good line or cannot be cut; the message names the path.
+    pub fn reopen(run_dir: &Path, durability: Durability, mask: Option<MaskFn>) -> io::Result<(Self, Vec<Event>)> {
+        let path = run_dir.join(FILE_NAME);
+        let name = path.display().to_string();
+        let name_it = |e: io::Error| io::Error::new(e.kind(), format!("cannot go on in `{name}`: {e}"));
+        let bytes = std::fs::read(&path).map_err(name_it)?;
+        let found = super::read::recover(&bytes).map_err(|e| name_it(io::Error::other(e)))?;
+        let good = usize::try_from(found.good_bytes).unwrap_or(usize::MAX).min(bytes.len());
+        let (kept, torn) = bytes.split_at(good);
+        let Some(last) = kept.split_inclusive(|byte| *byte == b'\n').next_back() else {
+            return Err(name_it(io::Error::other("it holds no whole line")));
+        };
+        let file = OpenOptions::new().append(true).open(&path).map_err(name_it)?;
+        if !torn.is_empty() {
+            let mut beside = OpenOptions::new();
+            beside.write(true).create(true).truncate(true).mode(0o600);
+            let mut beside = beside.open(run_dir.join(format!("journal.torn-{good}"))).map_err(name_it)?;
+            beside.write_all(torn).and_then(|()| beside.sync_all()).map_err(name_it)?;
+            file.set_len(found.good_bytes).and_then(|()| file.sync_all()).map_err(name_it)?;
+        }
+        let mut journal = Self::over(file, name, durability, mask);
+        journal.lines = found.events.len() as u64;
+        journal.prev = sha256_hex(last);
+        journal.state = Phase::Resumable;
+        Ok((journal, found.events))
     }
 }
 
@@ -120,12 +153,16 @@ impl<M: Medium> Journal<M> {
             (Phase::New, EventKind::Open { .. }) => {}
             (Phase::New, _) => return Err(io::Error::other("its first event has to be `open`")),
             (Phase::Open, EventKind::Open { .. }) => return Err(io::Error::other("it is open already")),
-            (Phase::Open, _) => {}
+            (Phase::Resumable, EventKind::Resume { .. }) | (Phase::Open, _) => {}
+            (Phase::Resumable, _) => return Err(io::Error::other("its next event has to be `resume`")),
         }
         self.state = Phase::Failed;
         let line = self.line(event)?;
         self.write_once(&line)?;
-        let durable = matches!(event.kind, EventKind::Open { .. } | EventKind::Commit { .. } | EventKind::Close { .. });
+        let durable = matches!(
+            event.kind,
+            EventKind::Open { .. } | EventKind::Commit { .. } | EventKind::Resume { .. } | EventKind::Close { .. }
+        );
         if durable && self.durability == Durability::Full {
             self.medium.sync()?;
         }

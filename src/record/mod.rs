@@ -16,6 +16,7 @@ mod portable;
 pub mod preimage;
 pub mod project;
 pub mod read;
+pub mod reuse;
 pub mod store;
 
 #[cfg(test)]

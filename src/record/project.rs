@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::canonical::{self, CanonicalError};
 use super::format::{RECORD, SEMANTICS};
 use super::portable::without_workspace;
+use super::read::current;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
 use crate::outcome::{
@@ -297,7 +298,7 @@ pub struct StepView<'a> {
 /// When the run was interrupted or is not complete, or the journal cannot be that of a correct engine.
 pub fn project(events: &[Event]) -> Result<Record, ProjectError> {
     let (plan, settings, heads) = opening(events)?;
-    let results = commits(events, heads)?;
+    let results = commits(current(events), heads)?;
     let mut ranked: Vec<(&StepHead, &StepResult)> = heads.iter().zip(results).collect();
     ranked.sort_by_key(|(head, _)| head.rank);
     if let Some(pair) = ranked.windows(2).find(|pair| pair[0].0.rank == pair[1].0.rank) {
@@ -627,6 +628,19 @@ mod tests {
         ];
         let found: Vec<State> = states(&events).into_iter().map(|(_, state, _)| state).collect();
         assert_eq!(found, [State::Error, State::Fail, State::Pass]);
+    }
+
+    #[test]
+    fn a_resumed_run_is_made_of_its_last_part() {
+        let interrupted = commit(1, StepResult::unrun(State::NotRun, Cause::Interrupted));
+        let mut events = vec![open(vec![head(0, "a"), head(1, "b")]), commit(0, passed()), interrupted];
+        events.push(event(EventKind::Close { status: RunStatus::Interrupted(2), record: None }));
+        assert_eq!(project(&events), Err(ProjectError::Interrupted));
+        events.push(event(EventKind::Resume { settings: Settings::default() }));
+        assert!(matches!(project(&events), Err(ProjectError::Incomplete(_))), "each step is committed anew");
+        let clean = vec![events[0].clone(), commit(0, passed()), commit(1, passed())];
+        events.extend(clean[1..].iter().cloned());
+        assert_eq!(bytes(&events), bytes(&clean));
     }
 
     #[test]

@@ -183,6 +183,23 @@ fn chained(
     }
 }
 
+/// The events that the record is made of: those of the last part of a run that was resumed, all of them otherwise.
+#[must_use]
+pub fn current(events: &[Event]) -> &[Event] {
+    let resumed = events.iter().rposition(|event| matches!(event.kind, EventKind::Resume { .. }));
+    resumed.and_then(|at| events.get(at + 1..)).unwrap_or(events)
+}
+
+/// The opening and the events of [`current`]: what a reader of one run without interruptions expects.
+#[must_use]
+pub fn last_part(mut events: Vec<Event>) -> Vec<Event> {
+    let left = events.len() - current(&events).len();
+    if left > 1 {
+        events.drain(1..left);
+    }
+    events
+}
+
 /// Everything that is wrong with the lines of a journal, not only the first: each as `line N (byte M): reason`, at most
 /// `most` of them. A line is held against the bytes of the line before it, whatever those are, so that one damaged line
 /// is one fault or two and not as many as lines follow. Empty exactly where [`recover`] takes the whole file.
@@ -449,6 +466,37 @@ mod tests {
         let right =
             format!("the log is corrupt at line 2 (byte {start}): not canonical JSON from byte 5 of the line on");
         assert_eq!(error, right);
+    }
+
+    #[test]
+    fn a_reopened_journal_goes_on_in_its_chain_and_keeps_what_was_torn() {
+        use super::super::sample::{commit, event, passed};
+        let (bytes, all) = (small_journal(), small_run());
+        let ends: Vec<usize> = (1..=bytes.len()).filter(|&end| bytes[end - 1] == b'\n').collect();
+        for cut in ends[0]..=bytes.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(journal::FILE_NAME);
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let (mut journal, before) = Journal::reopen(folder.path(), Durability::None, None).unwrap();
+            assert_eq!(before, all[..before.len()]);
+            let good = ends[before.len() - 1];
+            let beside = std::fs::read(folder.path().join(format!("journal.torn-{good}")));
+            assert_eq!(beside.unwrap_or_default(), &bytes[good..cut], "cut at {cut}");
+            assert!(journal.event(&all[1]).is_err(), "first of all it says that it goes on");
+            let (mut journal, _) = Journal::reopen(folder.path(), Durability::None, None).unwrap();
+            let EventKind::Open { settings, .. } = &all[0].kind else { panic!("no open") };
+            journal.event(&event(EventKind::Resume { settings: settings.clone() })).unwrap();
+            let rest = [commit(0, passed()), all[4].clone()];
+            rest.iter().for_each(|event| journal.event(event).unwrap());
+            let found = recover_file(folder.path()).unwrap();
+            assert!(!found.torn && found.events.len() == before.len() + 3);
+            assert_eq!(current(&found.events), rest);
+            assert_eq!(last_part(found.events), [all[0].clone(), rest[0].clone(), rest[1].clone()]);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(journal::FILE_NAME), &bytes[..ends[0] / 2]).unwrap();
+        let Err(error) = Journal::reopen(folder.path(), Durability::None, None) else { panic!("nothing is known") };
+        assert!(error.to_string().contains("no whole line"), "{error}");
     }
 
     #[test]

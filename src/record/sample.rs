@@ -173,11 +173,16 @@ pub(crate) fn every_event() -> Vec<Event> {
         event(EventKind::Retry { step, attempt: 2, after_ns: 5 }),
         event(EventKind::Serving { step }),
         event(EventKind::Stopping { step }),
+        event(EventKind::Reused { step, run: "20260101T000000Z-bbbbbb".into() }),
+        event(EventKind::Stale { step, run: "20260101T000000Z-bbbbbb".into(), why: "its input `x` changed".into() }),
         commit(0, result),
         event(EventKind::Warn { step: None, code: "c".into(), text: "long ".repeat(20_000) }),
         event(EventKind::Signal { name: "SIGINT".into(), count: 1 }),
         event(EventKind::Decision { decision: Box::new(last), last: false }),
     ];
+    let EventKind::Open { settings, .. } = &events[0].kind else { unreachable!("the first") };
+    let settings = settings.clone();
+    events.insert(1, event(EventKind::Resume { settings }));
     events.extend(small_run().into_iter().skip(3));
     events
 }

@@ -228,12 +228,36 @@ impl Store {
         // Waits only for a reader that is just looking whether this run lives.
         lock.lock().map_err(io_error("lock", &lock_path))?;
         sync_folder(&self.root.join("runs"))?;
+        self.hold(id, pid, since)?;
+        Ok(RunDir { id: id.to_owned(), path, lock })
+    }
+
+    /// Takes the folder of a run that is not over, to go on with it. The caller holds the workspace.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while its engine is alive; [`StoreError::Io`] where there is no such run.
+    pub fn resume(&self, id: &str, pid: u32, since: &str) -> Result<RunDir, StoreError> {
+        let path = self.run_path(id);
+        let lock = lock_file(&path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Busy { pid: None, run: Some(id.to_owned()), since: None });
+            }
+            Err(TryLockError::Error(e)) => return Err(io_error("lock", &path)(e)),
+        }
+        self.hold(id, pid, since)?;
+        Ok(RunDir { id: id.to_owned(), path, lock })
+    }
+
+    /// Says in the workspace's lock file who runs.
+    fn hold(&self, id: &str, pid: u32, since: &str) -> Result<(), StoreError> {
         if let Some(mut workspace_lock) = self.lock.as_ref() {
             let holder = Holder { pid, run: id.to_owned(), since: since.to_owned() };
             let text = serde_json::to_string(&holder).unwrap_or_default();
             workspace_lock.write_all(text.as_bytes()).map_err(io_error("write", &self.root.join("lock")))?;
         }
-        Ok(RunDir { id: id.to_owned(), path, lock })
+        Ok(())
     }
 
     /// The folder of a run, whether it exists or not.
@@ -432,6 +456,18 @@ impl RunDir {
         let path = self.path.join("steps").join(step_folder(rank, name));
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(io_error("create", &path))?;
         Ok(path)
+    }
+
+    /// Takes away a record that the journal does not know of: its engine died between the two.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be removed.
+    pub fn drop_record(&self) -> Result<(), StoreError> {
+        let path = self.path.join(RECORD_FILE);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("write", &path)(e)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes `record.jsonl`, once: its presence means that the run is complete. Returns the record's id.

@@ -148,6 +148,9 @@ fn totals(summary: &Summary, width: usize) -> Vec<Line> {
         let sep = if told.is_empty() { "" } else { ", " };
         told = format!("{told}{sep}{open}{NO_BREAK}not{NO_BREAK}finished");
     }
+    if summary.reused > 0 {
+        told = format!("{told};{NO_BREAK}{}{NO_BREAK}reused", summary.reused);
+    }
     let head = format!("  {} in {}", format::count(summary.total(), "step"), format::short(summary.mono));
     let rows =
         escape::wrap(&format!("{head}{}{told}", if told.is_empty() { "" } else { ": " }), width.saturating_sub(4));
@@ -174,6 +177,8 @@ fn stored(summary: &Summary, context: &Context, width: usize) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
+    use crate::event::EventKind;
+
     use super::super::sample::{Stream, below, context, eventful, exit_one, golden, no_go};
     use super::*;
     use crate::outcome::State;
@@ -220,6 +225,19 @@ mod tests {
         assert!(text.lines().count() <= 24, "{text}");
         assert!(text.starts_with("HOLD  40 vetoes, 40 holds, risk 84"), "{text}");
         assert!(text.contains("s99") && text.contains("s92") && !text.contains("s91"), "{text}");
+    }
+
+    #[test]
+    fn what_is_reused_is_counted_and_a_resumed_run_is_counted_anew() {
+        let mut sample = Stream::open(&["a", "b"]);
+        let step = sample.id("a");
+        sample.pass("b", 3);
+        let settings = crate::event::Settings::default();
+        sample.push(EventKind::Resume { settings });
+        sample.push(EventKind::Reused { step, run: "r".into() });
+        sample.pass("a", 1);
+        let text = report(&sample.summary(), &context(), NARROW);
+        assert!(text.contains("1 passed, 1 not finished; 1 reused\n"), "{text}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Marker {
     pub fn word(self) -> &'static str {
         match self {
             Self::Run => "run",
-            Self::Cached => "cached",
+            Self::Cached => "reuse",
             Self::Skip => "skip",
             Self::Blocked => "blocked",
         }
@@ -59,7 +59,7 @@ impl Marker {
     fn tell(self, n: usize) -> String {
         match self {
             Self::Run => format!("{n} to run"),
-            Self::Cached => format!("{n} cached"),
+            Self::Cached => format!("{n} reused"),
             Self::Skip => format!("{n} skipped"),
             Self::Blocked => format!("{n} blocked"),
         }

@@ -97,7 +97,7 @@ fn finished(summary: &Summary, row: &Row, width: usize) -> Option<style::Line> {
         return None;
     }
     let (word, role) = word(result);
-    let took = (result.attempts > 0).then_some(result.total_ns);
+    let took = (result.attempts > 0 && !row.reused).then_some(result.total_ns);
     let total = summary.total().to_string();
     let counter = format!("({:>width$}/{total})", summary.done(), width = total.len());
     Some(noted(row, result, start(word, role, took, &counter), width))
@@ -109,6 +109,9 @@ fn noted(row: &Row, result: &Brief, line: style::Line, width: usize) -> style::L
     if result.attempts > 1 {
         let tries = format!("try {}", result.attempts);
         note = if note.is_empty() { tries } else { format!("{tries}: {note}") };
+    }
+    if row.reused {
+        note = if note.is_empty() { "reused".to_owned() } else { format!("reused: {note}") };
     }
     let advisory = !row.head.required && result.state.is_failure();
     named(line, &row.head.name, advisory, &note, width)

@@ -155,6 +155,8 @@ pub struct Row {
     pub glance: Option<String>,
     /// How long the last attempt took and why it did not pass.
     pub last_try: Option<(u64, String)>,
+    /// Its earlier result stands for a new one.
+    pub reused: bool,
     /// How it ended.
     pub result: Option<Brief>,
 }
@@ -272,6 +274,8 @@ pub struct Summary {
     pub record: Option<String>,
     /// Nanoseconds since the run began, of the last event.
     pub mono: u64,
+    /// Steps whose earlier result stands for a new one.
+    pub reused: usize,
     names: HashMap<String, usize>,
     committed: usize,
 }
@@ -308,7 +312,15 @@ impl Summary {
                 self.record.clone_from(record);
             }
             EventKind::Attempt { step, result, .. } => self.attempt(*step, result),
-            EventKind::Spawned { .. } | EventKind::Warn { .. } => {}
+            EventKind::Reused { step, .. } => {
+                if let Some(row) = self.rows.get_mut(step.index())
+                    && !std::mem::replace(&mut row.reused, true)
+                {
+                    self.reused += 1;
+                }
+            }
+            EventKind::Resume { settings } => self.resume(settings),
+            EventKind::Spawned { .. } | EventKind::Warn { .. } | EventKind::Stale { .. } => {}
         }
     }
 
@@ -323,9 +335,18 @@ impl Summary {
             started: 0,
             glance: None,
             last_try: None,
+            reused: false,
             result: None,
         };
         self.rows = steps.iter().map(row).collect();
+    }
+
+    /// Every step is told anew.
+    fn resume(&mut self, settings: &Settings) {
+        let (plan, mono) = (std::mem::take(&mut self.plan), self.mono);
+        let heads: Vec<StepHead> = self.rows.drain(..).map(|row| row.head).collect();
+        *self = Self { mono, ..Self::default() };
+        self.open(&plan, settings, &heads);
     }
 
     fn phase(&mut self, step: StepId, phase: Phase) {

@@ -34,7 +34,8 @@ fn runs(workspace: &Path) -> Vec<PathBuf> {
     runs
 }
 
-fn alive(pid: &str) -> bool {
+/// Whether this process runs.
+pub fn alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']) && !rest.is_empty())
 }

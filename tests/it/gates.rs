@@ -62,6 +62,19 @@ fn nothing_after_a_gate_starts_before_people_have_signed() {
 }
 
 #[test]
+fn what_was_held_goes_on_by_rerun_once_people_have_signed() {
+    let plan = PLAN.replace("run = 'echo $WHAT", "run = 'echo x >> built; echo $WHAT");
+    let Some((space, keys)) = space(&plan) else { return };
+    let _ = space.go(&["--var", "what=two"]).code(3);
+    let _ = space.run(&["resume"]).code(2).says("is complete (HOLD)").says("rerun");
+    let _ = sign(&space, &keys, "Ops", "ana", &[]).code(0);
+    let _ = sign(&space, &keys, "Dev", "eva", &[]).code(0);
+    let gone = space.run(&["rerun", "--failed"]).code(0).says("takes over 1 of 3 steps").says("1 reused");
+    assert_eq!((space.read("built"), space.read("deployed.txt")), ("x\n".into(), "deployed\n".into()));
+    assert_eq!(gone.record_id(), space.go(&["--var", "what=two", "--force"]).code(0).record_id());
+}
+
+#[test]
 fn a_no_at_a_gate_is_a_failure() {
     let Some((space, keys)) = space(PLAN) else { return };
     let _ = space.go(&[]).code(3);

@@ -21,6 +21,8 @@ mod quickstart;
 mod readiness;
 mod reports;
 mod reproducible;
+mod resume;
+mod reuse;
 mod running;
 mod scale;
 mod secrets;

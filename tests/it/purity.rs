@@ -100,3 +100,17 @@ fn the_witness_sees_a_run() {
         assert!(effects.iter().any(|line| line.contains(wanted)), "{wanted} was not seen");
     }
 }
+
+#[test]
+fn foreseeing_what_is_reused_does_nothing_else() {
+    if !strace() {
+        return;
+    }
+    let space = crate::support::Space::plan(
+        "[steps.make]\ninputs = ['blueprint.toml']\noutputs = ['out']\nrun = 'echo > out'\n",
+    );
+    let _ = space.go(&[]).code(0);
+    let _ = space.go(&["-n"]).code(0).says("1 reused");
+    is_pure(space.path(), &["-n"]);
+    is_pure(space.path(), &["explain", "make"]);
+}

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use runplan::act::scripted::{Play, Scripted, Seen, Service};
 use runplan::act::{Act, Lent, Look, Request};
 use runplan::action::ActionKind;
-use runplan::engine::{self, Keeper, Options, Outlet, World};
+use runplan::engine::{self, Keeper, Known, Options, Outlet, Trust, World};
 use runplan::event::{Event, EventKind, PlanHead, Settings, Sink};
 use runplan::facts::Facts;
 use runplan::graph::{self, Graph};
@@ -21,7 +21,7 @@ use runplan::identity::ActionForm;
 use runplan::outcome::{Cause, Exit, RunStatus};
 use runplan::plan::{self, LoadOptions, Plan};
 use runplan::record::journal::{Durability, Journal, Medium};
-use runplan::record::{preimage, project, read};
+use runplan::record::{preimage, project, read, reuse};
 
 use crate::seeded::Seed;
 use crate::support;
@@ -407,6 +407,7 @@ struct Gone {
     record: Vec<u8>,
     seen: Vec<Seen>,
     most: usize,
+    events: Vec<Event>,
 }
 
 fn plays(steps: &[Step], seed: &mut Seed) -> Vec<(String, Vec<Play>)> {
@@ -435,7 +436,14 @@ fn load(text: &str) -> (Plan, Graph) {
     (loaded.plan, graph)
 }
 
-fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, order: u64, folder: &Path) -> Gone {
+fn go(
+    (plan, graph): (&Plan, &Graph),
+    text: &str,
+    steps: &[Step],
+    (jobs, order): (u32, u64),
+    folder: &Path,
+    known: BTreeMap<String, Known>,
+) -> Gone {
     let mut seed = Seed::new(order);
     let scripted = Rc::new(Scripted::new(plays(steps, &mut seed)));
     let act = || -> Box<dyn Act> { Box::new(Played(Rc::clone(&scripted))) };
@@ -458,6 +466,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
         ratchets: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: "run".to_owned(),
+        known,
     };
     let head = PlanHead { name: plan.name.clone(), go: 40, no_go: 70, ..PlanHead::default() };
     let open = EventKind::Open { plan: head, settings: Settings::default(), steps: engine::heads::steps(plan, graph) };
@@ -477,7 +486,7 @@ fn go((plan, graph): (&Plan, &Graph), text: &str, steps: &[Step], jobs: u32, ord
         let again = project::project(&read.events).expect("complete").finish(&outcome.decision).expect("canonical");
         assert!(!read.torn && again == record, "the journal gives another record");
     }
-    Gone { record, seen: scripted.log(), most: scripted.most_at_once() }
+    Gone { record, seen: scripted.log(), most: scripted.most_at_once(), events: events.kept }
 }
 
 /// The record holds what the oracle says.
@@ -526,7 +535,7 @@ fn random_plans_agree_with_a_serial_oracle() {
         let (plan, graph) = load(&text);
         let mut first: Option<Vec<u8>> = None;
         for jobs in [1, 2 + u32::try_from(seed.below(15)).expect("small")] {
-            let gone = go((&plan, &graph), &text, &steps, jobs, seed.next(), temp.path());
+            let gone = go((&plan, &graph), &text, &steps, (jobs, seed.next()), temp.path(), BTreeMap::new());
             orderly(&gone, &steps, jobs);
             agrees(&gone.record, &steps, &text);
             assert_eq!(first.get_or_insert_with(|| gone.record.clone()), &gone.record, "-j{jobs} of\n{text}");
@@ -537,4 +546,46 @@ fn random_plans_agree_with_a_serial_oracle() {
     for word in ["pass", "warn", "fail", "error", "inconclusive", "skipped", "not_run"] {
         assert!(words[word] > 100, "`{word}` is too rare: {words:?}");
     }
+}
+
+#[test]
+fn a_run_that_takes_over_earlier_results_has_the_record_of_one_that_does_not() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let (mut reused, mut idle) = (0, 0);
+    for number in 0..PLANS / 4 {
+        let mut seed = Seed::new(50_000 + number);
+        let mode = seed.pick(&["independent", "stop", "continue", "mixed"]);
+        let steps = random(&mut seed, mode);
+        let text = text(&steps, mode);
+        let (plan, graph) = load(&text);
+        let clean = go((&plan, &graph), &text, &steps, (4, seed.next()), temp.path(), BTreeMap::new());
+        let passed = reuse::successes(&clean.events, "run");
+        for percent in [100, 60] {
+            let some = passed.clone().into_iter().filter(|_| seed.chance(percent));
+            let known: BTreeMap<String, Known> = some
+                .map(|(name, earlier)| {
+                    (name, Known { run: earlier.run, result: earlier.result, trust: Trust::Asked, stale: None })
+                })
+                .collect();
+            let jobs = 1 + u32::try_from(seed.below(9)).expect("small");
+            let again = go((&plan, &graph), &text, &steps, (jobs, seed.next()), temp.path(), known.clone());
+            let (right, found) = (String::from_utf8_lossy(&clean.record), String::from_utf8_lossy(&again.record));
+            assert_eq!(right, found, "known: {:?}; plan:\n{text}", known.keys());
+            let taken: Vec<&str> = again
+                .events
+                .iter()
+                .filter_map(|event| match &event.kind {
+                    EventKind::Reused { step, .. } => Some(plan.step(*step).name.as_str()),
+                    _ => None,
+                })
+                .collect();
+            let began =
+                |name: &str| again.seen.iter().any(|seen| matches!(seen, Seen::Began(other, _) if other == name));
+            assert!(taken.iter().all(|name| !began(name)), "nothing that is reused is started");
+            reused += taken.len();
+            idle += taken.iter().filter(|name| steps.iter().any(|step| step.service && step.name == **name)).count();
+        }
+    }
+    support::say(&format!("{reused} results taken over, {idle} of them services that were not started"));
+    assert!(reused > 1000 && idle > 10, "{reused} {idle}");
 }

@@ -1,0 +1,299 @@
+//! `resume` and `rerun`: the plan kept with a run is run again, with the run's own variables and what passed in it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::{AgainArgs, Rerun, Resume};
+use crate::digest::sha256_hex;
+use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
+use crate::exit::Exit;
+use crate::graph::{self, Selection};
+use crate::outcome::RunStatus;
+use crate::plan::error::{self, Level};
+use crate::plan::{self, LoadOptions, Loaded, Plan};
+use crate::policy::OnFailure;
+use crate::record::reuse::{self as earlier, Earlier};
+use crate::record::{canonical, read, store};
+use crate::report::format;
+use crate::report::terminal::{Stream, Terminal};
+
+use super::load::Ready;
+use super::past;
+use super::reuse::{Passed, Source};
+use super::run::{self, Order};
+use super::world;
+
+/// A child that was being started when its engine was killed holds the lock until it runs another program.
+const DYING: Duration = Duration::from_secs(1);
+
+/// A run as far as its journal goes, finished or not.
+struct Begun {
+    id: String,
+    dir: PathBuf,
+    logs: PathBuf,
+    head: PlanHead,
+    settings: Settings,
+    steps: Vec<StepHead>,
+    events: Vec<Event>,
+}
+
+/// Why it can't be gone on with.
+type Refusal = (String, Exit);
+
+fn wrong(text: String) -> Refusal {
+    (text, Exit::Usage)
+}
+
+pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
+    let asked = || -> Result<(Begun, Ready), Refusal> {
+        let begun = Begun::read(command.run.as_deref())?;
+        let status = begun.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::Close { status, .. } => Some(*status),
+            EventKind::Resume { .. } => Some(RunStatus::Interrupted(0)),
+            _ => None,
+        });
+        if let Some(RunStatus::Decided(verdict)) = status
+            && begun.dir.join(store::RECORD_FILE).is_file()
+        {
+            let id = &begun.id;
+            return Err(wrong(format!(
+                "run `{id}` is complete ({verdict}), there is nothing to go on with; `runplan rerun {id} --failed` runs again what did not pass"
+            )));
+        }
+        let ready = begun.plan(terminal)?;
+        Ok((begun, ready))
+    };
+    let (begun, ready) = match asked() {
+        Ok(found) => found,
+        Err(refusal) => return refused(refusal, terminal),
+    };
+    let results = earlier::successes(&begun.events, &begun.id);
+    let told = format!(
+        "goes on with run {}: {} of {} had passed",
+        begun.id,
+        results.len(),
+        format::count(begun.steps.len(), "step")
+    );
+    terminal.write(Stream::Err, &format!("runplan: {told}\n"));
+    again(&begun, &ready, results, &command.again, true, terminal)
+}
+
+pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
+    let asked = || -> Result<(Begun, Ready, BTreeMap<String, Earlier>), Refusal> {
+        let begun = Begun::read(Some(&command.run))?;
+        let ready = begun.plan(terminal)?;
+        let mut results = earlier::successes(&begun.events, &begun.id);
+        if let Some(from) = &command.from {
+            let plan = &ready.loaded.plan;
+            let selection = Selection { from: vec![from.clone()], ..Selection::default() };
+            let again = graph::select(plan, &ready.graph, &selection).map_err(|faults| wrong(faults.join("\n")))?;
+            let again: HashSet<&str> =
+                plan.ids().filter(|id| again[id.index()]).map(|id| plan.step(id).name.as_str()).collect();
+            results.retain(|name, _| !again.contains(name.as_str()));
+        }
+        Ok((begun, ready, results))
+    };
+    let (begun, ready, results) = match asked() {
+        Ok(found) => found,
+        Err(refusal) => return refused(refusal, terminal),
+    };
+    let names: Vec<&str> = begun.steps.iter().map(|head| head.name.as_str()).collect();
+    let taken: Vec<&str> = names.iter().copied().filter(|name| results.contains_key(*name)).collect();
+    let list = if taken.is_empty() { String::new() } else { format!(": {}", format::names(&taken, 12)) };
+    let told =
+        format!("takes over {} of {} from run {}{list}", taken.len(), format::count(names.len(), "step"), begun.id);
+    terminal.write(Stream::Err, &format!("runplan: {told}\n"));
+    again(&begun, &ready, results, &command.again, false, terminal)
+}
+
+fn refused((text, exit): Refusal, terminal: &Terminal) -> Exit {
+    terminal.write(Stream::Err, &format!("runplan: {text}\n"));
+    exit
+}
+
+fn again(
+    begun: &Begun,
+    ready: &Ready,
+    results: BTreeMap<String, Earlier>,
+    args: &AgainArgs,
+    resume: bool,
+    terminal: &Terminal,
+) -> Exit {
+    let plan = &ready.loaded.plan;
+    let selection = Selection::of_words(&begun.head.select);
+    let selected = match graph::select(plan, &ready.graph, &selection) {
+        Ok(selected) => selected,
+        Err(faults) => return refused(wrong(faults.join("\n")), terminal),
+    };
+    let mut words = vec!["runplan".to_owned(), format::shell_word(&seen_from_here(&begun.main()))];
+    words.extend(
+        begun.vars().iter().map(|(name, value)| format!("--var {}", format::shell_word(&format!("{name}={value}")))),
+    );
+    let passed = Passed { run: begun.id.clone(), results, baselines: begun.settings.baselines.clone(), resume };
+    let order = Order {
+        ready,
+        selected,
+        select: begun.head.select.clone(),
+        jobs: args.jobs,
+        progress: args.progress(),
+        wait: args.wait,
+        logs: begun.logs.clone(),
+        today: begun.head.date.clone().filter(|_| resume).unwrap_or_else(world::today),
+        again: words.join(" "),
+        source: Source::Run(Box::new(passed)),
+        head: resume.then(|| begun.head.clone()),
+    };
+    run::go(&order, terminal)
+}
+
+/// A path as it works where the person stands.
+fn seen_from_here(path: &Utf8Path) -> String {
+    let here = std::env::current_dir().ok().and_then(|here| Utf8PathBuf::from_path_buf(here).ok());
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_string()
+}
+
+impl Begun {
+    /// Reads the run that somebody names; without a name the newest one.
+    fn read(named: Option<&str>) -> Result<Self, Refusal> {
+        let dir = match named {
+            Some(named) => past::find(named),
+            None => past::newest(),
+        };
+        let dir = dir.map_err(|fault| (fault.text, fault.exit))?;
+        let logs = dir.ancestors().nth(3).map(Path::to_owned).unwrap_or_default();
+        let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let told = |error: &dyn std::fmt::Display| wrong(format!("run `{id}`: {error}"));
+        let store = store::Store::reader(&logs).map_err(|e| told(&e))?;
+        let patience = Instant::now() + DYING;
+        while store.is_live(&id).map_err(|e| told(&e))? {
+            if Instant::now() > patience {
+                return Err(told(&"it is going on"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let found = read::recover_file(&dir).map_err(|error| match error {
+            read::ReadError::Io(..) => told(&error),
+            other => (format!("run `{id}`: {other}"), Exit::Corrupt),
+        })?;
+        let Some(EventKind::Open { plan, settings, steps }) = found.events.first().map(|event| event.kind.clone())
+        else {
+            return Err(told(&"it ended before anything was written down; run the plan anew"));
+        };
+        Ok(Self { id, dir, logs, head: plan, settings, steps, events: found.events })
+    }
+
+    /// Where the main plan file lies, or lay.
+    fn main(&self) -> Utf8PathBuf {
+        Utf8Path::new(&self.settings.workspace).join(&self.head.path)
+    }
+
+    /// The variables as they can be given on the command line.
+    fn vars(&self) -> Vec<(String, String)> {
+        let given = |(name, text): (&String, &String)| {
+            let list = serde_json::from_str::<Vec<String>>(text);
+            (name.clone(), list.map_or_else(|_| text.clone(), |list| list.join(",")))
+        };
+        self.head.vars.iter().map(given).collect()
+    }
+
+    /// The plan that was kept with the run, as it was run: with its variables and modes.
+    fn plan(&self, terminal: &Terminal) -> Result<Ready, Refusal> {
+        let told = |text: &str| wrong(format!("run `{}`: {text}", self.id));
+        let texts = self.texts(terminal)?;
+        let main = Utf8PathBuf::from(seen_from_here(&self.main()));
+        let today = self.head.date.clone().unwrap_or_else(world::today);
+        let load = |vars: Vec<(String, String)>| {
+            let options =
+                LoadOptions { today: &today, vars, var_files: Vec::new(), env: &super::variable, strict: false };
+            plan::load_kept(&main, texts.clone(), &options)
+        };
+        let same = |loaded: &Loaded| {
+            let vars = loaded.plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value)));
+            !loaded.has_errors() && vars.collect::<BTreeMap<_, _>>() == self.head.vars
+        };
+        let mut loaded = load(self.vars());
+        if !same(&loaded) {
+            // A text that only looks like a list.
+            let other = load(self.head.vars.clone().into_iter().collect());
+            loaded = if same(&other) { other } else { loaded };
+        }
+        if loaded.has_errors() {
+            loaded.diagnostics.retain(|fault| fault.severity == Level::Error);
+            let look = terminal.look(Stream::Err);
+            let text = error::render_human(&loaded.diagnostics, &loaded.plan.sources, look.colour, look.width);
+            terminal.write(Stream::Err, &text);
+            return Err(told("its plan can't be run any more"));
+        }
+        self.as_it_ran(&mut loaded.plan);
+        let graph = graph::build(&loaded.plan).map_err(|_| told("its plan can't be ordered any more"))?;
+        let norm = canonical::to_bytes(&plan::norm(&loaded.plan)).map_err(|error| told(&error.to_string()))?;
+        if sha256_hex(&norm) != self.head.norm_sha256 || !same(&loaded) {
+            let (then, now) = (&self.settings.engine, env!("CARGO_PKG_VERSION"));
+            return Err(told(&format!(
+                "its plan means something else now (it was run by runplan {then}, this is {now}); run it anew"
+            )));
+        }
+        Ok(Ready { loaded, graph })
+    }
+
+    /// Modes and sign-offs as the command line of the run had them.
+    fn as_it_ran(&self, plan: &mut Plan) {
+        let mode = |word: &str| {
+            [OnFailure::Independent, OnFailure::Stop, OnFailure::Continue].into_iter().find(|mode| mode.word() == word)
+        };
+        plan.on_failure = mode(&self.head.on_failure).unwrap_or(plan.on_failure);
+        let modes: HashMap<&str, &str> =
+            self.steps.iter().map(|head| (head.name.as_str(), head.on_failure.as_str())).collect();
+        for step in &mut plan.steps {
+            step.on_failure = modes.get(step.name.as_str()).and_then(|word| mode(word)).unwrap_or(step.on_failure);
+        }
+        if self.head.signoffs.is_none() {
+            plan.signoffs = None;
+        }
+    }
+
+    /// The texts kept with the run, by the path that each has seen from here.
+    fn texts(&self, terminal: &Terminal) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            file: String,
+            path: String,
+            sha256: String,
+        }
+        let corrupt = |text: String| (format!("run `{}`: {text}", self.id), Exit::Corrupt);
+        let read = |name: &str| {
+            let path = self.dir.join(name);
+            std::fs::read_to_string(&path).map_err(|error| corrupt(format!("`{}`: {error}", path.display())))
+        };
+        let list = read("plan.files.jsonl")?;
+        let lines: Result<Vec<Line>, _> = list.lines().map(serde_json::from_str).collect();
+        let lines = lines.map_err(|error| corrupt(format!("the list of its plan files: {error}")))?;
+        let main = Utf8PathBuf::from(seen_from_here(&self.main()));
+        let parent = |path: &Utf8Path| path.parent().map(Utf8Path::to_owned).unwrap_or_default();
+        let folder = lines.first().map(|line| parent(line.path.as_ref())).unwrap_or_default();
+        let (mut texts, mut changed) = (HashMap::new(), Vec::new());
+        for (number, line) in lines.iter().enumerate() {
+            let text = read(&line.file)?;
+            if sha256_hex(text.as_bytes()) != line.sha256 {
+                return Err(corrupt(format!("`{}` is not the plan that was run", line.file)));
+            }
+            let path = match Utf8Path::new(&line.path).strip_prefix(&folder) {
+                _ if number == 0 => main.clone(),
+                Ok(rest) => parent(&main).join(rest),
+                Err(_) => Utf8PathBuf::from(&line.path),
+            };
+            if std::fs::read(&path).map_or(true, |bytes| sha256_hex(&bytes) != line.sha256) {
+                changed.push(format!("`{path}`"));
+            }
+            texts.insert(path, text);
+        }
+        if !changed.is_empty() {
+            let text = format!("{} changed since; what runs is the plan as it was then", changed.join(", "));
+            terminal.write(Stream::Err, &format!("runplan: {text}\n"));
+        }
+        Ok(texts)
+    }
+}

@@ -1,0 +1,273 @@
+//! Earlier results that may stand for new ones: read from a journal, or from `reuse.jsonl`, a cache over runs. Decides
+//! nothing about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical;
+use super::journal::cut_of;
+use super::store::{Store, StoreError, io_error};
+use crate::digest::sha256_hex;
+use crate::event::{Event, EventKind, StepHead};
+use crate::facts::Facts;
+use crate::ids::StepId;
+use crate::outcome::StepResult;
+
+/// The cache below `.runplan`. Whoever removes it loses no result, only time.
+const FILE_NAME: &str = "reuse.jsonl";
+/// Version of its lines; others are passed over.
+const VERSION: u32 = 1;
+/// Most bytes of the cache that are read or written: the oldest lines go first.
+const MOST_BYTES: u64 = 64 << 20;
+/// Most bytes of one line: a step that saw more than that is executed again.
+const MOST_LINE: usize = 256 << 10;
+
+/// A result that succeeded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The step's name.
+    pub step: String,
+    /// The run that executed it.
+    pub run: String,
+    /// Digest of what that run inherited from its environment (see [`inherited_digest`]); empty if not known.
+    pub inherited: String,
+    /// What it came to; the last attempt with what was seen.
+    pub result: StepResult,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    v: u32,
+    plan: String,
+    #[serde(flatten)]
+    earlier: Earlier,
+}
+
+/// The digest of inherited variables, by name, as one run saw them. It is salted with the run's id and stands in no
+/// journal.
+#[must_use]
+pub fn inherited_digest(run: &str, variables: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut text = format!("runplan-inherited/1\n{run}\n").into_bytes();
+    for (name, value) in variables {
+        text.extend(format!("{name}={}\n", sha256_hex(value)).into_bytes());
+    }
+    sha256_hex(&text)
+}
+
+/// The last result of each step that succeeded, by name, over all parts of a run. A step that was executed again later
+/// and did not come to an end that counts is left out: what is on the disk is no more what the result says. So is one
+/// that saw more than the journal keeps.
+#[must_use]
+pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
+    let mut names: BTreeMap<StepId, &str> = BTreeMap::new();
+    let mut facts: BTreeMap<(StepId, u32), &Facts> = BTreeMap::new();
+    let mut origins: BTreeMap<StepId, &str> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    let (mut follow, mut resumed) = (BTreeMap::new(), false);
+    for event in events {
+        match &event.kind {
+            EventKind::Open { steps, .. } => {
+                names = steps.iter().map(|head| (head.step, head.name.as_str())).collect();
+                follow = edges(steps);
+            }
+            EventKind::Resume { .. } => resumed = true,
+            EventKind::Start { step, .. } => drop(origins.remove(step)),
+            EventKind::Reused { step, run } => drop(origins.insert(*step, run)),
+            EventKind::Stale { step, .. } => drop(names.get(step).map(|name| found.remove(*name))),
+            EventKind::Attempt { step, attempt, result } => drop(facts.insert((*step, *attempt), &result.facts)),
+            EventKind::Commit { step, result } if !result.attempts.is_empty() => {
+                let Some(name) = names.get(step) else { continue };
+                let last = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
+                found.remove(*name);
+                if resumed && !origins.contains_key(step) {
+                    // What came after it in an earlier part rests on what it gave then.
+                    after(&follow, name).into_iter().for_each(|later| drop(found.remove(later)));
+                }
+                if let Some(seen) = facts.get(&(*step, last)).filter(|facts| whole(facts))
+                    && result.state.is_success()
+                {
+                    let mut result = result.as_ref().clone();
+                    if let Some(last) = result.attempts.last_mut() {
+                        last.facts = (*seen).clone();
+                    }
+                    let run = origins.get(step).copied().unwrap_or(run).to_owned();
+                    let earlier = Earlier { step: (*name).to_owned(), run, inherited: String::new(), result };
+                    found.insert((*name).to_owned(), earlier);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Which steps come directly after each step. Nothing comes after a service in this sense: it may be started again.
+fn edges(heads: &[StepHead]) -> BTreeMap<&str, Vec<&str>> {
+    let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for head in heads {
+        for earlier in head.needs.iter().chain(&head.after) {
+            edges.entry(earlier).or_default().push(&head.name);
+        }
+    }
+    heads.iter().filter(|head| head.kind == "service").for_each(|head| drop(edges.remove(head.name.as_str())));
+    edges
+}
+
+/// Every step that comes after this one.
+fn after<'h>(edges: &BTreeMap<&'h str, Vec<&'h str>>, name: &str) -> BTreeSet<&'h str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = edges.get(name).cloned().unwrap_or_default();
+    while let Some(later) = open.pop() {
+        if found.insert(later) {
+            open.extend(edges.get(later).into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// Nothing was left out of what was seen.
+fn whole(facts: &Facts) -> bool {
+    facts.values.values().all(|value| cut_of(value).is_none())
+}
+
+impl Store {
+    /// What earlier runs of a plan left, by step name. Lines that cannot be read are left out: it is a cache.
+    #[must_use]
+    pub fn reusable(&self, plan: &str) -> BTreeMap<String, Earlier> {
+        let lines = self.reuse_lines();
+        let own = lines.iter().filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+        let own = own.filter(|line| line.v == VERSION && line.plan == plan);
+        own.map(|line| (line.earlier.step.clone(), line.earlier)).collect()
+    }
+
+    fn reuse_lines(&self) -> Vec<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read =
+            File::open(self.root().join(FILE_NAME)).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes));
+        if read.is_err() {
+            return Vec::new();
+        }
+        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Keeps results of a plan for later runs; those of `dropped` steps and of the steps in `fresh` go. The caller holds
+    /// the workspace.
+    ///
+    /// # Errors
+    /// When the cache cannot be replaced. The run itself is safe all the same.
+    pub fn keep_reusable(&self, plan: &str, fresh: &[Earlier], dropped: &BTreeSet<String>) -> Result<(), StoreError> {
+        #[derive(Deserialize)]
+        struct Key {
+            v: u32,
+            plan: String,
+            step: String,
+        }
+        let path = self.root().join(FILE_NAME);
+        let error = io_error("write", &path);
+        let names: BTreeSet<&str> =
+            fresh.iter().map(|earlier| earlier.step.as_str()).chain(dropped.iter().map(String::as_str)).collect();
+        let mut lines: Vec<Vec<u8>> = self.reuse_lines();
+        lines.retain(|line| {
+            let key = serde_json::from_slice::<Key>(line);
+            key.is_ok_and(|key| key.v == VERSION && !(key.plan == plan && names.contains(key.step.as_str())))
+        });
+        for earlier in fresh {
+            let line = Line { v: VERSION, plan: plan.to_owned(), earlier: earlier.clone() };
+            let line = canonical::to_bytes(&line).map_err(|e| error(io::Error::other(e)))?;
+            if line.len() <= MOST_LINE {
+                lines.push(line);
+            }
+        }
+        let mut room = MOST_BYTES;
+        let fits = |line: &&Vec<u8>| {
+            room = room.saturating_sub(line.len() as u64 + 1);
+            room > 0
+        };
+        let mut kept: Vec<&Vec<u8>> = lines.iter().rev().take_while(fits).collect();
+        kept.reverse();
+        if kept.is_empty() {
+            return match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(error(e)),
+                _ => Ok(()),
+            };
+        }
+        let mut file = tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?;
+        for line in kept {
+            file.write_all(line).and_then(|()| file.write_all(b"\n")).map_err(&error)?;
+        }
+        file.persist(&path).map_err(|e| error(e.error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{commit, event, head, open, passed, ran};
+    use super::*;
+    use crate::outcome::{Cause, State};
+
+    fn seen(step: u32) -> Event {
+        let result = passed().attempts.remove(0);
+        event(EventKind::Attempt { step: StepId(step), attempt: 1, result: Box::new(result) })
+    }
+
+    #[test]
+    fn the_last_word_about_a_step_counts() {
+        let heads = || open(vec![head(0, "a"), head(1, "b")]);
+        let mut bare = passed();
+        bare.attempts[0].facts = Facts::default();
+        let mut events = vec![heads(), seen(0), commit(0, bare.clone())];
+        let found = successes(&events, "r");
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(found["a"].result, passed(), "with what was seen");
+        events.push(commit(0, StepResult::unrun(State::NotRun, Cause::Interrupted)));
+        assert_eq!(successes(&events, "r").len(), 1, "not reached later: it stands");
+        events.push(event(EventKind::Reused { step: StepId(0), run: "older".into() }));
+        events.extend([seen(0), commit(0, bare)]);
+        assert_eq!(successes(&events, "r")["a"].run, "older");
+        events.push(event(EventKind::Stale { step: StepId(0), run: "older".into(), why: String::new() }));
+        assert!(successes(&events, "r").is_empty(), "begun again");
+        events.push(commit(0, ran(State::Fail, Some(Cause::Criteria))));
+        assert!(successes(&events, "r").is_empty());
+    }
+
+    #[test]
+    fn the_cache_keeps_one_result_a_step_and_survives_rubbish() {
+        let workspace = tempfile::tempdir().unwrap();
+        let store = Store::open(workspace.path(), false).unwrap();
+        let earlier = |step: &str, run: &str| Earlier {
+            step: step.into(),
+            run: run.into(),
+            inherited: "i".into(),
+            result: passed(),
+        };
+        let none = BTreeSet::new();
+        assert!(store.reusable("p").is_empty());
+        store.keep_reusable("p", &[earlier("a", "r1"), earlier("b", "r1")], &none).unwrap();
+        store.keep_reusable("q", &[earlier("a", "r2")], &none).unwrap();
+        store.keep_reusable("p", &[earlier("a", "r3")], &BTreeSet::from(["b".to_owned()])).unwrap();
+        assert_eq!(store.reusable("p"), BTreeMap::from([("a".to_owned(), earlier("a", "r3"))]));
+        assert_eq!(store.reusable("q")["a"].run, "r2");
+        let path = store.root().join(FILE_NAME);
+        let mut text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        text = format!("rubbish\n{}\n", text.replace("\"v\":1", "\"v\":99"));
+        fs::write(&path, text).unwrap();
+        assert!(store.reusable("p").is_empty());
+        store.keep_reusable("p", &[earlier("c", "r4")], &none).unwrap();
+        assert_eq!(store.reusable("p").len(), 1);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1, "what cannot be read goes");
+    }
+
+    #[test]
+    fn every_inherited_value_counts_and_none_is_seen() {
+        let of = |value: &str| BTreeMap::from([("NAME".to_owned(), value.as_bytes().to_vec())]);
+        let digest = inherited_digest("r", &of("secret"));
+        assert_ne!(digest, inherited_digest("r", &of("other")));
+        assert_ne!(digest, inherited_digest("s", &of("secret")), "salted by the run");
+        assert_eq!(digest, inherited_digest("r", &of("secret")));
+    }
+}
