@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
-pub use self::past::{Diff, History, Replay, ReplayAs, Show, Verify};
+pub use self::past::{Before, Diff, Gc, History, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -69,6 +69,8 @@ pub enum Command {
     Diff(Diff),
     /// List past runs.
     History(History),
+    /// Remove past runs.
+    Gc(Gc),
     /// Print the JSON Schema of plan files.
     Schema,
 }
@@ -383,6 +385,11 @@ enum Sub {
     Diff(Diff),
     /// Lists past runs, flaky steps, and the trend of a criterion
     History(History),
+    /// Removes old runs and what only they named, and says of each other run why it stays
+    ///
+    /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
+    /// reused result rests on.
+    Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -456,7 +463,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         argv.push("runplan".into());
     }
     let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "show", "replay", "diff", "history"];
+    let about_past = ["verify", "show", "replay", "diff", "history", "gc"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
@@ -482,6 +489,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
+        Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
     };
     Ok(command)

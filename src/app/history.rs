@@ -74,8 +74,35 @@ fn gather(ask: &Ask, workspace: &Path) -> Result<History, store::StoreError> {
 
 type Caches = (BTreeMap<String, IndexLine>, BTreeMap<String, HistoryLine>);
 
+/// What is known of finished runs.
+pub(super) struct Known {
+    /// By run id.
+    pub(super) index: BTreeMap<String, IndexLine>,
+    /// By run id.
+    pub(super) steps: BTreeMap<String, HistoryLine>,
+    /// Those that the cache of steps lacks.
+    made: Vec<HistoryLine>,
+    /// The index lacks none.
+    is_indexed: bool,
+}
+
 /// Both caches; what they lack is read from the runs, and kept if nobody else holds the workspace.
 fn caches(store: &Store, workspace: &Path, ids: &[String]) -> Caches {
+    let Known { index, steps, made, is_indexed } = known(store, ids);
+    // Only a cache: where it can't be written, the next one reads the runs again.
+    if !(made.is_empty() && is_indexed)
+        && let Ok(held) = Store::open(workspace, false)
+    {
+        drop(held.remember_steps(&made));
+        if !is_indexed {
+            drop(held.rebuild_index());
+        }
+    }
+    (index, steps)
+}
+
+/// Both caches, and what they lack, read from the runs. Writes nothing.
+pub(super) fn known(store: &Store, ids: &[String]) -> Known {
     let mut index: BTreeMap<String, IndexLine> =
         store.whole_index().into_iter().map(|line| (line.run.clone(), line)).collect();
     let mut steps = store.history();
@@ -97,19 +124,10 @@ fn caches(store: &Store, workspace: &Path, ids: &[String]) -> Caches {
             made.push(line);
         }
     }
-    // Only a cache: where it can't be written, the next one reads the runs again.
-    if !(made.is_empty() && is_indexed)
-        && let Ok(held) = Store::open(workspace, false)
-    {
-        drop(held.remember_steps(&made));
-        if !is_indexed {
-            drop(held.rebuild_index());
-        }
-    }
-    (index, steps)
+    Known { index, steps, made, is_indexed }
 }
 
-fn finished(store: &Store, line: &IndexLine) -> Run {
+pub(super) fn finished(store: &Store, line: &IndexLine) -> Run {
     // Only what waits for people can have come to something else since.
     let later = if line.verdict == Verdict::Hold { store.later_verdict(&line.run, &line.record) } else { None };
     let later = later.filter(|later| *later != line.verdict);
@@ -127,7 +145,7 @@ fn finished(store: &Store, line: &IndexLine) -> Run {
 }
 
 /// When it began, and what is known of a run without record: from the first line of its journal and the last ones; `None` if it has not even begun.
-fn unfinished(store: &Store, id: &str) -> Option<(i64, Run)> {
+pub(super) fn unfinished(store: &Store, id: &str) -> Option<(i64, Run)> {
     let path = store.run_path(id).join(journal::FILE_NAME);
     let mut reader = BufReader::new(std::fs::File::open(path).ok()?);
     let mut first = Vec::new();

@@ -11,6 +11,7 @@ mod documents;
 mod faults;
 mod flow;
 mod gates;
+mod gc;
 mod invalid;
 mod layers;
 mod nested;
