@@ -82,7 +82,7 @@ pub fn render(gc: &Gc, look: Look) -> String {
     ];
     lines.extend(gc.removed.iter().rev().take(MOST).map(row));
     if gc.removed.len() > MOST {
-        let more = format!("  and {} older; `--format json` names all", format::count(gc.removed.len() - MOST, "run"));
+        let more = format!("  and {} more, older; `--format json` names all", gc.removed.len() - MOST);
         lines.push(Line::of(Role::Dim, &more));
     }
     lines.push(Line::of(Role::Strong, &format!("{} {}", if gc.dry { "would keep" } else { "kept" }, kept(gc))));
