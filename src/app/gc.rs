@@ -1,6 +1,6 @@
 //! `runplan gc`: which runs may go, and why each other one stays. Decides before it removes anything; runs nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
@@ -10,7 +10,6 @@ use crate::event::EventKind;
 use crate::exit::Exit;
 use crate::outcome::Cause;
 use crate::record::gc::{self as remove, Digest};
-use crate::record::history::HistoryLine;
 use crate::record::index::IndexLine;
 use crate::record::store::{self, RECORD_FILE, Store, StoreError};
 use crate::record::{baseline, read};
@@ -56,7 +55,7 @@ struct Room {
     runs: Vec<Seen>,
     /// Of the runs that are there, oldest first.
     index: Vec<IndexLine>,
-    steps: BTreeMap<String, HistoryLine>,
+    known: Option<history::Known>,
 }
 
 /// A run as far as it matters here.
@@ -99,7 +98,7 @@ fn open(workspace: &Path, ask: &Ask) -> Result<Vec<Room>, StoreError> {
             let below = inner.strip_prefix(store.root()).unwrap_or(&inner).display().to_string();
             (inner.clone(), if part.is_empty() { below } else { format!("{part}/{below}") })
         }));
-        rooms.push(Room { store, part, runs: Vec::new(), index: Vec::new(), steps: BTreeMap::new() });
+        rooms.push(Room { store, part, runs: Vec::new(), index: Vec::new(), known: None });
     }
     for room in &mut rooms {
         look(room)?;
@@ -128,7 +127,7 @@ fn look(room: &mut Room) -> Result<(), StoreError> {
     }
     room.runs.sort_by(|a, b| (a.at, &a.run.id).cmp(&(b.at, &b.run.id)));
     room.index = room.runs.iter().filter_map(|seen| known.index.get(&seen.run.id).cloned()).collect();
-    room.steps = known.steps;
+    room.known = Some(known);
     Ok(())
 }
 
@@ -234,10 +233,11 @@ impl Room {
             }
             let mut steps = BTreeSet::new();
             for seen in self.runs.iter().filter(|seen| seen.run.plan == plan && seen.stays()) {
-                let lines = self.steps.get(&seen.run.id).map(|line| &line.steps).into_iter().flatten();
+                let line = self.known.as_ref().and_then(|known| known.steps(&seen.run.id));
+                let lines = line.map(|line| line.steps).into_iter().flatten();
                 let compared = lines
                     .filter(|(_, brief)| brief.criteria.iter().any(|criterion| criterion.text.contains("baseline")));
-                steps.extend(compared.map(|(name, _)| name.clone()));
+                steps.extend(compared.map(|(name, _)| name));
             }
             for (step, found) in baseline::last_passing_of(&self.store, &self.index, &plan, &steps) {
                 if let Some(seen) = self.run(&found.run) {
