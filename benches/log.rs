@@ -24,7 +24,7 @@ use runplan::graph;
 use runplan::identity::{ActionForm, GateForm};
 use runplan::outcome::RunStatus;
 use runplan::plan::{self, LoadOptions, Plan};
-use runplan::record::journal::{Durability, Journal};
+use runplan::record::journal::{self, Durability, Journal, Medium};
 use runplan::record::store::{self, RunDir, Store};
 use runplan::record::{canonical, history::HistoryLine, index::IndexLine, preimage, project, reuse};
 
@@ -36,22 +36,57 @@ fn thread_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Where the log's share is added up.
+/// What a log is made of.
+const PARTS: [&str; 5] = ["lines", "syncs", "digests", "folders", "begin and end"];
+const LINES: usize = 0;
+const SYNCS: usize = 1;
+const DIGESTS: usize = 2;
+const FOLDERS: usize = 3;
+const ENDS: usize = 4;
+
+/// Where the log's share is added up, by part.
 #[derive(Clone, Default)]
-struct Meter(Rc<Cell<Duration>>);
+struct Meter(Rc<Cell<[Duration; 5]>>);
 
 impl Meter {
-    fn of<T>(&self, work: impl FnOnce() -> T) -> T {
-        let begin = thread_time();
+    fn of<T>(&self, part: usize, work: impl FnOnce() -> T) -> T {
+        let (begin, before) = (thread_time(), self.sum());
         let done = work();
-        self.0.set(self.0.get() + thread_time().saturating_sub(begin));
+        // What was metered within it is another part's.
+        let inner = self.sum() - before;
+        let mut all = self.0.get();
+        all[part] += thread_time().saturating_sub(begin).saturating_sub(inner);
+        self.0.set(all);
         done
+    }
+
+    fn sum(&self) -> Duration {
+        self.0.get().iter().sum()
+    }
+}
+
+/// A journal's file whose syncs are metered.
+struct Metered(std::fs::File, Meter);
+
+impl io::Write for Metered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Medium for Metered {
+    fn sync(&mut self) -> io::Result<()> {
+        self.1.of(SYNCS, || self.0.sync_data())
     }
 }
 
 /// A log as the program keeps it.
 struct Log {
-    journal: Journal,
+    journal: Journal<Metered>,
     kept: Vec<Event>,
     meter: Meter,
 }
@@ -63,7 +98,7 @@ impl Sink for Outlets {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let Some(log) = &mut self.0 else { return Ok(()) };
         let Log { journal, kept, meter } = log;
-        meter.of(|| {
+        meter.of(LINES, || {
             journal.event(event)?;
             use EventKind::{Close, Commit, Decision, Open};
             if matches!(event.kind, Open { .. } | Commit { .. } | Decision { .. } | Close { .. }) {
@@ -96,7 +131,7 @@ enum Kept {
 impl Keeper for Kept {
     fn spool(&self, rank: u32, name: &str) -> io::Result<PathBuf> {
         match self {
-            Self::Log { run, meter, .. } => meter.of(|| run.step_dir(rank, name).map_err(io::Error::other)),
+            Self::Log { run, meter, .. } => meter.of(FOLDERS, || run.step_dir(rank, name).map_err(io::Error::other)),
             Self::Nothing { folder } => Ok(folder.join((rank % 64).to_string())),
         }
     }
@@ -104,7 +139,7 @@ impl Keeper for Kept {
     fn archive(&self, file: &Path, sha256: &str) -> io::Result<()> {
         match self {
             Self::Log { store, meter, .. } => {
-                meter.of(|| store.archive(file, Some(sha256)).map(|_| ()).map_err(io::Error::other))
+                meter.of(FOLDERS, || store.archive(file, Some(sha256)).map(|_| ()).map_err(io::Error::other))
             }
             Self::Nothing { .. } => Ok(()),
         }
@@ -112,7 +147,7 @@ impl Keeper for Kept {
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
         match self {
-            Self::Log { meter, .. } => meter.of(|| preimage::action_digest(form).map_err(io::Error::other)),
+            Self::Log { meter, .. } => meter.of(DIGESTS, || preimage::action_digest(form).map_err(io::Error::other)),
             Self::Nothing { .. } => Ok((String::new(), String::new())),
         }
     }
@@ -141,7 +176,7 @@ fn head(plan: &Plan) -> io::Result<PlanHead> {
 fn close(outlets: &mut Outlets, kept: &Kept, over: &engine::Outcome) -> io::Result<()> {
     let (Some(log), Kept::Log { store, run, meter }) = (&mut outlets.0, kept) else { return Ok(()) };
     let Log { journal, kept: events, .. } = log;
-    meter.of(|| {
+    meter.of(ENDS, || {
         let record = project::project(events).map_err(io::Error::other)?;
         let id =
             run.write_record(&record.finish(&over.decision).map_err(io::Error::other)?).map_err(io::Error::other)?;
@@ -159,7 +194,7 @@ fn close(outlets: &mut Outlets, kept: &Kept, over: &engine::Outcome) -> io::Resu
 }
 
 /// One run in a folder; says how long its log took.
-fn one(folder: &Path, with_log: bool) -> io::Result<Duration> {
+fn one(folder: &Path, with_log: bool) -> io::Result<[Duration; 5]> {
     let path = Utf8PathBuf::from_path_buf(folder.join("blueprint.toml")).map_err(|_| io::Error::other("a path"))?;
     let env = |_: &str| None;
     let options =
@@ -170,11 +205,14 @@ fn one(folder: &Path, with_log: bool) -> io::Result<Duration> {
     let meter = Meter::default();
     let mut outlets = Outlets(None);
     let kept = if with_log {
-        meter.of(|| -> io::Result<Kept> {
+        meter.of(ENDS, || -> io::Result<Kept> {
             let store = Store::open(folder, false).map_err(io::Error::other)?;
             let run = store.begin(RUN, std::process::id(), "now").map_err(io::Error::other)?;
             run.snapshot(&plan.sources).map_err(io::Error::other)?;
-            let journal = Journal::create(run.path(), Durability::Full, None)?;
+            let path = run.path().join(journal::FILE_NAME);
+            let file = std::fs::OpenOptions::new().append(true).create_new(true).open(&path)?;
+            let name = path.display().to_string();
+            let journal = Journal::over(Metered(file, meter.clone()), name, Durability::Full, None);
             outlets.0 = Some(Log { journal, kept: Vec::new(), meter: meter.clone() });
             Ok(Kept::Log { store, run, meter: meter.clone() })
         })?
@@ -206,7 +244,7 @@ fn one(folder: &Path, with_log: bool) -> io::Result<Duration> {
         known: BTreeMap::new(),
     };
     let settings = Settings { run: RUN.to_owned(), jobs: 2, ..Settings::default() };
-    let head = if with_log { meter.of(|| head(plan))? } else { PlanHead::default() };
+    let head = if with_log { meter.of(ENDS, || head(plan))? } else { PlanHead::default() };
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &graph) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();
@@ -240,33 +278,35 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A run in a process of its own: its CPU time with children, what its log took, and how long it was.
-fn measured(mode: &str, steps: usize, command: &str) -> io::Result<[f64; 3]> {
+/// A run in a process of its own: its CPU time with children, how long it was, and what the parts of its log took.
+fn measured(mode: &str, steps: usize, command: &str) -> io::Result<(f64, f64, Vec<f64>)> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("blueprint.toml"), plan_of(steps, command))?;
     let (before, began) = (children_time(), Instant::now());
     let ended = Command::new(std::env::current_exe()?).args(["one", mode]).arg(folder.path()).output()?;
     let (used, took) = (children_time().saturating_sub(before), began.elapsed());
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    let log: f64 = said
-        .trim()
-        .parse()
-        .map_err(|_| io::Error::other(format!("{said}{}", String::from_utf8_lossy(&ended.stderr))))?;
-    Ok([used.as_secs_f64(), log, took.as_secs_f64()])
+    let parts: Vec<f64> = said.split_whitespace().filter_map(|part| part.parse().ok()).collect();
+    if parts.len() != PARTS.len() {
+        return Err(io::Error::other(format!("{said}{}", String::from_utf8_lossy(&ended.stderr))));
+    }
+    Ok((used.as_secs_f64(), took.as_secs_f64(), parts))
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 fn compare(name: &str, command: &str, steps: usize, rounds: usize) -> io::Result<()> {
     let (mut with, mut without, mut inside, mut wall) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut of_parts = vec![Vec::new(); PARTS.len()];
     for round in 0..=rounds {
         for mode in if round % 2 == 0 { ["log", "none"] } else { ["none", "log"] } {
-            let [used, log, took] = measured(mode, steps, command)?;
+            let (used, took, parts) = measured(mode, steps, command)?;
             match mode {
                 // The first round only warms up.
                 _ if round == 0 => {}
                 "log" => {
                     with.push(used);
-                    inside.push(100.0 * log / used);
+                    inside.push(100.0 * parts.iter().sum::<f64>() / used);
+                    of_parts.iter_mut().zip(&parts).for_each(|(all, part)| all.push(100.0 * part / used));
                     wall.push(took);
                 }
                 _ => without.push(used),
@@ -279,9 +319,12 @@ fn compare(name: &str, command: &str, steps: usize, rounds: usize) -> io::Result
     };
     let (lows, highs) = (spread(&with), spread(&without));
     let (a, b, share, wall) = (median(&mut with), median(&mut without), median(&mut inside), median(&mut wall));
+    let parts: Vec<String> =
+        PARTS.iter().zip(&mut of_parts).map(|(name, all)| format!("{name} {:.1}", median(all))).collect();
     println!(
-        "| {name} | {steps} | {rounds} | {a:.2} ({lows}) | {b:.2} ({highs}) | {:+.1} % | {share:.1} % | {wall:.1} |",
-        100.0 * (a / b - 1.0)
+        "| {name} | {steps} | {rounds} | {a:.2} ({lows}) | {b:.2} ({highs}) | {:+.1} % | {share:.1} % ({}) | {wall:.1} |",
+        100.0 * (a / b - 1.0),
+        parts.join(", ")
     );
     Ok(())
 }
@@ -290,9 +333,10 @@ fn compare(name: &str, command: &str, steps: usize, rounds: usize) -> io::Result
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let done = match args.get(1..).unwrap_or_default() {
-        [one_run, mode, folder] if one_run == "one" => {
-            one(Path::new(folder), mode == "log").map(|log| println!("{}", log.as_secs_f64()))
-        }
+        [one_run, mode, folder] if one_run == "one" => one(Path::new(folder), mode == "log").map(|parts| {
+            let parts: Vec<String> = parts.iter().map(|part| part.as_secs_f64().to_string()).collect();
+            println!("{}", parts.join(" "));
+        }),
         args => {
             let number = |name: &str, usual: usize| {
                 let at = args.iter().position(|arg| arg == name);
