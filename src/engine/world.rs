@@ -60,6 +60,8 @@ pub trait Keeper {
 pub struct Options {
     /// Worker slots.
     pub jobs: u32,
+    /// One number a step: the ready step with the highest starts, instead of that with the longest tail.
+    pub shuffled: Option<Vec<u64>>,
     /// Time between TERM and KILL.
     pub grace: Duration,
     /// One flag a step: selected on the command line.

@@ -459,6 +459,7 @@ fn go(
     let durations = steps.iter().map(|step| (step.name.clone(), Duration::from_millis(seed.next() % 50)));
     let options = Options {
         jobs,
+        shuffled: None,
         grace: Duration::ZERO,
         selected: steps.iter().map(|step| !step.filtered).collect(),
         durations: durations.collect(),
