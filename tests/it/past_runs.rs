@@ -77,7 +77,7 @@ fn verify_starts_no_process() {
     let _ = space.go(&[]).code(0);
     let trace = space.path().join("trace");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "trace=execve,connect,openat", "-o"]).arg(&trace).arg(crate::support::RUNPLAN);
+    command.args(["-f", "-qq", "-e", "trace=execve,connect,openat", "-o"]).arg(&trace).arg(support::RUNPLAN);
     let ended = command.arg("verify").current_dir(space.path()).stdin(Stdio::null()).output();
     if !ended.as_ref().is_ok_and(|ended| ended.status.success()) {
         return skip("strace");

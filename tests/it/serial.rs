@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use runplan::act::scripted::{Play, Scripted, Seen, Service};
 use runplan::act::{Act, Lent, Look, Request};
 use runplan::action::ActionKind;
-use runplan::engine::{self, Keeper, Known, Options, Outlet, Trust, World};
+use runplan::engine::{self, KeepError, Keeper, Known, Options, Outlet, Trust, World};
 use runplan::event::{Event, EventKind, PlanHead, Settings, Sink};
 use runplan::facts::Facts;
 use runplan::graph::{self, Graph};
@@ -350,8 +350,8 @@ impl Keeper for Folder {
         Ok(path)
     }
 
-    fn archive(&self, _file: &Path, _sha256: &str) -> io::Result<()> {
-        Err(io::Error::other("nothing is archived here"))
+    fn archive(&self, _file: &Path, _sha256: &str) -> Result<(), KeepError> {
+        Err(KeepError::File("nothing is archived here".to_owned()))
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {

@@ -381,7 +381,12 @@ fn killed_at_every_call_that_writes_it_loses_nothing() {
                     anew.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            let _ = space.run(&["verify"]).code(0);
+            let runs = fs::read_dir(space.path().join(".runplan/runs")).expect("runs");
+            let complete = runs.map(|run| run.expect("a run").path()).filter(|run| is_closed(run));
+            for run in complete {
+                let id = run.file_name().and_then(|name| name.to_str()).expect("an id").to_owned();
+                let _ = space.run(&["verify", &id]).code(0);
+            }
             all_gone(&space, &what);
         }
     });
@@ -424,7 +429,9 @@ fn faults_at_every_call(error: &str) {
                 assert!(harmless.iter().any(|name| hit.contains(name)), "{what}: green");
             } else {
                 refused.fetch_add(1, Ordering::Relaxed);
-                assert_eq!(ended.code, if hit.contains("write(1<") { ended.code } else { 74 }, "{what}");
+                // What the reader of stdout does, or a kernel that breaks its own wake-up calls, is no recording.
+                let outside = hit.contains("write(1<") || hit.contains("eventfd");
+                assert!(ended.code == 74 || outside, "{what}");
                 assert!(!ended.stdout.contains("\"status\":{\"decided\":\"go\"}"), "{what}");
             }
         }
@@ -539,7 +546,8 @@ fn every_flipped_byte_of_a_run_is_refused() {
     let mut files: Vec<PathBuf> = support::files_of(&space.path().join(".runplan"));
     files.retain(|path| path.starts_with(&from) || path.to_string_lossy().contains("objects/sha256"));
     files.retain(|path| !path.ends_with("inherited") && !path.ends_with("lock"));
-    let names: BTreeSet<_> = files.iter().filter_map(|path| path.file_name()).map(|n| n.to_os_string()).collect();
+    let names: BTreeSet<_> =
+        files.iter().filter_map(|path| path.file_name()).map(std::ffi::OsStr::to_os_string).collect();
     for wanted in ["journal.jsonl", "record.jsonl", "plan.toml", "plan.files.jsonl"] {
         assert!(names.contains(std::ffi::OsStr::new(wanted)), "{names:?}");
     }
