@@ -14,7 +14,8 @@ use crate::support::{self, RUNPLAN, Space};
 const WAITS: &str = "[steps.a]\nrun = 'echo $$ > pid; mv pid started; until test -e go; do sleep 0.01; done'\ntimeout = '60s'\n\
                      [steps.b]\nneeds = ['a']\nrun = 'true'\n";
 
-fn until(what: &str, mut there: impl FnMut() -> bool) {
+/// Waits for it; a minute at most.
+pub fn until(what: &str, mut there: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !there() {
         assert!(Instant::now() < deadline, "{what} never came");

@@ -33,4 +33,5 @@ mod staging;
 mod statistics;
 mod support;
 mod terminal;
+mod torture;
 mod waivers;
