@@ -79,7 +79,8 @@ fn test(run: &Run, step: &Step) -> Json {
         }
     }
     let criteria: Vec<Json> = step.result.iter().flat_map(|result| result.criteria()).map(criterion).collect();
-    let mut extra = json!({ "required": step.head.required, "severity": step.head.severity.word(), "criteria": criteria });
+    let mut extra =
+        json!({ "required": step.head.required, "severity": step.head.severity.word(), "criteria": criteria });
     if let Some(from) = &step.reused {
         extra["reused_from"] = line(from).into();
     }

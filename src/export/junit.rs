@@ -98,14 +98,7 @@ fn case<'r>(run: &'r Run, step: &'r Step) -> Case<'r> {
         out.push("--- stdout".to_owned());
         out.push(wrote);
     }
-    Case {
-        class: &run.plan.name,
-        name: &step.head.name,
-        time: seconds(step.took_ns()),
-        came,
-        out: out.join("\n"),
-        err,
-    }
+    Case { class: &run.plan.name, name: &step.head.name, time: seconds(step.took_ns()), came, out: out.join("\n"), err }
 }
 
 /// What there is to say of a step, a line each.

@@ -252,9 +252,7 @@ impl Run {
         let mut folded = Folded::default();
         events.iter().for_each(|event| folded.take(event));
         let serial: BTreeMap<String, (State, Option<Cause>)> = match (&about.record, project::project(events)) {
-            (Some(_), Ok(record)) => {
-                record.steps.into_iter().map(|line| (line.id, (line.state, line.cause))).collect()
-            }
+            (Some(_), Ok(record)) => record.steps.into_iter().map(|line| (line.id, (line.state, line.cause))).collect(),
             _ => BTreeMap::new(),
         };
         let mut about = about;
@@ -383,13 +381,7 @@ impl Folded {
         }
     }
 
-    fn step(
-        &mut self,
-        head: &StepHead,
-        serial: Option<&(State, Option<Cause>)>,
-        written: Written,
-        last: u64,
-    ) -> Step {
+    fn step(&mut self, head: &StepHead, serial: Option<&(State, Option<Cause>)>, written: Written, last: u64) -> Step {
         let mut attempts = self.attempts.remove(&head.step).unwrap_or_default();
         let committed = self.results.remove(&head.step);
         let over = committed.as_ref().map_or(last, |(at, _)| *at);
@@ -459,10 +451,7 @@ pub(super) mod tests {
             commit(4, 7_300_000, unrun(State::Skipped, Cause::Filtered)),
             commit(5, 7_400_000, waits),
             sample::event(EventKind::Decision { decision: Box::new(verdict), last: true }),
-            sample::event(EventKind::Close {
-                status: RunStatus::Decided(Verdict::NoGo),
-                record: Some("5".repeat(64)),
-            }),
+            sample::event(EventKind::Close { status: RunStatus::Decided(Verdict::NoGo), record: Some("5".repeat(64)) }),
         ];
         let hostile = Stream { bytes: b"\xff\x1b[31mred\x1b[0m ]]>\n\0<x>&amp;\n".to_vec(), left_out: 7 };
         let about = Gathered {

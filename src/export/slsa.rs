@@ -72,12 +72,8 @@ mod tests {
     fn parameters_inputs_and_builder_are_told() {
         let mut run = eventful();
         run.plan.vars.insert("n".into(), "3".into());
-        let input = crate::outcome::FileDigest {
-            path: "src/a".into(),
-            sha256: "7".repeat(64),
-            size: 1,
-            executable: false,
-        };
+        let input =
+            crate::outcome::FileDigest { path: "src/a".into(), sha256: "7".repeat(64), size: 1, executable: false };
         let result = run.steps[0].result.as_mut().unwrap();
         result.inputs = vec![input.clone(), input];
         let statement: Json = serde_json::from_slice(&render(&run, "https://ci.example/builder")).unwrap();

@@ -7,6 +7,7 @@
 //!                           journal.jsonl  record.jsonl  steps/<rank>-<slug>/
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
 //!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
+//!   imported/.runplan/      a store by itself: runs of other machines, which are nobody's latest, history or baseline
 //! ```
 
 use std::fmt;
@@ -28,6 +29,10 @@ pub const FOLDER: &str = ".runplan";
 pub const PLAN_FILES: &str = "plan.files.jsonl";
 /// Name of the record in the folder of its run.
 pub const RECORD_FILE: &str = "record.jsonl";
+/// Name of the file in the folder of a run that says, as a digest, what the run inherited. It stays on its machine.
+pub const INHERITED_FILE: &str = "inherited";
+/// Folder in the store that holds another one, of runs that were imported.
+pub const IMPORTED: &str = "imported";
 /// The decision that people's sign-offs lead to, as `decide` leaves it in the folder of the run.
 pub const DECISION_FILE: &str = "decision.json";
 
@@ -210,6 +215,37 @@ impl Store {
         let root = workspace.join(FOLDER);
         check_folder(&root)?;
         Ok(Self { root, lock: None })
+    }
+
+    /// The folder that holds the store of imported runs, made if it is not there.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn imported(workspace: &Path) -> Result<PathBuf, StoreError> {
+        let root = workspace.join(FOLDER);
+        if !root.join("runs").is_dir() {
+            drop(Self::open(workspace, false)?);
+        }
+        check_folder(&root)?;
+        let folder = root.join(IMPORTED);
+        private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Puts a folder that is whole in its place as that of a run. The caller holds the store.
+    ///
+    /// # Errors
+    /// When the place is taken or the folder can't be moved.
+    pub fn adopt(&self, folder: &Path, id: &str) -> Result<PathBuf, StoreError> {
+        let path = self.run_path(id);
+        let error = io_error("write", &path);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(error(io::ErrorKind::AlreadyExists.into()));
+        }
+        sync_folder(folder)?;
+        fs::rename(folder, &path).map_err(error)?;
+        sync_folder(&self.root.join("runs"))?;
+        Ok(path)
     }
 
     /// `.runplan`.
