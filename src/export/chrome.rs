@@ -1,5 +1,6 @@
-//! A Chrome trace (JSON object format), which Perfetto and `chrome://tracing` open: a lane a worker, as the overlap of
-//! steps shows them; a step holds its attempts. Times are whole microseconds since the run began.
+//! A Chrome trace (JSON object format), which Perfetto and `chrome://tracing` open: as many lanes as steps overlapped (one
+//! that waits for its next attempt still holds its lane); a step holds its attempts. Times are whole microseconds since
+//! the run began.
 
 use serde_json::{Value as Json, json};
 
@@ -18,7 +19,7 @@ pub fn render(run: &Run) -> Vec<u8> {
     let placed = lanes(&run.steps);
     let count = placed.iter().map(|(lane, _)| *lane).max().unwrap_or(0);
     for lane in 1..=count {
-        let args = json!({ "name": format!("worker {lane}") });
+        let args = json!({ "name": format!("lane {lane}") });
         events.push(json!({ "name": "thread_name", "ph": "M", "pid": PID, "tid": lane, "args": args }));
     }
     let args = json!({ "decision": run.word(), "why": line(&run.why()), "run": line(&run.about.run) });

@@ -217,37 +217,6 @@ impl Store {
         Ok(Self { root, lock: None })
     }
 
-    /// The folder that holds the store of imported runs, made if it is not there.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn imported(workspace: &Path) -> Result<PathBuf, StoreError> {
-        let root = workspace.join(FOLDER);
-        if !root.join("runs").is_dir() {
-            drop(Self::open(workspace, false)?);
-        }
-        check_folder(&root)?;
-        let folder = root.join(IMPORTED);
-        private_folder(&folder)?;
-        Ok(folder)
-    }
-
-    /// Puts a folder that is whole in its place as that of a run. The caller holds the store.
-    ///
-    /// # Errors
-    /// When the place is taken or the folder can't be moved.
-    pub fn adopt(&self, folder: &Path, id: &str) -> Result<PathBuf, StoreError> {
-        let path = self.run_path(id);
-        let error = io_error("write", &path);
-        if fs::symlink_metadata(&path).is_ok() {
-            return Err(error(io::ErrorKind::AlreadyExists.into()));
-        }
-        sync_folder(folder)?;
-        fs::rename(folder, &path).map_err(error)?;
-        sync_folder(&self.root.join("runs"))?;
-        Ok(path)
-    }
-
     /// `.runplan`.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -556,7 +525,7 @@ fn busy(path: &Path) -> StoreError {
 }
 
 /// Makes a folder that only its owner may enter, or checks one that is there.
-fn private_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other.map_err(io_error("create", path))?,
@@ -569,7 +538,7 @@ fn private_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a symlink, anything that is no folder, and a folder of another user. Returns its mode.
-fn check_folder(path: &Path) -> Result<u32, StoreError> {
+pub(super) fn check_folder(path: &Path) -> Result<u32, StoreError> {
     let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     if there.file_type().is_symlink() {
         return Err(refused(path, "it is a symlink; remove it"));
@@ -604,7 +573,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error("write", path))
 }
 
