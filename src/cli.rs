@@ -389,6 +389,9 @@ enum Sub {
     #[command(after_help = EXIT_CODES)]
     Rerun(Rerun),
     /// Signs for a role about a run, or its record, with an ssh key
+    #[command(
+        override_usage = "runplan sign [OPTIONS] --role <ROLE> --as <WHO> [RUN]\n       runplan sign --record [--key <FILE>] [RUN]"
+    )]
     Sign(SignArgs),
     /// Decides a run again, with its sign-offs and waivers; runs nothing
     #[command(after_help = EXIT_CODES)]

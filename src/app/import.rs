@@ -248,6 +248,8 @@ impl Write for Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::engine;
     use crate::event::{EventKind, Sink as _};
@@ -257,6 +259,8 @@ mod tests {
     use crate::record::{preimage, project, sample};
 
     const RUN: &str = "20260101T000000Z-aaaaaa";
+
+    type Files = BTreeMap<String, Vec<u8>>;
 
     /// The archive of a small run with one archived output.
     fn small_archive() -> Vec<u8> {
@@ -329,8 +333,8 @@ mod tests {
         let whole = small_archive();
         let mut input = whole.as_slice();
         let manifest = archive::manifest(&mut input).unwrap();
-        let files = std::cell::RefCell::new(std::collections::BTreeMap::<String, Vec<u8>>::new());
-        struct Into<'f>(&'f std::cell::RefCell<std::collections::BTreeMap<String, Vec<u8>>>, String);
+        let files = std::cell::RefCell::new(Files::new());
+        struct Into<'f>(&'f std::cell::RefCell<Files>, String);
         impl Write for Into<'_> {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 self.0.borrow_mut().get_mut(&self.1).expect("it was put there").extend(bytes);
@@ -345,7 +349,7 @@ mod tests {
             Ok(Into(&files, member.name.clone()))
         };
         archive::members(&manifest, &mut input, open).unwrap();
-        let made = |change: &dyn Fn(&mut std::collections::BTreeMap<String, Vec<u8>>)| {
+        let made = |change: &dyn Fn(&mut Files)| {
             let mut files = files.borrow().clone();
             change(&mut files);
             let sum = crate::digest::sha256_hex;

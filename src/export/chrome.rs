@@ -8,30 +8,26 @@ use super::{Came, Run, Step, document, line};
 
 /// The one process of a trace.
 const PID: u32 = 1;
+/// The lane of the run as a whole; those of steps follow. (Viewers take 0 for an idle processor.)
+const WHOLE: usize = 1;
 
 /// The document.
 #[must_use]
 pub fn render(run: &Run) -> Vec<u8> {
-    let mut events = vec![
-        json!({ "name": "process_name", "ph": "M", "pid": PID, "tid": 0, "args": { "name": line(&run.plan.name) } }),
-        json!({ "name": "thread_name", "ph": "M", "pid": PID, "tid": 0, "args": { "name": "run" } }),
-    ];
+    let mut events = vec![named("process_name", WHOLE, &run.plan.name), named("thread_name", WHOLE, "run")];
     let placed = lanes(&run.steps);
     let count = placed.iter().map(|(lane, _)| *lane).max().unwrap_or(0);
-    for lane in 1..=count {
-        let args = json!({ "name": format!("lane {lane}") });
-        events.push(json!({ "name": "thread_name", "ph": "M", "pid": PID, "tid": lane, "args": args }));
-    }
+    events.extend((1..=count).map(|lane| named("thread_name", WHOLE + lane, &format!("lane {lane}"))));
     let args = json!({ "decision": run.word(), "why": line(&run.why()), "run": line(&run.about.run) });
-    events.push(span(0, &line(&run.plan.name), "run", (0, run.took_ns), None, &args));
+    events.push(span(WHOLE, &line(&run.plan.name), "run", (0, run.took_ns), None, &args));
     for (lane, step) in &placed {
-        step_events(run, *lane, step, &mut events);
+        step_events(run, WHOLE + lane, step, &mut events);
     }
     for mark in &run.marks {
         let args = json!({ "text": line(&mark.text) });
         let (name, ts) = (line(&mark.name), mark.at / 1000);
         events.push(json!({
-            "name": name, "cat": mark.kind, "ph": "i", "s": "g", "ts": ts, "pid": PID, "tid": 0, "args": args,
+            "name": name, "cat": mark.kind, "ph": "i", "s": "g", "ts": ts, "pid": PID, "tid": WHOLE, "args": args,
         }));
     }
     document(&json!({
@@ -45,12 +41,17 @@ pub fn render(run: &Run) -> Vec<u8> {
     }))
 }
 
+/// Gives the process or a lane its name.
+fn named(what: &str, lane: usize, name: &str) -> Json {
+    let args = json!({ "name": line(name) });
+    json!({ "name": what, "cat": "__metadata", "ph": "M", "ts": 0, "pid": PID, "tid": lane, "args": args })
+}
+
 fn step_events(run: &Run, lane: usize, step: &Step, events: &mut Vec<Json>) {
     let Some(whole) = step.span else { return };
     let criteria: Vec<Json> = step
-        .result
+        .criteria()
         .iter()
-        .flat_map(|result| result.criteria())
         .map(|criterion| {
             json!({
                 "tier": criterion.tier.word(), "text": line(&criterion.text), "state": criterion.state.word(),

@@ -78,7 +78,7 @@ fn test(run: &Run, step: &Step) -> Json {
             test.insert(name.into(), text.lines().collect::<Vec<_>>().into());
         }
     }
-    let criteria: Vec<Json> = step.result.iter().flat_map(|result| result.criteria()).map(criterion).collect();
+    let criteria: Vec<Json> = step.criteria().iter().map(criterion).collect();
     let mut extra =
         json!({ "required": step.head.required, "severity": step.head.severity.word(), "criteria": criteria });
     if let Some(from) = &step.reused {

@@ -150,7 +150,7 @@ impl Trace<'_> {
             attributes.push(text("error.type", step.error_type()));
         }
         attributes.extend(step.reused.iter().map(|run| text("runplan.reused_from", run)));
-        let criteria = step.result.iter().flat_map(|result| result.criteria());
+        let criteria = step.criteria().iter();
         let why = step.why();
         spans.push(self.span(Span {
             id: span_id.clone(),

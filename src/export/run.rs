@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
-use crate::outcome::{AttemptResult, Cause, Decision, FileDigest, RunStatus, State, StepResult, Verdict};
+use crate::outcome::{
+    AttemptResult, Cause, CriterionResult, Decision, FileDigest, RunStatus, State, StepResult, Verdict,
+};
 use crate::record::project;
 
 /// What a step came to: its state with what the cause adds.
@@ -161,6 +163,12 @@ impl Step {
             Came::Unfinished => "the run ended before this step did".to_owned(),
             other => other.word().to_owned(),
         })
+    }
+
+    /// Criteria of the attempt that decided.
+    #[must_use]
+    pub fn criteria(&self) -> &[CriterionResult] {
+        self.result.as_ref().map_or(&[], StepResult::criteria)
     }
 
     /// Time of all its attempts in nanoseconds.
@@ -384,6 +392,10 @@ impl Folded {
     fn step(&mut self, head: &StepHead, serial: Option<&(State, Option<Cause>)>, written: Written, last: u64) -> Step {
         let mut attempts = self.attempts.remove(&head.step).unwrap_or_default();
         let committed = self.results.remove(&head.step);
+        // A step is taken up to look at its `when`; where that does not hold, nothing was attempted.
+        if committed.as_ref().is_some_and(|(_, result)| result.state == State::Skipped) {
+            attempts.retain(|attempt| attempt.result.is_some());
+        }
         let over = committed.as_ref().map_or(last, |(at, _)| *at);
         for attempt in attempts.iter_mut().filter(|attempt| attempt.result.is_none()) {
             attempt.end = over;
@@ -448,7 +460,8 @@ pub(super) mod tests {
             end(2, 1, 7_000_000, &failed),
             commit(2, 7_100_000, failed),
             commit(3, 7_200_000, unrun(State::Skipped, Cause::NeedFailed("c".into()))),
-            commit(4, 7_300_000, unrun(State::Skipped, Cause::Filtered)),
+            start(4, 1, 7_250_000),
+            commit(4, 7_300_000, unrun(State::Skipped, Cause::When("vars.n > 5".into()))),
             commit(5, 7_400_000, waits),
             sample::event(EventKind::Decision { decision: Box::new(verdict), last: true }),
             sample::event(EventKind::Close { status: RunStatus::Decided(Verdict::NoGo), record: Some("5".repeat(64)) }),
@@ -481,7 +494,7 @@ pub(super) mod tests {
         assert_eq!(came, [Came::Pass, Came::Pass, Came::Fail, Came::Blocked, Came::Skipped, Came::Pending]);
         assert!(run.steps[1].is_flaky() && !run.steps[0].is_flaky());
         assert_eq!(run.steps[1].span, Some((1_500_000, 6_100_000)));
-        assert_eq!((run.word(), run.steps[3].span), ("NO-GO", None));
+        assert_eq!((run.word(), run.steps[3].span, run.steps[4].span), ("NO-GO", None, None));
         let run = broken_off();
         let came: Vec<Came> = run.steps.iter().map(|step| step.came).collect();
         assert_eq!(came, [Came::Pass, Came::Unfinished, Came::Unfinished]);
