@@ -104,6 +104,10 @@ tests/validators.sh || {
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 part "format" cargo fmt --check
 part "lints" cargo clippy --quiet --locked --all-targets -- -D warnings
+# Some tests hold both builds against each other.
+part "release build" cargo build --quiet --locked --release
+RUNPLAN_RELEASE=$PWD/target/release/runplan
+export RUNPLAN_RELEASE
 
 echo
 echo "== tests: cargo test"
@@ -122,7 +126,6 @@ export RUSTDOCFLAGS
 part "documentation" cargo doc --quiet --locked --no-deps
 unset RUSTDOCFLAGS
 
-part "release build" cargo build --quiet --locked --release
 echo
 echo "== schema: the committed one is the program's own"
 cargo run --quiet --locked --release -- schema >"$log" || fail "schema"

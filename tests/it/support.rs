@@ -229,13 +229,16 @@ pub fn skip(package: &str) {
     say(&format!("left out: {package} is missing"));
 }
 
-/// Copies a folder with all that is in it; follows links.
+/// Copies a folder with all that is in it; a link stays one.
 pub fn copy_all(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("it can be copied");
     for entry in fs::read_dir(from).expect("it can be copied") {
         let path = entry.expect("it can be copied").path();
         let target = to.join(path.file_name().expect("it can be copied"));
-        if path.is_dir() {
+        if path.is_symlink() {
+            let to = fs::read_link(&path).expect("a link");
+            std::os::unix::fs::symlink(to, &target).expect("a link can be made");
+        } else if path.is_dir() {
             copy_all(&path, &target);
         } else {
             fs::copy(&path, &target).expect("it can be copied");

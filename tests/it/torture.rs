@@ -80,17 +80,11 @@ struct Cell<'a> {
     build: &'a Path,
 }
 
-/// The program as it was built for the tests and, if there is one, for release. Where everybody can read them.
+/// The program as it was built for the tests and, where `RUNPLAN_RELEASE` names it, for release; copies that everybody can
+/// read.
 fn builds(folder: &Path) -> Vec<PathBuf> {
-    let release = support::repository().join("target/release/runplan");
-    let told = std::env::var_os("RUNPLAN_RELEASE").map(PathBuf::from);
-    assert!(told.is_some() || std::env::var_os("CI").is_none(), "`RUNPLAN_RELEASE` does not name the release build");
-    // One that lies there from yesterday is not what is tested.
-    let fresh = |path: &Path| {
-        let made = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
-        made(path) >= made(&support::repository().join("src/lib.rs"))
-    };
-    let release = told.or_else(|| Some(release).filter(|path| path.exists() && fresh(path)));
+    let release = std::env::var_os("RUNPLAN_RELEASE").map(PathBuf::from);
+    assert!(release.is_some() || std::env::var_os("CI").is_none(), "`RUNPLAN_RELEASE` does not name the release build");
     let mut builds = vec![PathBuf::from(RUNPLAN)];
     builds.extend(release);
     let place = |(number, from): (usize, &PathBuf)| {
@@ -214,7 +208,7 @@ fn one_sha256_for_every_cell() {
     for build in &builds {
         for setting in &settings {
             for jobs in ["1", "2", "16"] {
-                for (shuffle, delay) in [(0, 0), (7, 5), (99, 9)] {
+                for (shuffle, delay) in [(0, 0), (7, 5), (99, 9), (1234, 3)] {
                     cells.push(Cell { jobs, shuffle, delay, setting: *setting, build });
                 }
             }
@@ -230,13 +224,15 @@ fn one_sha256_for_every_cell() {
     };
     let right = straight(0);
     on_all_processors(cells.len(), |number| assert_eq!(straight(number), right, "{:?}", cells[number]));
-    // Killed after each event of the journal and resumed in another cell, on each build.
+    // Killed after each event of the journal at each number of workers and resumed in another cell, on each build.
     let (cut, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let jobs = ["1", "2", "16"];
     let most = 70;
-    on_all_processors(most * builds.len(), |number| {
-        let (events, build) = (1 + number / builds.len(), &builds[number % builds.len()]);
+    on_all_processors(most * builds.len() * jobs.len(), |number| {
+        let (events, rest) = (1 + number / (builds.len() * jobs.len()), number % (builds.len() * jobs.len()));
+        let (build, jobs) = (&builds[rest / jobs.len()], jobs[rest % jobs.len()]);
         // Strides that share no divisor with the number of cells: every setting meets every kind of place.
-        let first = Cell { build, ..cells[(number * 29 + 5) % cells.len()] };
+        let first = Cell { build, jobs, ..cells[(number * 29 + 5) % cells.len()] };
         let then = Cell { build: &builds[(number / 2) % builds.len()], ..cells[(number * 41 + 17) % cells.len()] };
         // Who runs it stays who it is; everything else may change in between.
         let then = if SETTINGS[first.setting] == "other uid" || SETTINGS[then.setting] == "other uid" {
@@ -261,9 +257,9 @@ fn one_sha256_for_every_cell() {
         fs::remove_dir_all(root.path().join(format!("cell-{name}"))).expect("removed");
     });
     let (cut, taken) = (cut.into_inner(), taken.into_inner());
-    assert!(cut >= 30 * builds.len() && taken > cut, "{cut} cuts, {taken} results taken over");
+    assert!(cut >= 90 * builds.len() && taken > cut, "{cut} cuts, {taken} results taken over");
     support::say(&format!(
-        "{} cells: {} straight ({} builds, {} settings, 3 numbers of workers, 3 orders and delays), {cut} killed at an \
+        "{} cells: {} straight ({} builds, {} settings, 3 numbers of workers, 4 orders and delays), {cut} killed at an \
          event and resumed ({taken} results taken over); one SHA-256: {right}",
         cells.len() + cut,
         cells.len(),
@@ -491,35 +487,40 @@ fn a_journal_cut_at_every_byte_is_resumed_to_the_clean_record() {
     let plan = "[steps.a]\nrun = ['true']\n";
     let root = tempfile::tempdir().expect("a folder");
     let build = builds(root.path()).pop().expect("a build");
-    let space = Space::plan(plan);
-    let right = space.go(&[]).code(0).record_id();
-    let first = only_run(space.path()).expect("a run");
-    let journal = fs::read(first.join("journal.jsonl")).expect("a journal");
-    let record = fs::read(first.join("record.jsonl")).expect("a record");
-    let whole = read::recover(&journal).expect("sound").events;
-    let head = journal.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
     // On a file system in memory: the disk is not what is asked about.
     let memory = Path::new("/dev/shm");
     let place = || if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let run_it = |folder: &Path, words: &[&str]| {
+        let mut command = Command::new(&build);
+        command.args(words).args(["--progress", "none"]).current_dir(folder).stdin(Stdio::null());
+        support::finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
+    };
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let (cuts, resumed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Each has a run of its own: whoever goes on with a run ends what is left of it, wherever that is.
     on_all_processors(workers, |worker| {
         let folder = place().expect("a folder");
-        let run = folder.path().join(".runplan/runs").join(first.file_name().expect("a name"));
+        fs::write(folder.path().join("blueprint.toml"), format!("format = 1\n{plan}")).expect("written");
+        let _ = run_it(folder.path(), &["blueprint.toml"]).code(0);
+        let (log, kept) = (folder.path().join(".runplan"), folder.path().join("kept"));
+        support::copy_all(&log, &kept);
+        let run = only_run(folder.path()).expect("a run");
+        let journal = fs::read(run.join("journal.jsonl")).expect("a journal");
+        let record = fs::read(run.join("record.jsonl")).expect("a record");
+        let whole = read::recover(&journal).expect("sound").events;
+        let head = journal.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
         for cut in (0..journal.len()).filter(|cut| cut % workers == worker) {
             let found = read::recover(&journal[..cut]).expect("a prefix recovers");
             assert_eq!(found.events, whole[..found.events.len()], "cut at byte {cut}");
-            let _ = fs::remove_dir_all(folder.path().join(".runplan"));
-            support::copy_all(&space.path().join(".runplan"), &folder.path().join(".runplan"));
-            fs::write(folder.path().join("blueprint.toml"), format!("format = 1\n{plan}")).expect("written");
+            fs::remove_dir_all(&log).expect("removed");
+            support::copy_all(&kept, &log);
             fs::write(run.join("journal.jsonl"), &journal[..cut]).expect("written");
             // Its engine may have died before or after the record was there.
-            if cut % 2 == 0 {
-                let _ = fs::remove_file(run.join("record.jsonl"));
+            if (cut / workers).is_multiple_of(2) {
+                fs::remove_file(run.join("record.jsonl")).expect("removed");
             }
-            let mut command = Command::new(&build);
-            command.args(["resume", "--progress", "none"]).current_dir(folder.path()).stdin(Stdio::null());
-            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-            let ended = support::finish(child);
+            let ended = run_it(folder.path(), &["resume"]);
+            cuts.fetch_add(1, Ordering::Relaxed);
             if cut < head {
                 // Nothing is known of it but the plan, which the next run reads.
                 let _ = ended.code(2).says("run the plan anew");
@@ -528,9 +529,12 @@ fn a_journal_cut_at_every_byte_is_resumed_to_the_clean_record() {
             let _ = ended.code(0);
             assert_eq!(fs::read(run.join("record.jsonl")).expect("a record"), record, "cut at byte {cut}");
             recomputed(&run);
+            resumed.fetch_add(1, Ordering::Relaxed);
         }
     });
-    support::say(&format!("{} prefixes, {} of them resumed; one record {right}", journal.len(), journal.len() - head));
+    let (cuts, resumed) = (cuts.into_inner(), resumed.into_inner());
+    assert!(resumed > 1000, "{resumed} of {cuts}");
+    support::say(&format!("{cuts} prefixes, {resumed} of them resumed to the clean record"));
 }
 
 /// Every byte of every file of a run, but for the cache of what it inherited, which no result rests on.
@@ -556,12 +560,13 @@ fn every_flipped_byte_of_a_run_is_refused() {
         .flat_map(|path| (0..fs::metadata(path).expect("a file").len()).map(|at| (path.clone(), at as usize)))
         .collect();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let id = from.file_name().expect("an id");
     on_all_processors(workers, |worker| {
         let folder = tempfile::tempdir().expect("a folder");
         support::copy_all(space.path(), folder.path());
         let verify = || {
             let mut command = Command::new(&build);
-            command.args(["verify", "--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
+            command.arg("verify").arg(id).args(["--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
             command.output().expect("it starts").status.code()
         };
         assert_eq!(verify(), Some(0));
