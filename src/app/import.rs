@@ -11,7 +11,7 @@ use crate::digest::{Sha256Stream, sha256_reader};
 use crate::exit::Exit;
 use crate::export::archive::{self, Manifest, Member};
 use crate::export::ustar;
-use crate::record::store::{FOLDER, IMPORTED, Store};
+use crate::record::store::{FOLDER, IMPORTED, Store, StoreError};
 use crate::report::escape;
 use crate::report::format;
 use crate::report::terminal::{Stream, Terminal};
@@ -56,7 +56,10 @@ fn imported(ask: &Import) -> Result<String, Fault> {
         return Ok(text);
     }
     let home = Store::imported(&workspace).map_err(|error| wrong(error.to_string()))?;
-    let store = Store::open(&home, false).map_err(|error| wrong(error.to_string()))?;
+    let store = Store::open(&home, false).map_err(|error| match error {
+        StoreError::Busy { .. } => wrong("another import is going on here; try again when it is over".to_owned()),
+        error => wrong(error.to_string()),
+    })?;
     // Somebody may have been faster.
     if let Some(text) = already(&workspace, id, &digest)? {
         return Ok(text);

@@ -331,6 +331,64 @@ fn a_secret_that_is_set_later_stays_inside() {
     assert!(!space.has("run.tar"));
 }
 
+#[test]
+fn what_was_masked_stays_masked_in_every_export() {
+    let secret = "pa55 w+rd <é>&\"q\"";
+    let plan = "[secrets]\ntoken = { env = 'TOKEN' }\n[steps.a]\nsecrets = ['token']\n\
+        run = 'printf \"%s\\n\" \"$TOKEN\"; printf %s \"$TOKEN\" | base64; printf %s \"$TOKEN\" | od -An -tx1 | tr -d \" \\n\"; exit 1'\n";
+    let space = Space::plan(plan).env("TOKEN", secret);
+    let _ = space.go(&[]).code(1);
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret);
+    let xml = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let json = serde_json::to_string(secret).unwrap();
+    for format in ["junit", "ctrf", "tap", "in-toto", "slsa", "otlp", "chrome", "archive", "md", "html", "json"] {
+        let text = String::from_utf8_lossy(&fs::read(exported(&space, format)).unwrap()).into_owned();
+        for form in [secret, &hex, &base64, &xml, json.trim_matches('"')] {
+            assert!(!text.contains(form), "{format}: {form}");
+        }
+    }
+}
+
+#[test]
+fn resumed_and_reused_runs_are_told_as_such() {
+    let plan = "[steps.a]\nrun = 'echo a > a.txt'\ninputs = ['in.txt']\noutputs = ['a.txt']\n\
+        [steps.b]\nneeds = ['a']\nrun = 'test -e go || { touch here; exec sleep 300; }'\n";
+    let space = Space::plan(plan);
+    space.write("in.txt", "1");
+    let mut command = space.command(&["blueprint.toml"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the long step runs", || space.has("here"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let _ = finish(child);
+    space.write("go", "");
+    let _ = space.run(&["resume"]).code(0);
+    let Some(junit) = validated("junit", &exported(&space, "junit")) else { return };
+    assert_eq!(texts(&junit["cases"]).values().collect::<Vec<_>>(), [&"passed"; 3]);
+    let otlp = exported(&space, "otlp");
+    assert_eq!(validated("otlp", &otlp).unwrap()["results"]["a"], "success");
+    assert!(fs::read_to_string(otlp).unwrap().contains("runplan.reused_from"), "`a` had passed before");
+    let archive = exported(&space, "archive");
+    let other = Space::new();
+    let _ = other.run(&["import", archive.to_str().unwrap()]).code(0);
+    let _ = space.go(&[]).code(0);
+    let run = id_of(&space.latest());
+    for (format, told) in [
+        ("junit", "reused: the result is that of run "),
+        ("tap", "reused_from: "),
+        ("ctrf", "\"reused_from\""),
+        ("chrome", "\"reused_from\": \"2"),
+    ] {
+        let text = fs::read_to_string(exported(&space, format)).unwrap();
+        assert!(text.contains(told), "{format} of {run}: {text}");
+        assert!(
+            ["tap", "ctrf", "chrome"]
+                .iter()
+                .all(|kind| format != *kind || validated(kind, &exported(&space, kind)).is_some())
+        );
+    }
+}
+
 /// A folder that is laid out otherwise: a long path, another umask, another time zone.
 fn elsewhere() -> (Space, PathBuf) {
     let space = Space::new();
