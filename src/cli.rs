@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
-pub use self::past::{Before, Diff, Gc, History, Replay, ReplayAs, Show, Verify};
+pub use self::past::{Before, Diff, Export, ExportFormat, Gc, History, Import, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -43,6 +43,13 @@ pub enum Command {
     Rerun(Rerun),
     /// Sign for a role about a run.
     Sign(Sign),
+    /// Sign the record of a run.
+    SignRecord {
+        /// The run.
+        run: String,
+        /// The key; the usual one if not given.
+        key: Option<String>,
+    },
     /// The decision of a run with its sign-offs and waivers as they are now.
     Decide {
         /// The run.
@@ -69,6 +76,10 @@ pub enum Command {
     Diff(Diff),
     /// List past runs.
     History(History),
+    /// Write a run in the format of another tool.
+    Export(Export),
+    /// Take in a run of another machine.
+    Import(Import),
     /// Remove past runs.
     Gc(Gc),
     /// Print the JSON Schema of plan files.
@@ -84,6 +95,9 @@ pub struct AgainArgs {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
     progress: ProgressArg,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub shuffle: Option<u32>,
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     pub wait: bool,
@@ -126,30 +140,62 @@ pub struct Rerun {
     pub again: AgainArgs,
 }
 
-/// A signature that somebody wants to give.
-#[derive(Args, Clone, Debug)]
+/// A signature that somebody wants to give about a run.
+#[derive(Clone, Debug)]
 pub struct Sign {
+    /// The run.
+    pub run: String,
+    /// The `signoff` step that is approved, instead of the whole run.
+    pub gate: Option<String>,
+    /// Role that is signed for.
+    pub role: String,
+    /// Who signs, as the allowed-signers file says it.
+    pub who: String,
+    /// The key; the usual one if not given.
+    pub key: Option<String>,
+    /// Says no.
+    pub reject: bool,
+    /// What they add.
+    pub comment: Option<String>,
+}
+
+#[derive(Args)]
+struct SignArgs {
     /// The run: its id, its folder, or `latest`
     #[arg(default_value = "latest")]
-    pub run: String,
+    run: String,
     /// The `signoff` step that you approve, instead of the whole run
     #[arg(long, value_name = "STEP")]
-    pub gate: Option<String>,
+    gate: Option<String>,
     /// Role that you sign for, as in `[signoffs] roles`
-    #[arg(long, value_name = "ROLE")]
-    pub role: String,
+    #[arg(long, value_name = "ROLE", required_unless_present = "record")]
+    role: Option<String>,
     /// Who you are, as the allowed-signers file names you
-    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS")]
-    pub who: String,
+    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS", required_unless_present = "record")]
+    who: Option<String>,
     /// Key: a private one, or a public one whose private half an agent holds (default: ~/.ssh/id_ed25519)
     #[arg(long, value_name = "FILE", env = "RUNPLAN_SIGN_KEY")]
-    pub key: Option<String>,
+    key: Option<String>,
     /// Says no: the run, or the step, fails
     #[arg(long)]
-    pub reject: bool,
+    reject: bool,
     /// What you want to add
     #[arg(long, value_name = "TEXT")]
-    pub comment: Option<String>,
+    comment: Option<String>,
+    /// Signs the record itself: that this key vouches for these bytes; nothing is approved by it
+    #[arg(long, conflicts_with_all = ["gate", "role", "reject", "comment"])]
+    record: bool,
+}
+
+impl SignArgs {
+    fn checked(self) -> Command {
+        let Self { run, gate, role, who, key, reject, comment, record } = self;
+        if record {
+            return Command::SignRecord { run, key };
+        }
+        let (role, who) = (role.unwrap_or_default(), who.unwrap_or_default());
+        Command::Sign(Sign { run, gate, role, who, key, reject, comment })
+    }
 }
 
 /// Forms of the readiness report.
@@ -191,6 +237,8 @@ pub struct Run {
     pub dry_run: bool,
     /// Worker slots; `None` = as many as the machine has.
     pub jobs: Option<u32>,
+    /// Start ready steps in a random order; 0 takes a seed of the run's own.
+    pub shuffle: Option<u32>,
     /// Overrides the plan's fail mode.
     pub on_failure: Option<OnFailure>,
     /// How progress is shown.
@@ -342,8 +390,11 @@ enum Sub {
     /// Runs the plan of a run again and takes over what passed in it
     #[command(after_help = EXIT_CODES)]
     Rerun(Rerun),
-    /// Signs for a role about a run, with an ssh key
-    Sign(Sign),
+    /// Signs for a role about a run, or its record, with an ssh key
+    #[command(
+        override_usage = "runplan sign [OPTIONS] --role <ROLE> --as <WHO> [RUN]\n       runplan sign --record [--key <FILE>] [RUN]"
+    )]
+    Sign(SignArgs),
     /// Decides a run again, with its sign-offs and waivers; runs nothing
     #[command(after_help = EXIT_CODES)]
     Decide {
@@ -385,6 +436,16 @@ enum Sub {
     Diff(Diff),
     /// Lists past runs, flaky steps, and the trend of a criterion
     History(History),
+    /// Writes a run in the format of another tool, or as one portable file
+    ///
+    /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
+    /// from where they are written to.
+    Export(Export),
+    /// Takes in a run that was exported as an archive
+    ///
+    /// Whatever is not exactly what `export --format archive` writes is refused. An imported run is never the latest
+    /// one, no baseline and no part of the history; every command that is given its id finds it.
+    Import(Import),
     /// Removes old runs and what only they named, and says of each other run why it stays
     ///
     /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
@@ -410,6 +471,9 @@ struct RunArgs {
     /// Steps at once (default: number of processors)
     #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     jobs: Option<u32>,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    shuffle: Option<u32>,
     /// Only steps with this tag and what they need
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -463,7 +527,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         argv.push("runplan".into());
     }
     let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "show", "replay", "diff", "history", "gc"];
+    let about_past = ["verify", "show", "replay", "diff", "history", "export", "import", "gc"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
@@ -481,7 +545,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         }
         Sub::Resume(resume) => Command::Resume(resume),
         Sub::Rerun(rerun) => Command::Rerun(rerun),
-        Sub::Sign(sign) => Command::Sign(sign),
+        Sub::Sign(sign) => sign.checked(),
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
         Sub::Verify(verify) => Command::Verify(verify),
@@ -489,6 +553,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
+        Sub::Export(export) => Command::Export(export),
+        Sub::Import(import) => Command::Import(import),
         Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
     };
@@ -514,6 +580,7 @@ impl RunArgs {
             },
             dry_run: self.dry_run,
             jobs: self.jobs,
+            shuffle: self.shuffle,
             on_failure: self.on_failure.map(|mode| match mode {
                 Mode::Independent => OnFailure::Independent,
                 Mode::Stop => OnFailure::Stop,

@@ -198,8 +198,8 @@ impl Room {
         let mut first: HashMap<Digest, usize> = HashMap::new();
         let mut last: HashMap<Digest, usize> = HashMap::new();
         for (at, seen) in self.runs.iter_mut().enumerate() {
-            if let Some(roles) = signed(&seen.dir) {
-                seen.keep("signed", format!("signed for {roles}"));
+            if let Some(told) = signed(&seen.dir) {
+                seen.keep("signed", told);
             }
             if let Some(step) = waived(&seen.dir, &today) {
                 seen.keep("waived", format!("`{step}` stands by a waiver that is in force"));
@@ -381,14 +381,17 @@ fn clear(room: &mut Room, gc: &mut Gc) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Roles that somebody has signed for.
+/// What somebody has signed: roles, and the record itself.
 fn signed(dir: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(dir.join(signoff::FOLDER)).ok()?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut roles: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
-    roles.sort();
-    // A file of which nobody knows what it is may be half a signature.
-    Some(if roles.is_empty() { "a role".to_owned() } else { crate::report::format::names(&roles, 4) })
+    let by_role = std::fs::read_dir(dir.join(signoff::FOLDER)).ok().map(|entries| {
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut roles: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
+        roles.sort();
+        // A file of which nobody knows what it is may be half a signature.
+        let roles = if roles.is_empty() { "a role".to_owned() } else { crate::report::format::names(&roles, 4) };
+        format!("signed for {roles}")
+    });
+    by_role.or_else(|| dir.join(signoff::RECORD_SIGNATURE).exists().then(|| "its record is signed".to_owned()))
 }
 
 /// Gates at which somebody has signed, by the evidence that they signed.

@@ -30,7 +30,7 @@ pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
         Ok(log) => log,
         Err(fault) => return log::refused(terminal, &fault),
     };
-    let verified = verified(&log, ask.signatures);
+    let verified = verified(&log, ask.signatures, ask.signers.as_deref().map(Path::new));
     let text = match ask.format {
         Format::Human => verified::render(&verified, terminal.look(Stream::Out)),
         Format::Json => {
@@ -50,16 +50,16 @@ pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
     if verified.verified { Exit::Done } else { Exit::Corrupt }
 }
 
-/// Everything about one run.
-fn verified(log: &Log, signatures: bool) -> Verified {
+/// Everything about one run. `signers` is what the signature over its record is held against.
+pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> Verified {
     let mut found = Found::default();
     let (events, record) = found.log(&log.journal, log.record.as_deref(), log.live);
     let head = events.iter().find_map(|event| match &event.kind {
-        EventKind::Open { plan, .. } => Some(plan),
+        EventKind::Open { plan, settings, .. } => Some((plan, settings)),
         _ => None,
     });
     match head {
-        Some(head) => found.plan(&log.dir, head),
+        Some((head, settings)) => found.plan(&log.dir, head, settings.plan_files.as_deref()),
         None => found.note("plan", "not checked: the journal does not name it"),
     }
     found.archive(log.home.as_deref(), &events);
@@ -76,6 +76,7 @@ fn verified(log: &Log, signatures: bool) -> Verified {
         }
         found.decision(&log.dir, record, &subject);
     }
+    found.signature(log, signers);
     found.over(log, record.is_some())
 }
 
@@ -247,7 +248,7 @@ impl Found {
     }
 
     /// The copies of the plan's files, each against the list beside them, all against the journal.
-    fn plan(&mut self, dir: &Path, head: &PlanHead) {
+    fn plan(&mut self, dir: &Path, head: &PlanHead, list: Option<&str>) {
         let before = self.faults();
         let mut digests = Vec::new();
         for number in 0.. {
@@ -261,7 +262,12 @@ impl Found {
                 }
             }
         }
-        let listed = listed(dir);
+        let files = std::fs::read(dir.join(store::PLAN_FILES)).unwrap_or_default();
+        let listed = listed(&files);
+        // Journals of older engines don't have the digest.
+        if list.is_some_and(|list| list != sha256_hex(&files)) {
+            self.fault("plan", format!("`{}` is not the list that was written", store::PLAN_FILES));
+        }
         for (name, told) in &listed {
             match digests.iter().find(|(known, _)| known == name) {
                 None => self.fault("plan", format!("`{name}` is missing")),
@@ -312,8 +318,7 @@ impl Found {
     /// What people signed. A sign-off that does not count is no fault of the log: it is said.
     fn signoffs(&mut self, policy: &SignoffPolicy, log: &Log, events: &[Event], subject: &Subject, ask: bool) {
         let keygen = Keygen::new(false);
-        let told = past::told_workspace(events);
-        let workspace = log.home.clone().map(|home| told.filter(|told| home.starts_with(told)).unwrap_or(home));
+        let workspace = log.home.as_ref().map(|home| past::workspace_of(home, events));
         let signers = workspace.unwrap_or_else(|| PathBuf::from(".")).join(&policy.signers);
         let check = Check { keygen: &keygen, signers: &signers, subject, now: world::now() };
         if ask {
@@ -337,6 +342,26 @@ impl Found {
         }
     }
 
+    /// The signature over the record: whose key vouches for its bytes.
+    fn signature(&mut self, log: &Log, signers: Option<&Path>) {
+        let signature = match signoff::record_signature(&log.dir) {
+            Ok(signature) => signature,
+            Err(error) => return self.fault("signature", format!("can't be read: {error}")),
+        };
+        match (signature, signers, &log.record) {
+            (None, None, _) => {}
+            (None, Some(_), _) => self.fault("signature", "nobody signed the record (`runplan sign --record`)"),
+            (Some(_), None, _) => {
+                self.note("signature", "the record is signed; `--signers FILE` checks by whom");
+            }
+            (Some(_), Some(_), None) => self.fault("signature", "there is no record that it could be about"),
+            (Some(signature), Some(signers), Some(record)) => match signed_by(record, &signature, signers) {
+                Ok((who, key)) => self.good("signature", format!("the record is signed by {who} with {key}")),
+                Err(why) => self.fault("signature", why),
+            },
+        }
+    }
+
     /// `decision.json`, as `decide` leaves it: about this run, and what record and sign-offs in it lead to.
     fn decision(&mut self, dir: &Path, record: &read::RecordFile, subject: &Subject) {
         let bytes = match std::fs::read(dir.join(store::DECISION_FILE)) {
@@ -346,37 +371,65 @@ impl Found {
             }
             Err(error) => return self.fault("decision", format!("can't be read: {error}")),
         };
-        match kept(&bytes) {
-            Err(why) => self.fault("decision", format!("`{}` is not as it was written: {why}", store::DECISION_FILE)),
+        match later(&bytes, record, subject) {
+            Err(why) => self.fault("decision", why),
             Ok(kept) => {
-                let about = [(&kept.record, &subject.evidence), (&kept.plan, &subject.plan)];
-                if about.iter().any(|(told, right)| told != right) || Some(&kept.journal) != subject.journal.as_ref() {
-                    return self.fault("decision", "it is about another run");
-                }
-                let again = judgement::decision(&record.run, &record.steps, Some(&kept.date), &kept.signoffs);
-                if again == kept.decision {
-                    let verdict = again.verdict.word();
-                    self.good(
-                        "decision",
-                        format!("{verdict} on {}, which follows from the record and its sign-offs", kept.date),
-                    );
-                } else {
-                    self.fault("decision", "it does not follow from the record and the sign-offs that it names");
-                }
+                let verdict = kept.decision.verdict.word();
+                self.good(
+                    "decision",
+                    format!("{verdict} on {}, which follows from the record and its sign-offs", kept.date),
+                );
             }
         }
     }
 }
 
+/// Who signed these bytes, and with which key.
+fn signed_by(record: &[u8], signature: &[u8], signers: &Path) -> Result<(String, String), String> {
+    let keygen = Keygen::of_records(false);
+    let mut why = String::new();
+    for who in keygen.principals(signature, signers).map_err(|error| error.to_string())? {
+        match keygen.verify(record, signature, &who, signers) {
+            Ok(key) => return Ok((who, key)),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
 /// The part of `decision.json` that can be checked.
 #[derive(serde::Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     record: String,
     plan: String,
     journal: String,
-    date: String,
-    decision: Decision,
-    signoffs: Vec<SignoffStanding>,
+    pub(super) at: String,
+    pub(super) date: String,
+    pub(super) decision: Decision,
+    pub(super) signoffs: Vec<SignoffStanding>,
+}
+
+/// The `decision.json` of a run, if there is one.
+pub(super) fn decided(dir: &Path, record: &read::RecordFile, subject: &Subject) -> Result<Option<Kept>, String> {
+    match std::fs::read(dir.join(store::DECISION_FILE)) {
+        Ok(bytes) => later(&bytes, record, subject).map(Some).map_err(|why| format!("the later decision: {why}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("`{}` can't be read: {error}", store::DECISION_FILE)),
+    }
+}
+
+/// Reads a `decision.json` and holds it against the run that it has to be about.
+pub(super) fn later(bytes: &[u8], record: &read::RecordFile, subject: &Subject) -> Result<Kept, String> {
+    let kept = kept(bytes).map_err(|why| format!("`{}` is not as it was written: {why}", store::DECISION_FILE))?;
+    let about = [(&kept.record, &subject.evidence), (&kept.plan, &subject.plan)];
+    if about.iter().any(|(told, right)| told != right) || Some(&kept.journal) != subject.journal.as_ref() {
+        return Err("it is about another run".to_owned());
+    }
+    let again = judgement::decision(&record.run, &record.steps, Some(&kept.date), &kept.signoffs);
+    if again != kept.decision {
+        return Err("it does not follow from the record and the sign-offs that it names".to_owned());
+    }
+    Ok(kept)
 }
 
 fn kept(bytes: &[u8]) -> Result<Kept, String> {
@@ -385,8 +438,8 @@ fn kept(bytes: &[u8]) -> Result<Kept, String> {
 }
 
 /// Names and digests of the copies of the plan's files, as the list beside them says; what can't be read is left out.
-fn listed(dir: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(dir.join("plan.files.jsonl")).unwrap_or_default();
+fn listed(bytes: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(bytes);
     let line = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line).ok()?;
         Some((value.get("file")?.as_str()?.to_owned(), value.get("sha256")?.as_str()?.to_owned()))

@@ -12,13 +12,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::act::{self, Act};
 use crate::action::ActionKind;
 use crate::digest::sha256_hex;
-use crate::engine::{Keeper, World};
+use crate::engine::{KeepError, Keeper, World};
 use crate::identity::{ActionForm, GateForm};
 use crate::mask::Mask;
 use crate::plan::{Plan, SecretSource};
 use crate::record::canonical;
 use crate::record::preimage;
-use crate::record::store::{RunDir, Store, plan_digest};
+use crate::record::store::{RunDir, Store, StoreError, plan_digest};
 use crate::signoff::keygen::Keygen;
 use crate::signoff::{self, Check, Subject};
 
@@ -117,8 +117,8 @@ impl Keeper for Onlooker {
         Err(io::Error::other("nothing is run"))
     }
 
-    fn archive(&self, _: &Path, _: &str) -> io::Result<()> {
-        Err(io::Error::other("nothing is kept"))
+    fn archive(&self, _: &Path, _: &str) -> Result<(), KeepError> {
+        Err(KeepError::File("nothing is kept".to_owned()))
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
@@ -150,14 +150,23 @@ fn standings(plan: &Plan, store: &Path) -> act::signoff::Standings {
 
 /// Values of the declared secrets that are there; the loader has refused those that are needed and are not.
 fn secrets(plan: &Plan) -> io::Result<BTreeMap<String, String>> {
+    let mut values = secrets_here(plan);
+    for secret in &plan.secrets {
+        if let SecretSource::Env { random: true, .. } = &secret.source
+            && !values.contains_key(&secret.name)
+        {
+            values.insert(secret.name.clone(), random_text()?);
+        }
+    }
+    Ok(values)
+}
+
+/// Values of the declared secrets that are there without making any.
+pub(super) fn secrets_here(plan: &Plan) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for secret in &plan.secrets {
         let value = match &secret.source {
-            SecretSource::Env { name, random: made } => match std::env::var(name) {
-                Ok(value) => Some(value),
-                Err(_) if *made => Some(random_text()?),
-                Err(_) => None,
-            },
+            SecretSource::Env { name, .. } => std::env::var(name).ok(),
             SecretSource::File(path) => {
                 let text = std::fs::read_to_string(plan.workspace.join(path));
                 text.ok().map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
@@ -167,7 +176,7 @@ fn secrets(plan: &Plan) -> io::Result<BTreeMap<String, String>> {
             values.insert(secret.name.clone(), value);
         }
     }
-    Ok(values)
+    values
 }
 
 /// 256 random bits in hex.
@@ -203,8 +212,15 @@ impl Keeper for Kept {
         self.run.step_dir(rank, name).map_err(io::Error::other)
     }
 
-    fn archive(&self, file: &Path, sha256: &str) -> io::Result<()> {
-        self.store.archive(file, Some(sha256)).map(|_| ()).map_err(io::Error::other)
+    fn archive(&self, file: &Path, sha256: &str) -> Result<(), KeepError> {
+        match self.store.archive(file, Some(sha256)) {
+            Ok(_) => Ok(()),
+            // To read the file is the step's part.
+            Err(error @ StoreError::Io { doing: "create" | "write", .. }) => {
+                Err(KeepError::Store(io::Error::other(error)))
+            }
+            Err(error) => Err(KeepError::File(error.to_string())),
+        }
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {

@@ -11,6 +11,7 @@ pub mod difference;
 pub mod format;
 pub mod gc;
 pub mod history;
+mod imported;
 pub mod index;
 pub mod journal;
 mod portable;

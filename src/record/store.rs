@@ -7,6 +7,7 @@
 //!                           journal.jsonl  record.jsonl  steps/<rank>-<slug>/
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
 //!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
+//!   imported/.runplan/      a store by itself: runs of other machines, which are nobody's latest, history or baseline
 //!   trash-<utc>-<rand>/     a run that is being removed
 //! ```
 
@@ -25,8 +26,14 @@ use crate::place::Sources;
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
+/// Name of the list of the plan's files in the folder of a run.
+pub const PLAN_FILES: &str = "plan.files.jsonl";
 /// Name of the record in the folder of its run.
 pub const RECORD_FILE: &str = "record.jsonl";
+/// Name of the file in the folder of a run that says, as a digest, what the run inherited. It stays on its machine.
+pub const INHERITED_FILE: &str = "inherited";
+/// Folder in the store that holds another one, of runs that were imported.
+pub const IMPORTED: &str = "imported";
 /// The decision that people's sign-offs lead to, as `decide` leaves it in the folder of the run.
 pub const DECISION_FILE: &str = "decision.json";
 
@@ -454,12 +461,12 @@ impl RunDir {
     }
 
     /// Keeps the plan as it was read: `plan.toml`, its included files as `plan-1.toml` and on, and `plan.files.jsonl`
-    /// with the path and digest of each.
+    /// with the path and digest of each. Gives the SHA-256 of that list.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn snapshot(&self, sources: &Sources) -> Result<(), StoreError> {
-        let list = self.path.join("plan.files.jsonl");
+    pub fn snapshot(&self, sources: &Sources) -> Result<String, StoreError> {
+        let list = self.path.join(PLAN_FILES);
         let mut lines = Vec::new();
         for (number, source) in sources.files.iter().enumerate() {
             let name = if number == 0 { "plan.toml".to_owned() } else { format!("plan-{number}.toml") };
@@ -469,7 +476,8 @@ impl RunDir {
             let line = canonical::to_line(&line).map_err(|e| io_error("write", &list)(io::Error::other(e)))?;
             lines.extend(line);
         }
-        write_new(&list, &lines)
+        write_new(&list, &lines)?;
+        Ok(sha256_hex(&lines))
     }
 
     /// Makes and gives the folder for a step's raw output: `steps/0007-test-py-3.12`.
@@ -541,7 +549,7 @@ fn busy(path: &Path) -> StoreError {
 }
 
 /// Makes a folder that only its owner may enter, or checks one that is there.
-fn private_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other.map_err(io_error("create", path))?,
@@ -554,7 +562,7 @@ fn private_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a symlink, anything that is no folder, and a folder of another user. Returns its mode.
-fn check_folder(path: &Path) -> Result<u32, StoreError> {
+pub(super) fn check_folder(path: &Path) -> Result<u32, StoreError> {
     let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     if there.file_type().is_symlink() {
         return Err(refused(path, "it is a symlink; remove it"));

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::past_runs::{copy_all, tree};
-use crate::support::{RUNPLAN, Space, finish, skip};
+use crate::past_runs::tree;
+use crate::support::{RUNPLAN, Space, copy_all, finish, skip};
 use crate::{gates, signoffs};
 
 /// Every run archives a file of its own.
@@ -193,6 +193,16 @@ fn a_run_that_was_signed_stays() {
     assert!(said.to_string().contains("signed for Ops"), "{said:#}");
     assert!(!ids(&space).contains(&unsigned));
     let _ = space.run(&["verify", &signed, "--signatures"]).code(0).says("`Ops`: approved by ana");
+}
+
+#[test]
+fn a_run_whose_record_was_signed_stays() {
+    let Some((space, keys)) = signoffs::space("[steps.a]\nrun = 'echo hi'\n") else { return };
+    let signed = run(&space, &[], 0);
+    let key = keys.join("ana");
+    let _ = space.run(&["sign", "--record", "--key", key.to_str().unwrap()]).code(0);
+    let _ = [0, 1].map(|_| run(&space, &[], 0));
+    stays(&space, &signed, "signed");
 }
 
 #[test]
