@@ -544,9 +544,9 @@ mod tests {
     /// A mask that finds nothing takes the other way to the same bytes.
     #[test]
     fn lines_are_the_same_with_and_without_a_tree_in_between() {
-        let mut events = super::super::sample::small_run();
+        let mut events = small_run();
         let long = EventKind::Warn { step: None, code: "x".into(), text: "\u{1f600}\"".repeat(40_000) };
-        events.insert(1, super::super::sample::event(long));
+        events.insert(1, event(long));
         let (plain, masked) = (written(&events, None), written(&events, Some(Arc::new(str::to_owned))));
         assert!(plain.len() > 1000 && plain == masked);
         assert!(recover(&plain).unwrap().cut > 0);
