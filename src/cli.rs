@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
-pub use self::past::{Diff, History, Replay, ReplayAs, Show, Verify};
+pub use self::past::{Diff, History, Judge, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub enum Command {
     },
     /// Hold a run against itself.
     Verify(Verify),
+    /// Judge a run again on what it recorded.
+    Judge(Judge),
     /// Show how a run ended.
     Show(Show),
     /// Show a run again as it went.
@@ -370,6 +372,13 @@ enum Sub {
     /// with 0 only where there is a record and it is what the journal says; an interrupted run has none.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
+    /// Judges a run again on the facts it recorded, by its own plan or another one; runs nothing
+    ///
+    /// Says each verdict that changes and why, what the new criteria ask for and was not recorded, and the new decision
+    /// beside the old one. The exit code is that of the new decision. Without --plan the verdicts have to be those of the
+    /// record; anything else is a bug, and the code is 1.
+    #[command(after_help = EXIT_CODES)]
+    Judge(Judge),
     /// Shows how a run ended, or one step of it in full
     Show(Show),
     /// Shows a run again as it went, and ends as it did
@@ -456,7 +465,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         argv.push("runplan".into());
     }
     let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "show", "replay", "diff", "history"];
+    let about_past = ["verify", "judge", "show", "replay", "diff", "history"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
@@ -478,6 +487,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
         Sub::Verify(verify) => Command::Verify(verify),
+        Sub::Judge(judge) => Command::Judge(judge),
         Sub::Show(show) => Command::Show(show),
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),

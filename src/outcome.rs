@@ -350,6 +350,25 @@ pub struct AttemptResult {
     pub notes: Vec<Note>,
 }
 
+impl AttemptResult {
+    /// Of an attempt that never looked.
+    #[must_use]
+    pub fn unlooked() -> Self {
+        Self {
+            state: State::NotRun,
+            cause: None,
+            detail: None,
+            exit: None,
+            criteria: Vec::new(),
+            facts: Facts::default(),
+            samples: 0,
+            duration_ns: 0,
+            output_bytes: 0,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Something worth saying that is not a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {

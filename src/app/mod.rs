@@ -8,6 +8,7 @@ mod load;
 mod log;
 mod past;
 mod readiness;
+mod rejudge;
 mod reuse;
 mod run;
 mod show;
@@ -75,6 +76,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
         Command::Verify(ask) => verify::verify(ask, terminal),
+        Command::Judge(ask) => rejudge::judge(ask, terminal),
         Command::Show(ask) => show::show(ask, terminal),
         Command::Replay(ask) => show::replay(ask, terminal),
         Command::Diff(ask) => diff::diff(ask, terminal),

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Format;
+use super::{Format, name_value};
 
 /// Holds a run against itself.
 #[derive(Args, Clone, Debug)]
@@ -16,6 +16,23 @@ pub struct Verify {
     /// Checks the signatures of sign-offs too; starts `ssh-keygen`
     #[arg(long)]
     pub signatures: bool,
+}
+
+/// Judges a run again on the facts that it recorded.
+#[derive(Args, Clone, Debug)]
+pub struct Judge {
+    /// The run: its id, the beginning of it, its folder (also of a copy), or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Judges by the criteria of this plan (default: the plan kept with the run)
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<String>,
+    /// Sets a variable of that plan; the others are as the run had them
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_value, requires = "plan")]
+    pub vars: Vec<(String, String)>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// Shows how a run ended.

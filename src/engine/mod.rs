@@ -8,6 +8,7 @@ pub mod heads;
 mod made;
 mod outputs;
 mod prepare;
+pub mod rejudge;
 mod reuse;
 mod service;
 mod shared;

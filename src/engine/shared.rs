@@ -13,7 +13,7 @@ use crate::graph::Graph;
 use crate::identity::{GateForm, NeedForm};
 use crate::ids::StepId;
 use crate::outcome::{OutputDigest, State, Verdict};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 
 use super::world::{Keeper, Options, World};
 
@@ -192,15 +192,7 @@ impl<'a> Shared<'a> {
 
     /// First path segments that the step's criteria, or others that name this step, ask for.
     pub(super) fn wants(&self, id: StepId) -> BTreeSet<String> {
-        let step = self.plan.step(id);
-        let mut wants = self.quoted.get(&step.name).cloned().unwrap_or_default();
-        wants.extend(step.criteria.iter().flat_map(Criterion::roots).filter_map(|root| match root {
-            Root::Fact(name) => Some(name),
-            _ => None,
-        }));
-        let families: Vec<String> = wants.iter().filter_map(|key| Some(key.split_once('(')?.0.to_owned())).collect();
-        wants.extend(families);
-        wants
+        wanted(self.plan.step(id), &self.quoted)
     }
 
     /// Facts of the steps that some criteria name.
@@ -264,8 +256,7 @@ impl<'a> Shared<'a> {
         let step = self.plan.step(id);
         let ordinary = (0..self.plan.steps.len()).map(StepId::at).filter(|other| !self.plan.step(*other).finally);
         let mut open: Vec<StepId> = if step.finally { ordinary.collect() } else { Vec::new() };
-        let parents =
-            |step: &crate::plan::Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
+        let parents = |step: &Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
         open.extend(parents(step));
         let mut found = BTreeSet::new();
         while let Some(other) = open.pop() {
@@ -304,8 +295,20 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// First path segments that a step's criteria ask for, or others that name the step.
+pub(super) fn wanted(step: &Step, quoted: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut wants = quoted.get(&step.name).cloned().unwrap_or_default();
+    wants.extend(step.criteria.iter().flat_map(Criterion::roots).filter_map(|root| match root {
+        Root::Fact(name) => Some(name),
+        _ => None,
+    }));
+    let families: Vec<String> = wants.iter().filter_map(|key| Some(key.split_once('(')?.0.to_owned())).collect();
+    wants.extend(families);
+    wants
+}
+
 /// Which facts of which steps are named by others.
-fn quoted(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn quoted(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
     let mut quoted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut note = |root: Root| {
         if let Root::Step { name, fact } = root {

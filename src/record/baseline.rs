@@ -43,6 +43,14 @@ pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTre
     found
 }
 
+/// Every look of the deciding attempt of each step that succeeded in a run, by step name; `None` if the run can't be
+/// read any more.
+#[must_use]
+pub fn of_run(store: &Store, run: &str) -> Option<BTreeMap<String, Vec<Facts>>> {
+    let journal = read::recover_file(&store.run_path(run)).ok()?;
+    Some(looks(&journal.events).into_iter().map(|(step, looks)| (step.to_owned(), looks)).collect())
+}
+
 fn passed(store: &Store, line: &IndexLine) -> bool {
     match line.verdict {
         Verdict::Go => true,

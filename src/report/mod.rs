@@ -18,6 +18,7 @@ pub mod live;
 pub mod plain;
 pub mod quiet;
 pub mod readiness;
+pub mod rejudged;
 #[cfg(test)]
 mod sample;
 pub mod shown;

@@ -12,6 +12,7 @@ mod faults;
 mod flow;
 mod gates;
 mod invalid;
+mod judging;
 mod layers;
 mod nested;
 mod past_runs;
