@@ -84,6 +84,9 @@ pub struct AgainArgs {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
     progress: ProgressArg,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub shuffle: Option<u32>,
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     pub wait: bool,
@@ -191,6 +194,8 @@ pub struct Run {
     pub dry_run: bool,
     /// Worker slots; `None` = as many as the machine has.
     pub jobs: Option<u32>,
+    /// Start ready steps in a random order; 0 takes a seed of the run's own.
+    pub shuffle: Option<u32>,
     /// Overrides the plan's fail mode.
     pub on_failure: Option<OnFailure>,
     /// How progress is shown.
@@ -412,6 +417,9 @@ struct RunArgs {
     /// Steps at once (default: number of processors)
     #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     jobs: Option<u32>,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    shuffle: Option<u32>,
     /// Only steps with this tag and what they need
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -516,6 +524,7 @@ impl RunArgs {
             },
             dry_run: self.dry_run,
             jobs: self.jobs,
+            shuffle: self.shuffle,
             on_failure: self.on_failure.map(|mode| match mode {
                 Mode::Independent => OnFailure::Independent,
                 Mode::Stop => OnFailure::Stop,

@@ -100,6 +100,9 @@ pub struct Settings {
     pub run: String,
     /// `-j`.
     pub jobs: u32,
+    /// `--shuffle`: the seed of the order in which ready steps started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle: Option<u64>,
     /// Engine version.
     pub engine: String,
     /// Host name.
@@ -113,6 +116,9 @@ pub struct Settings {
     /// The earlier run that each step with a `baseline` is compared with, by step name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baselines: BTreeMap<String, String>,
+    /// SHA-256 of the list of the plan's files that is kept with the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_files: Option<String>,
     /// Readiness reports that are written after each decision: paths relative to the workspace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,

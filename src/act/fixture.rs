@@ -37,7 +37,13 @@ pub(crate) fn lent() -> (Lent, watch::Sender<Stop>) {
         true => Err("line 1, column 4: `bad` is not defined".to_owned()),
         false => Ok(text.to_uppercase()),
     };
-    let lent =
-        Lent { stop, spawned: Arc::new(|_| {}), mask: None, render: Arc::new(render), now: Arc::new(|| 1_000_000_000) };
+    let lent = Lent {
+        stop,
+        spawned: Arc::new(|_| {}),
+        mask: None,
+        lost: Arc::default(),
+        render: Arc::new(render),
+        now: Arc::new(|| 1_000_000_000),
+    };
     (lent, sender)
 }

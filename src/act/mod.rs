@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -114,6 +114,9 @@ pub enum Stop {
     Kill,
 }
 
+/// Why the output of a step could not be stored; the first reason stays.
+pub type Lost = Arc<OnceLock<String>>;
+
 /// What the engine lends to every action.
 #[derive(Clone)]
 pub struct Lent {
@@ -123,6 +126,8 @@ pub struct Lent {
     pub spawned: Arc<dyn Fn(u32)>,
     /// Replaces secrets in every byte before it is stored; `None` if the plan declares none.
     pub mask: Option<Arc<Mask>>,
+    /// Set, to a sentence, by what can't store the output of a step: the run has no result then.
+    pub lost: Lost,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
     pub render: Render,
     /// Wall clock, milliseconds since 1970.

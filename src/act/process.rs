@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::contain::{self, Leader, Patience, Prey};
 use super::pump::Pump;
-use super::{ActError, Input, Lent, Request, Stop, program, signals};
+use super::{ActError, Input, Lent, Lost, Request, Stop, program, signals};
 use crate::action::Command;
 use crate::outcome::{Cause, Exit, Note};
 
@@ -52,6 +52,7 @@ pub(super) struct Process {
     /// Device and inode of the output, or of the pipes that lead there.
     outputs: Vec<(u64, u64)>,
     mark: String,
+    lost: Lost,
     stop: watch::Receiver<Stop>,
 }
 
@@ -99,7 +100,8 @@ impl Process {
         let files = STREAMS.map(|stream| request.spool_file(stream));
         let (mut pause, mut left) = RETRY;
         let started = loop {
-            match start(request, &line, stdin.as_ref(), &files, lent.mask.is_some()) {
+            let spools = spools(&files, lent)?;
+            match start(request, &line, stdin.as_ref(), spools, lent.mask.is_some()) {
                 Ok(started) => break started,
                 Err(error) if program::is_transient(&error) && left > 1 => {
                     tokio::time::sleep(pause).await;
@@ -122,6 +124,7 @@ impl Process {
             files,
             outputs,
             mark: request.mark.clone(),
+            lost: lent.lost.clone(),
             stop: lent.stop.clone(),
         };
         (lent.spawned)(pid.as_raw_nonzero().get().unsigned_abs());
@@ -212,6 +215,7 @@ impl Process {
         for pump in &mut self.pumps {
             if let Err(error) = pump.finish(LINGER).await {
                 let text = format!("its output could not be stored: {error}");
+                let _ = self.lost.set(text.clone());
                 notes.push(Note { code: "output_lost".into(), text: text.clone() });
                 unstored = Some(text);
             }
@@ -333,13 +337,7 @@ fn stdin(request: &Request) -> Result<Option<File>, Fault> {
 }
 
 /// One try. The child gets files (or pipes), never anything that would need a thread.
-fn start(
-    request: &Request,
-    line: &Line,
-    stdin: Option<&File>,
-    files: &[PathBuf; 2],
-    masked: bool,
-) -> io::Result<Started> {
+fn start(request: &Request, line: &Line, stdin: Option<&File>, spools: [File; 2], masked: bool) -> io::Result<Started> {
     let mark = (OsString::from(contain::MARK), OsString::from(&request.mark));
     let name = line.program.clone();
     let mut expression = duct::cmd(line.file.as_os_str(), &line.args)
@@ -355,8 +353,7 @@ fn start(
         None => expression.stdin_null(),
     };
     let (mut pipes, mut outputs) = (Vec::new(), Vec::new());
-    for (stream, path) in STREAMS.iter().zip(files) {
-        let file = spool(path)?;
+    for (stream, file) in STREAMS.iter().zip(spools) {
         let end = if masked {
             let (reader, writer) = io::pipe()?;
             pipes.push((reader, file));
@@ -375,6 +372,16 @@ fn start(
         Ok((handle, pid))
     })?;
     Ok(Started { handle, leader, pipes, outputs })
+}
+
+/// A fresh file for each stream; without them nothing is recorded any more.
+#[expect(clippy::result_large_err, reason = "it is what every action answers")]
+fn spools([out, err]: &[PathBuf; 2], lent: &Lent) -> Result<[File; 2], ActError> {
+    let made = |path: &Path| spool(path).map_err(|error| format!("cannot make `{}`: {error}", path.display()));
+    made(out).and_then(|out| Ok([out, made(err)?])).map_err(|text| {
+        let _ = lent.lost.set(text.clone());
+        ActError::new(Cause::ActionError, text)
+    })
 }
 
 /// A fresh spool file that only we may read, never one that lay there. Appending, so that a child that opens it again through

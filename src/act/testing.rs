@@ -81,6 +81,7 @@ impl Bench {
             stop: self.stop.subscribe(),
             spawned: Arc::new(move |pid| spawned.lock().unwrap().push(pid)),
             mask: self.mask.clone(),
+            lost: Arc::default(),
             render: Arc::new(|text| Ok(text.to_owned())),
             now: Arc::new(|| 0),
         }

@@ -109,6 +109,10 @@ impl<'a> Tool<'a> {
             OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?.write_all(&said)?;
             path.metadata().map(|meta| meta.len())
         };
-        write().map_err(|error| ActError::new(Cause::ActionError, format!("its output could not be stored: {error}")))
+        write().map_err(|error| {
+            let text = format!("its output could not be stored: {error}");
+            let _ = self.lent.lost.set(text.clone());
+            ActError::new(Cause::ActionError, text)
+        })
     }
 }

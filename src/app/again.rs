@@ -139,6 +139,7 @@ fn again(
         selected,
         select: begun.head.select.clone(),
         jobs: args.jobs,
+        shuffle: args.shuffle,
         progress: args.progress(),
         wait: args.wait,
         logs: begun.logs.clone(),
@@ -290,7 +291,7 @@ impl Begun {
             let path = self.dir.join(name);
             std::fs::read_to_string(&path).map_err(|error| corrupt(format!("`{}`: {error}", path.display())))
         };
-        let list = read("plan.files.jsonl")?;
+        let list = read(store::PLAN_FILES)?;
         let lines: Result<Vec<Line>, _> = list.lines().map(serde_json::from_str).collect();
         let lines = lines.map_err(|error| corrupt(format!("the list of its plan files: {error}")))?;
         let main = Utf8PathBuf::from(seen_from_here(&self.main()));

@@ -159,6 +159,7 @@ pub(super) fn foreseen(plan: &Plan, graph: &Graph, selected: &[bool], logs: Opti
     let day = world::today();
     let options = Options {
         jobs: 1,
+        shuffled: None,
         grace: std::time::Duration::ZERO,
         selected: selected.to_vec(),
         durations: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::act::contain;
 use crate::cli::Run;
 use crate::criteria::{self, Evidence};
+use crate::digest::sha256_hex;
 use crate::engine::{self, Options, Outlet};
 use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
@@ -66,6 +67,7 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         selected,
         select: command.selection.words(),
         jobs: command.jobs,
+        shuffle: command.shuffle,
         progress: command.progress,
         wait: command.wait,
         logs,
@@ -89,6 +91,8 @@ pub(super) struct Order<'a> {
     /// The selection as words.
     pub(super) select: Vec<String>,
     pub(super) jobs: Option<u32>,
+    /// Ready steps start in a random order; 0 takes a seed of the run's own.
+    pub(super) shuffle: Option<u32>,
     pub(super) progress: report::Progress,
     pub(super) wait: bool,
     /// The folder that has `.runplan`.
@@ -162,12 +166,16 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         Some(id) => resume(&store, id)?,
         None => begin(&store)?,
     };
-    if order.resumed().is_none() {
-        run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
-    }
+    let plan_files = match order.resumed() {
+        Some(_) => None,
+        None => Some(run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?),
+    };
     let jobs = order.jobs.unwrap_or_else(processors);
     let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
     let mut settings = settings(plan, run.id(), jobs);
+    settings.plan_files = plan_files;
+    settings.shuffle =
+        order.shuffle.map(|seed| if seed == 0 { (number_of(run.id()) >> 32).max(1) } else { seed.into() });
     settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
     let mut world = world::world(plan, store.root(), &order.today).map_err(|e| Trouble::Refused(e.to_string()))?;
     let head = match &order.head {
@@ -180,6 +188,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     let open = EventKind::Open { plan: head, settings: settings.clone(), steps };
     let options = Options {
         jobs,
+        shuffled: settings.shuffle.map(|seed| shuffled(seed, plan.steps.len())),
         grace: GRACE,
         selected: order.selected.clone(),
         durations: store.durations(&plan.name),
@@ -330,14 +339,26 @@ fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
     Settings {
         run: run.to_owned(),
         jobs,
+        shuffle: None,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         workspace: plan.workspace.to_string(),
         containment: contain::enable().word().to_owned(),
         baselines: BTreeMap::new(),
+        plan_files: None,
         reports: plan.reports.clone(),
     }
+}
+
+/// A number that looks random and is the same for the same text.
+fn number_of(text: &str) -> u64 {
+    u64::from_str_radix(&sha256_hex(text.as_bytes())[..16], 16).unwrap_or(0)
+}
+
+/// One random number a step, the same for the same seed.
+fn shuffled(seed: u64, steps: usize) -> Vec<u64> {
+    (0..steps).map(|step| number_of(&format!("{seed} {step}"))).collect()
 }
 
 pub(super) fn head(plan: &Plan, order: &Order<'_>, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
@@ -348,7 +369,7 @@ pub(super) fn head(plan: &Plan, order: &Order<'_>, env: &BTreeMap<String, std::f
         title: plan.title.clone(),
         path: plan.path.clone(),
         sha256: store::plan_digest(&plan.sources),
-        norm_sha256: crate::digest::sha256_hex(&norm),
+        norm_sha256: sha256_hex(&norm),
         vars,
         env_pass: plan.env.pass.clone(),
         env_set: plan.env.set.iter().map(|(name, text)| (name.clone(), text.src.clone())).collect(),

@@ -169,7 +169,7 @@ fn about(result: &StepResult) -> Option<About> {
 
 /// The kept files of the plan, by the path they had.
 fn sources(dir: &Path) -> BTreeMap<String, String> {
-    let list = std::fs::read_to_string(dir.join("plan.files.jsonl")).unwrap_or_default();
+    let list = std::fs::read_to_string(dir.join(crate::record::store::PLAN_FILES)).unwrap_or_default();
     let file = |line: &str| {
         let value: Json = serde_json::from_str(line).ok()?;
         let name = value.get("file")?.as_str()?;

@@ -55,11 +55,11 @@ fn verified(log: &Log, signatures: bool) -> Verified {
     let mut found = Found::default();
     let (events, record) = found.log(&log.journal, log.record.as_deref(), log.live);
     let head = events.iter().find_map(|event| match &event.kind {
-        EventKind::Open { plan, .. } => Some(plan),
+        EventKind::Open { plan, settings, .. } => Some((plan, settings)),
         _ => None,
     });
     match head {
-        Some(head) => found.plan(&log.dir, head),
+        Some((head, settings)) => found.plan(&log.dir, head, settings.plan_files.as_deref()),
         None => found.note("plan", "not checked: the journal does not name it"),
     }
     found.archive(log.home.as_deref(), &events);
@@ -247,7 +247,7 @@ impl Found {
     }
 
     /// The copies of the plan's files, each against the list beside them, all against the journal.
-    fn plan(&mut self, dir: &Path, head: &PlanHead) {
+    fn plan(&mut self, dir: &Path, head: &PlanHead, list: Option<&str>) {
         let before = self.faults();
         let mut digests = Vec::new();
         for number in 0.. {
@@ -261,7 +261,12 @@ impl Found {
                 }
             }
         }
-        let listed = listed(dir);
+        let files = std::fs::read(dir.join(store::PLAN_FILES)).unwrap_or_default();
+        let listed = listed(&files);
+        // Journals of older engines don't have the digest.
+        if list.is_some_and(|list| list != sha256_hex(&files)) {
+            self.fault("plan", format!("`{}` is not the list that was written", store::PLAN_FILES));
+        }
         for (name, told) in &listed {
             match digests.iter().find(|(known, _)| known == name) {
                 None => self.fault("plan", format!("`{name}` is missing")),
@@ -385,8 +390,8 @@ fn kept(bytes: &[u8]) -> Result<Kept, String> {
 }
 
 /// Names and digests of the copies of the plan's files, as the list beside them says; what can't be read is left out.
-fn listed(dir: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(dir.join("plan.files.jsonl")).unwrap_or_default();
+fn listed(bytes: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(bytes);
     let line = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line).ok()?;
         Some((value.get("file")?.as_str()?.to_owned(), value.get("sha256")?.as_str()?.to_owned()))

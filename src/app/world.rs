@@ -12,13 +12,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::act::{self, Act};
 use crate::action::ActionKind;
 use crate::digest::sha256_hex;
-use crate::engine::{Keeper, World};
+use crate::engine::{KeepError, Keeper, World};
 use crate::identity::{ActionForm, GateForm};
 use crate::mask::Mask;
 use crate::plan::{Plan, SecretSource};
 use crate::record::canonical;
 use crate::record::preimage;
-use crate::record::store::{RunDir, Store, plan_digest};
+use crate::record::store::{RunDir, Store, StoreError, plan_digest};
 use crate::signoff::keygen::Keygen;
 use crate::signoff::{self, Check, Subject};
 
@@ -117,8 +117,8 @@ impl Keeper for Onlooker {
         Err(io::Error::other("nothing is run"))
     }
 
-    fn archive(&self, _: &Path, _: &str) -> io::Result<()> {
-        Err(io::Error::other("nothing is kept"))
+    fn archive(&self, _: &Path, _: &str) -> Result<(), KeepError> {
+        Err(KeepError::File("nothing is kept".to_owned()))
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
@@ -203,8 +203,15 @@ impl Keeper for Kept {
         self.run.step_dir(rank, name).map_err(io::Error::other)
     }
 
-    fn archive(&self, file: &Path, sha256: &str) -> io::Result<()> {
-        self.store.archive(file, Some(sha256)).map(|_| ()).map_err(io::Error::other)
+    fn archive(&self, file: &Path, sha256: &str) -> Result<(), KeepError> {
+        match self.store.archive(file, Some(sha256)) {
+            Ok(_) => Ok(()),
+            // To read the file is the step's part.
+            Err(error @ StoreError::Io { doing: "create" | "write", .. }) => {
+                Err(KeepError::Store(io::Error::other(error)))
+            }
+            Err(error) => Err(KeepError::File(error.to_string())),
+        }
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {

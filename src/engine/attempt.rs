@@ -1,6 +1,7 @@
 //! One attempt of a step: looks, samples, judges, takes in what it made. Decides nothing about other steps.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -208,7 +209,7 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_) | Action::Alert(_)
     );
     let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
-    let spool = spool.map_err(|e| format!("can't make the step's folder: {e}"))?;
+    let spool = spool.map_err(|e| format!("can't make the step's folder: {}", shared.lose(&e)))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
     let mut request = Request {
         step: step.name.clone(),
@@ -228,7 +229,8 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
     };
     if writes {
         let output = request.spool_file("outputs");
-        std::fs::write(&output, b"").map_err(|e| format!("can't make `{}`: {e}", output.display()))?;
+        let told = |e: io::Error| format!("can't make `{}`: {}", output.display(), shared.lose(&e));
+        std::fs::write(&output, b"").map_err(told)?;
         request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
         request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
     }
@@ -242,6 +244,7 @@ fn lend(shared: &Rc<Shared<'_>>, id: StepId, stop: watch::Receiver<Stop>, ready:
         stop,
         spawned: Arc::new(move |pid| drop(events.send(EventKind::Spawned { step: id, pid }))),
         mask: shared.world.mask.clone(),
+        lost: shared.lost.clone(),
         render: Arc::new(move |text| template::render_file(text, &context).map_err(|error| error.to_string())),
         now: shared.world.now.clone(),
     }

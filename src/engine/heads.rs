@@ -63,8 +63,12 @@ pub(super) fn jobs(plan: &Plan, graph: &Graph, options: &Options) -> Vec<Job> {
                 on_failure: step.on_failure,
                 retry: step.retry.clone(),
                 pools,
-                // One worker gains nothing from the longest tail first; it runs as a serial run would.
-                priority: if options.jobs > 1 { tails[id.index()] } else { Duration::ZERO },
+                priority: match &options.shuffled {
+                    Some(numbers) => Duration::from_nanos(numbers.get(id.index()).copied().unwrap_or_default()),
+                    None if options.jobs > 1 => tails[id.index()],
+                    // One worker gains nothing from the longest tail first; it runs as a serial run would.
+                    None => Duration::ZERO,
+                },
             }
         })
         .collect()

@@ -115,7 +115,7 @@ async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> 
             }
         }
         if spec.artifact && path.is_file() {
-            let kept = shared.keeper.archive(&path, &file.sha256);
+            let kept = shared.archive(&path, &file.sha256);
             kept.map_err(|e| invalid(format!("can't archive `{}`: {e}", file.path)))?;
         }
     }

@@ -41,7 +41,7 @@ use shared::Shared;
 use signals::{Signal, Signals};
 
 pub use reuse::{Forecast, forecast, may_reuse};
-pub use world::{Keeper, Known, Options, Trust, World};
+pub use world::{KeepError, Keeper, Known, Options, Trust, World};
 
 /// Time budget of all `finally` steps if the plan sets none.
 const FINALLY_BUDGET: Duration = Duration::from_secs(600);
@@ -171,6 +171,9 @@ impl<'a> Loop<'a, '_> {
                 Some(over) = self.running.next() => {
                     while let Ok(kind) = told.try_recv() {
                         self.emit(kind)?;
+                    }
+                    if let Some(why) = self.shared.lost.get() {
+                        return Err(io::Error::other(why.clone()));
                     }
                     self.over(over)?;
                 }

@@ -107,7 +107,7 @@ fn keep(shared: &Shared<'_>, known: &Known) -> Result<(), String> {
     for output in known.result.outputs.iter().filter(|output| output.artifact) {
         let path = shared.plan.workspace.as_std_path().join(&output.file.path);
         if path.is_file() {
-            let kept = shared.keeper.archive(&path, &output.file.sha256);
+            let kept = shared.archive(&path, &output.file.sha256);
             kept.map_err(|_| format!("`{}` can't be archived as it was", output.file.path))?;
         }
     }

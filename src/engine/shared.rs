@@ -2,7 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -15,7 +18,7 @@ use crate::ids::StepId;
 use crate::outcome::{OutputDigest, State, Verdict};
 use crate::plan::{Plan, Step};
 
-use super::world::{Keeper, Options, World};
+use super::world::{KeepError, Keeper, Options, World};
 
 /// What a step gave, as far as later steps may use it.
 pub(super) struct Finished {
@@ -35,6 +38,8 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     pub(super) events: UnboundedSender<EventKind>,
     pub(super) decision: Cell<Option<Verdict>>,
+    /// Why the run can't be recorded any more.
+    pub(super) lost: Arc<OnceLock<String>>,
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
@@ -70,6 +75,7 @@ impl<'a> Shared<'a> {
             options,
             events,
             decision: Cell::new(None),
+            lost: Arc::default(),
             reached: RefCell::default(),
             done: RefCell::new(vec![None; plan.steps.len()]),
             fresh: RefCell::default(),
@@ -79,6 +85,22 @@ impl<'a> Shared<'a> {
             vars,
             env,
         }
+    }
+
+    /// Keeps an artifact.
+    ///
+    /// # Errors
+    /// Why it was not kept, in words. Where the store is at fault the run ends too.
+    pub(super) fn archive(&self, file: &Path, sha256: &str) -> Result<(), String> {
+        self.keeper.archive(file, sha256).map_err(|error| match error {
+            KeepError::File(text) => text,
+            KeepError::Store(error) => self.lose(&error),
+        })
+    }
+
+    /// What is needed to record the run could not be written: it has no result any more. Gives the reason in words.
+    pub(super) fn lose(&self, error: &io::Error) -> String {
+        self.lost.get_or_init(|| error.to_string()).clone()
     }
 
     /// Tells what happened.

@@ -32,6 +32,15 @@ pub struct World {
     pub acts: BTreeMap<ActionKind, Box<dyn Act>>,
 }
 
+/// Why bytes were not kept.
+#[derive(Debug)]
+pub enum KeepError {
+    /// The file is not what was judged, or can't be read: a fault of the step.
+    File(String),
+    /// The store can't be written: the run has no result any more.
+    Store(io::Error),
+}
+
 /// What stores bytes; implemented over the run's folder and the store.
 pub trait Keeper {
     /// The folder for a step's raw output, made if needed.
@@ -42,8 +51,8 @@ pub trait Keeper {
     /// Keeps an artifact's bytes, addressed by content, which must be what was digested.
     ///
     /// # Errors
-    /// When it can't be stored.
-    fn archive(&self, file: &Path, sha256: &str) -> io::Result<()>;
+    /// See [`KeepError`].
+    fn archive(&self, file: &Path, sha256: &str) -> Result<(), KeepError>;
     /// Digest of an action and the text it was taken of.
     ///
     /// # Errors
@@ -60,6 +69,8 @@ pub trait Keeper {
 pub struct Options {
     /// Worker slots.
     pub jobs: u32,
+    /// One number a step: the ready step with the highest starts, instead of that with the longest tail.
+    pub shuffled: Option<Vec<u64>>,
     /// Time between TERM and KILL.
     pub grace: Duration,
     /// One flag a step: selected on the command line.

@@ -49,6 +49,8 @@ pub(crate) fn open(steps: Vec<StepHead>) -> Event {
     let settings = Settings {
         run: "20260101T000000Z-aaaaaa".into(),
         jobs: 4,
+        shuffle: None,
+        plan_files: None,
         engine: "0.0.1-engine".into(),
         host: "observed-host".into(),
         pid: 4242,

@@ -24,6 +24,8 @@ use crate::place::Sources;
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
+/// Name of the list of the plan's files in the folder of a run.
+pub const PLAN_FILES: &str = "plan.files.jsonl";
 /// Name of the record in the folder of its run.
 pub const RECORD_FILE: &str = "record.jsonl";
 /// The decision that people's sign-offs lead to, as `decide` leaves it in the folder of the run.
@@ -430,12 +432,12 @@ impl RunDir {
     }
 
     /// Keeps the plan as it was read: `plan.toml`, its included files as `plan-1.toml` and on, and `plan.files.jsonl`
-    /// with the path and digest of each.
+    /// with the path and digest of each. Gives the SHA-256 of that list.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn snapshot(&self, sources: &Sources) -> Result<(), StoreError> {
-        let list = self.path.join("plan.files.jsonl");
+    pub fn snapshot(&self, sources: &Sources) -> Result<String, StoreError> {
+        let list = self.path.join(PLAN_FILES);
         let mut lines = Vec::new();
         for (number, source) in sources.files.iter().enumerate() {
             let name = if number == 0 { "plan.toml".to_owned() } else { format!("plan-{number}.toml") };
@@ -445,7 +447,8 @@ impl RunDir {
             let line = canonical::to_line(&line).map_err(|e| io_error("write", &list)(io::Error::other(e)))?;
             lines.extend(line);
         }
-        write_new(&list, &lines)
+        write_new(&list, &lines)?;
+        Ok(sha256_hex(&lines))
     }
 
     /// Makes and gives the folder for a step's raw output: `steps/0007-test-py-3.12`.

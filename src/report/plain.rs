@@ -68,12 +68,13 @@ pub fn opening(summary: &Summary) -> style::Line {
     let line = style::Line::of(Role::Strong, plan.title.as_deref().unwrap_or(&plan.name)).plain("  ");
     let jobs = usize::try_from(summary.settings.jobs).unwrap_or(usize::MAX);
     let size = format!("{}, {}", format::count(summary.rows.len(), "step"), format::count(jobs, "job"));
+    let shuffle = summary.settings.shuffle.map(|seed| format!(", shuffle {seed}")).unwrap_or_default();
     // A plan outside its workspace has a path that says nothing to who stands elsewhere.
     let shown = if plan.path.starts_with('/') { plan.path.rsplit('/').next() } else { None };
     line.with(Role::Note, shown.unwrap_or(&plan.path))
         .plain(": ")
         .plain(&size)
-        .with(Role::Dim, &format!("  run {}", summary.settings.run))
+        .with(Role::Dim, &format!("  run {}{shuffle}", summary.settings.run))
 }
 
 /// `   PASS [  2.31s] unit-lib`: how a step ended, for a list of all; nothing for a step that was not selected.

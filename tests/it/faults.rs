@@ -14,7 +14,8 @@ use crate::support::{self, RUNPLAN, Space};
 const WAITS: &str = "[steps.a]\nrun = 'echo $$ > pid; mv pid started; until test -e go; do sleep 0.01; done'\ntimeout = '60s'\n\
                      [steps.b]\nneeds = ['a']\nrun = 'true'\n";
 
-fn until(what: &str, mut there: impl FnMut() -> bool) {
+/// Waits for it; a minute at most.
+pub fn until(what: &str, mut there: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !there() {
         assert!(Instant::now() < deadline, "{what} never came");
@@ -149,7 +150,7 @@ fn a_full_disk_ends_everything_and_is_never_green() {
          [steps.full]\nrun = 'until test -e long.pid; do sleep 0.01; done; cat /dev/zero > .runplan/filler; true'\n\
          [steps.after]\nneeds = ['full']\nrun = 'touch ran'\n[finally.f]\nrun = 'touch ran'\n",
     );
-    let script = "mkdir -m 700 .runplan; mount -t tmpfs -o size=256k,mode=700 none .runplan; cd .\n\
+    let script = "mkdir -m 700 .runplan; mount -t tmpfs -o size=64k,mode=700 none .runplan; cd .\n\
                   code=0; \"$1\" blueprint.toml -j 4 || code=$?\nrm .runplan/filler; cp -r .runplan/runs saved; exit $code";
     let Some(child) = with_mounts(&space, script) else { return };
     let ended = support::finish(child).code(74).says("could not be written").says("unknown");

@@ -34,4 +34,5 @@ mod staging;
 mod statistics;
 mod support;
 mod terminal;
+mod torture;
 mod waivers;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::support::{Space, finish, skip};
+use crate::support::{self, Space, finish, skip};
 
 const PLAN: &str = r#"
 [vars]
@@ -46,19 +46,6 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     found
 }
 
-fn copy_all(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_all(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
 fn faults(said: &str) -> Vec<String> {
     let checks = json(said)["checks"].as_array().unwrap().clone();
     let told = |check: &Value| format!("{}: {}", check["check"].as_str().unwrap(), check["found"].as_str().unwrap());
@@ -90,7 +77,7 @@ fn verify_starts_no_process() {
     let _ = space.go(&[]).code(0);
     let trace = space.path().join("trace");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", "trace=execve,connect,openat", "-o"]).arg(&trace).arg(crate::support::RUNPLAN);
+    command.args(["-f", "-qq", "-e", "trace=execve,connect,openat", "-o"]).arg(&trace).arg(support::RUNPLAN);
     let ended = command.arg("verify").current_dir(space.path()).stdin(Stdio::null()).output();
     if !ended.as_ref().is_ok_and(|ended| ended.status.success()) {
         return skip("strace");
@@ -162,7 +149,7 @@ fn a_copy_elsewhere_is_verified_and_shown() {
     let space = Space::plan(PLAN);
     let _ = space.go(&[]).code(0);
     let other = Space::new();
-    copy_all(&space.latest(), &other.path().join("copy"));
+    support::copy_all(&space.latest(), &other.path().join("copy"));
     let _ = other.run(&["verify", "copy"]).code(0).says("VERIFIED").says("the folder lies in no store");
     let _ = other.run(&["show", "./copy"]).code(0).says("GO").says("copy/record.jsonl");
     let original = space.latest();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use runplan::act::scripted::{Play, Scripted, Seen, Service};
 use runplan::act::{Act, Lent, Look, Request};
 use runplan::action::ActionKind;
-use runplan::engine::{self, Keeper, Known, Options, Outlet, Trust, World};
+use runplan::engine::{self, KeepError, Keeper, Known, Options, Outlet, Trust, World};
 use runplan::event::{Event, EventKind, PlanHead, Settings, Sink};
 use runplan::facts::Facts;
 use runplan::graph::{self, Graph};
@@ -350,8 +350,8 @@ impl Keeper for Folder {
         Ok(path)
     }
 
-    fn archive(&self, _file: &Path, _sha256: &str) -> io::Result<()> {
-        Err(io::Error::other("nothing is archived here"))
+    fn archive(&self, _file: &Path, _sha256: &str) -> Result<(), KeepError> {
+        Err(KeepError::File("nothing is archived here".to_owned()))
     }
 
     fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
@@ -459,6 +459,7 @@ fn go(
     let durations = steps.iter().map(|step| (step.name.clone(), Duration::from_millis(seed.next() % 50)));
     let options = Options {
         jobs,
+        shuffled: None,
         grace: Duration::ZERO,
         selected: steps.iter().map(|step| !step.filtered).collect(),
         durations: durations.collect(),

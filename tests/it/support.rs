@@ -228,3 +228,36 @@ pub fn skip(package: &str) {
     assert!(std::env::var_os("CI").is_none(), "{package} is missing");
     say(&format!("left out: {package} is missing"));
 }
+
+/// Copies a folder with all that is in it; a link stays one.
+pub fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("it can be copied");
+    for entry in fs::read_dir(from).expect("it can be copied") {
+        let path = entry.expect("it can be copied").path();
+        let target = to.join(path.file_name().expect("it can be copied"));
+        if path.is_symlink() {
+            let to = fs::read_link(&path).expect("a link");
+            std::os::unix::fs::symlink(to, &target).expect("a link can be made");
+        } else if path.is_dir() {
+            copy_all(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("it can be copied");
+        }
+    }
+}
+
+/// Every file below a folder; follows no link.
+pub fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let entry = entry.expect("a readable folder");
+        let kind = entry.file_type().expect("a file type");
+        if kind.is_dir() {
+            files.extend(files_of(&entry.path()));
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    files
+}
