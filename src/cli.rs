@@ -375,6 +375,9 @@ enum Sub {
     ///
     /// Offline: starts nothing, writes nothing. Says each thing that was checked with what was found, and all faults. Ends
     /// with 0 only where there is a record and it is what the journal says; an interrupted run has none.
+    ///
+    /// With --rerun it runs the plan again instead, in a clean copy of the workspace: 0 means the same record, 1 that
+    /// something came out otherwise. Secrets have to be in the environment again.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
     /// Judges a run again on the facts it recorded, by its own plan or another one; runs nothing

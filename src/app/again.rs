@@ -129,10 +129,6 @@ fn again(
         Ok(selected) => selected,
         Err(faults) => return refused(wrong(faults.join("\n")), terminal),
     };
-    let mut words = vec!["runplan".to_owned(), format::shell_word(&seen_from_here(&begun.main()))];
-    words.extend(
-        begun.vars().iter().map(|(name, value)| format!("--var {}", format::shell_word(&format!("{name}={value}")))),
-    );
     let passed = Passed { run: begun.id.clone(), results, baselines: begun.settings.baselines.clone(), resume };
     let order = Order {
         ready,
@@ -144,9 +140,10 @@ fn again(
         wait: args.wait,
         logs: begun.logs.clone(),
         today: begun.head.date.clone().filter(|_| resume).unwrap_or_else(world::today),
-        again: words.join(" "),
+        again: begun.command(),
         source: Source::Run(Box::new(passed)),
         head: resume.then(|| begun.head.clone()),
+        like: None,
     };
     run::go(&order, terminal)
 }
@@ -199,6 +196,15 @@ impl Begun {
     /// Where the main plan file lies, or lay.
     pub(super) fn main(&self) -> Utf8PathBuf {
         Utf8Path::new(&self.settings.workspace).join(&self.head.path)
+    }
+
+    /// The command line that runs its plan.
+    pub(super) fn command(&self) -> String {
+        let mut words = vec!["runplan".to_owned(), format::shell_word(&seen_from_here(&self.main()))];
+        let var =
+            |(name, value): &(String, String)| format!("--var {}", format::shell_word(&format!("{name}={value}")));
+        words.extend(self.vars().iter().map(var));
+        words.join(" ")
     }
 
     /// The variables as they can be given on the command line.
@@ -256,6 +262,15 @@ impl Begun {
         Ok(Ready { loaded, graph })
     }
 
+    /// The day of the run, in UTC: `2026-11-24`.
+    pub(super) fn day(&self) -> String {
+        self.head.date.clone().unwrap_or_else(|| {
+            let at = self.events.first().map_or(0, |event| event.at);
+            let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            time.strftime("%Y-%m-%d").to_string()
+        })
+    }
+
     /// The run was asked for steps or tags, and so for nobody's signature.
     pub(super) fn asked_for_some(&self) -> bool {
         let selection = Selection::of_words(&self.head.select);
@@ -279,7 +294,7 @@ impl Begun {
     }
 
     /// The texts kept with the run, by the path that each has seen from here.
-    fn texts(&self, terminal: Option<&Terminal>) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
+    pub(super) fn texts(&self, terminal: Option<&Terminal>) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
         #[derive(serde::Deserialize)]
         struct Line {
             file: String,

@@ -9,6 +9,7 @@ mod log;
 mod past;
 mod readiness;
 mod rejudge;
+mod reproduce;
 mod reuse;
 mod run;
 mod show;

@@ -64,7 +64,7 @@ fn judged(ask: &Judge, terminal: &Terminal) -> Result<Exit, Refusal> {
     let cut = found.cut > 0;
     let begun = Begun::of(&log, found.events)?;
     let Ready { loaded, graph } = begun.plan(&lookup, None)?;
-    let day = begun.head.date.clone().unwrap_or_else(|| day_of(&begun.events));
+    let day = begun.day();
     let then = Then { begun, record, plan: loaded.plan, graph, day };
     let other = match &ask.plan {
         Some(path) => Some(other_plan(path, ask, &then, terminal)?),
@@ -90,12 +90,6 @@ fn judged(ask: &Judge, terminal: &Terminal) -> Result<Exit, Refusal> {
 /// Variables are those of the record; nothing else of the environment counts.
 fn lookup(name: &str) -> Option<String> {
     (!name.starts_with("RUNPLAN_VAR_")).then(|| SOME_SECRET.to_owned())
-}
-
-fn day_of(events: &[Event]) -> String {
-    let at = events.first().map_or(0, |event| event.at);
-    let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.strftime("%Y-%m-%d").to_string()
 }
 
 /// The plan to judge by, with the variables that the run had.
@@ -142,6 +136,7 @@ fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own
     };
     let options = Options {
         jobs: 1,
+        shuffled: None,
         grace: Duration::ZERO,
         selected: plan.steps.iter().map(|step| !filtered(&step.name)).collect(),
         durations: BTreeMap::new(),

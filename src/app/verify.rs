@@ -26,6 +26,9 @@ use super::{judgement, past, world};
 const MOST: usize = 50;
 
 pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
+    if ask.rerun {
+        return super::reproduce::reproduce(ask, terminal);
+    }
     let log = match log::open(&ask.run) {
         Ok(log) => log,
         Err(fault) => return log::refused(terminal, &fault),

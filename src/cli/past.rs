@@ -16,6 +16,15 @@ pub struct Verify {
     /// Checks the signatures of sign-offs too; starts `ssh-keygen`
     #[arg(long)]
     pub signatures: bool,
+    /// Runs the plan of the run again in a clean copy of the workspace and says everything that comes out otherwise
+    #[arg(long, conflicts_with = "signatures")]
+    pub rerun: bool,
+    /// With --rerun: leaves the copy where it is
+    #[arg(long, requires = "rerun")]
+    pub keep: bool,
+    /// With --rerun: steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", requires = "rerun", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
 }
 
 /// Judges a run again on the facts that it recorded.

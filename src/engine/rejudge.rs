@@ -26,7 +26,7 @@ use crate::schedule::{Effect, Ended, Input, Schedule};
 use super::attempt::Given;
 use super::heads;
 use super::shared::{self, Shared};
-use super::world::{Keeper, Options, World};
+use super::world::{KeepError, Keeper, Options, World};
 
 /// One look as it was recorded.
 #[derive(Clone, Debug, Default)]
@@ -139,8 +139,8 @@ impl Keeper for Nobody {
         Err(io::Error::other("nothing is run"))
     }
 
-    fn archive(&self, _: &Path, _: &str) -> io::Result<()> {
-        Err(io::Error::other("nothing is kept"))
+    fn archive(&self, _: &Path, _: &str) -> Result<(), KeepError> {
+        Err(KeepError::File("nothing is kept".to_owned()))
     }
 
     fn identify(&self, _: &ActionForm<'_>) -> io::Result<(String, String)> {

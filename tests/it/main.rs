@@ -21,6 +21,7 @@ mod purity;
 mod quickstart;
 mod readiness;
 mod reports;
+mod reproduce;
 mod reproducible;
 mod resume;
 mod reuse;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::rejudge::{Look, Recorded, Tried, wanted};
 use crate::event::{Event, EventKind, StepHead};
-use crate::facts::{Facts, Num, Unit, Value};
+use crate::facts::{Facts, Unit, Value};
 use crate::ids::StepId;
 use crate::outcome::{AttemptResult, Cause, StepResult};
 use crate::plan::{Plan, Step};
@@ -14,6 +14,7 @@ use crate::record::journal::cut_of;
 use crate::record::{baseline, read, store::Store};
 
 use super::super::log::Log;
+use super::super::reproduce::ratchet_of;
 use super::Then;
 
 /// What every step of the run left, by name; and what steps of the plan are compared with.
@@ -223,11 +224,7 @@ pub(super) fn ratchets(then: &Then, plan: &Plan, recorded: &BTreeMap<String, Rec
         let then = then.plan.find(&step.name).map(|id| then.plan.step(id));
         let same = then.is_some_and(|then| then.ratchet == step.ratchet);
         let Some(ratchet) = step.ratchet.as_ref().filter(|_| same) else { continue };
-        let told = || {
-            let text = recorded.get(&step.name)?.committed.action_preimage.as_ref()?;
-            let form: serde_json::Value = serde_json::from_str(text).ok()?;
-            form.get("policy")?.get("ratchet")?.as_str()?.parse::<Num>().ok()
-        };
+        let told = || ratchet_of(recorded.get(&step.name)?.committed.action_preimage.as_ref()?);
         let unit = match &ratchet.floor {
             Value::Num(_, unit) => *unit,
             _ => Unit::One,
