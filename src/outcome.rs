@@ -1,11 +1,15 @@
 //! How things ended: states, causes, results of criteria, attempts, steps and the run. Plain serde data.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+
+pub use files::{Class, FileDigest, Filter, Normalized, OutputDigest};
 
 /// How a criterion, a sample, an attempt or a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -286,43 +290,6 @@ pub enum Exit {
     Code(i32),
     /// Signal name (`SIGKILL`).
     Signal(String),
-}
-
-/// A file that a step read or made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct FileDigest {
-    /// Relative to the workspace, `/`-separated.
-    pub path: String,
-    /// SHA-256 of the bytes, lower-case hex (of the target's text for a symlink).
-    pub sha256: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// The owner may execute it.
-    #[serde(default, rename = "x")]
-    pub executable: bool,
-}
-
-/// Whether an output's bytes are part of the record's identity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Same bytes every time: its digest is in the record.
-    #[default]
-    Stable,
-    /// May differ from run to run: its digest is in the journal only.
-    Volatile,
-}
-
-/// An output or artifact that a step made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputDigest {
-    /// The file.
-    #[serde(flatten)]
-    pub file: FileDigest,
-    /// Its class.
-    pub class: Class,
-    /// Declared under `artifacts` (archived), not only under `outputs`.
-    pub artifact: bool,
 }
 
 /// One execution of a step's action, with all its samples.

@@ -9,6 +9,7 @@ use crate::cli::{Format, Verify};
 use crate::digest::{sha256_hex, sha256_reader};
 use crate::event::{Event, EventKind, PlanHead};
 use crate::exit::Exit;
+use crate::normalize;
 use crate::outcome::{Decision, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding};
 use crate::record::{canonical, preimage, project, read, store};
@@ -312,9 +313,35 @@ impl Found {
             };
             self.fault("archive", format!("`{}` of step `{step}` {wrong}", file.path));
         }
+        let left = self.normalized(&store, events);
         if self.faults() == before {
-            self.good("archive", format!("{} there, each with its digest", format::count(files.len(), "file")));
+            let left = if left == 0 { String::new() } else { format!(", {left} by what filters leave too") };
+            self.good("archive", format!("{} there, each with its digest{left}", format::count(files.len(), "file")));
         }
+    }
+
+    /// Archived files that were normalized, filtered again; how many.
+    fn normalized(&mut self, store: &store::Store, events: &[Event]) -> usize {
+        let workspace = past::told_workspace(events).unwrap_or_default();
+        let mut count = 0;
+        for event in read::current(events) {
+            let EventKind::Commit { result, .. } = &event.kind else { continue };
+            for output in result.outputs.iter().filter(|output| output.artifact) {
+                let Some(then) = &output.normalized else { continue };
+                let Ok(file) = std::fs::File::open(store.object_path(&output.file.sha256)) else { continue };
+                count += 1;
+                let path = &output.file.path;
+                match normalize::reader(file, then.filters.clone(), &workspace.to_string_lossy()) {
+                    Ok(now) if now == **then => {}
+                    Ok(now) => self.fault(
+                        "archive",
+                        format!("filters leave {} of `{path}`, expected {}", now.sha256, then.sha256),
+                    ),
+                    Err(fault) => self.fault("archive", format!("can't normalize `{path}`: {fault}")),
+                }
+            }
+        }
+        count
     }
 
     /// What people signed. A sign-off that does not count is no fault of the log: it is said.

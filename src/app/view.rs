@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::graph::{self, Graph};
 use crate::ids::StepId;
-use crate::outcome::{Class, State};
+use crate::outcome::State;
 use crate::plan::{Need, Plan, RunWhen, Step};
 use crate::record::store::{self, RunDir, Store};
 use crate::report::dryrun::{DryRun, DryStep, Marker};
@@ -264,10 +264,9 @@ fn rule(plan: &Plan, step: &Step, criterion: &Criterion) -> Rule {
 }
 
 fn outputs(step: &Step) -> Vec<String> {
-    let class = |class: Class| if class == Class::Stable { "stable" } else { "volatile" };
     let files = step.outputs.iter().map(|output| {
         let archived = if output.artifact { ", archived" } else { "" };
-        format!("{} ({}{archived})", output.path.src, class(output.class))
+        format!("{} ({}{archived})", output.path.src, output.class.word())
     });
     files.chain(step.values.iter().map(|name| format!("{name} (value)"))).collect()
 }

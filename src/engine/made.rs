@@ -10,7 +10,8 @@ use crate::facts::{Facts, Value};
 use crate::files::{self, Quit, Role};
 use crate::ids::StepId;
 use crate::mask::Mask;
-use crate::outcome::{Cause, OutputDigest};
+use crate::normalize;
+use crate::outcome::{Cause, Class, FileDigest, Filter, Normalized, OutputDigest};
 
 use super::outputs;
 use super::prepare::{self, Fault, Ready};
@@ -66,7 +67,7 @@ pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, 
             known.artifact |= output.artifact;
         }
     }
-    let again = prepare::digest_inputs(shared, &ready.input_patterns)?;
+    let again = prepare::digest_inputs(shared, id, &ready.input_patterns)?;
     if let Some(changed) = again
         .iter()
         .find(|file| !ready.inputs.contains(file))
@@ -119,8 +120,24 @@ async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> 
             kept.map_err(|e| invalid(format!("can't archive `{}`: {e}", file.path)))?;
         }
     }
-    let digest = |file| OutputDigest { file, class: spec.class, artifact: spec.artifact };
-    Ok(digests.files.into_iter().map(digest).collect())
+    let mut outputs = Vec::new();
+    for file in digests.files {
+        let normalized = match spec.class {
+            Class::Normalized => Some(Box::new(normalized(&request.workspace, &file, &spec.normalize).await?)),
+            Class::Stable | Class::Volatile => None,
+        };
+        outputs.push(OutputDigest { file, class: spec.class, artifact: spec.artifact, normalized });
+    }
+    Ok(outputs)
+}
+
+/// What the filters leave of a file that was digested just now.
+async fn normalized(workspace: &Path, file: &FileDigest, filters: &[Filter]) -> Result<Normalized, Fault> {
+    let (workspace, path, list) = (workspace.to_owned(), file.path.clone(), filters.to_vec());
+    tokio::task::spawn_blocking(move || normalize::file(&workspace, &path, list))
+        .await
+        .map_err(|e| invalid(e.to_string()))?
+        .map_err(|fault| invalid(format!("can't normalize `{}`: {fault}", file.path)))
 }
 
 /// `artifact."path".exists/.size/.sha256` of declared outputs, if a criterion asks for them.

@@ -15,7 +15,7 @@ use crate::facts::{Facts, Value};
 use crate::graph::Graph;
 use crate::identity::{GateForm, NeedForm};
 use crate::ids::StepId;
-use crate::outcome::{OutputDigest, State, Verdict};
+use crate::outcome::{Filter, OutputDigest, State, Verdict};
 use crate::plan::{Plan, Step};
 
 use super::world::{KeepError, Keeper, Options, World};
@@ -53,6 +53,8 @@ pub(super) struct Shared<'a> {
     quoted: BTreeMap<String, BTreeSet<String>>,
     vars: BTreeMap<String, Value>,
     env: BTreeMap<String, String>,
+    /// Some step has normalized outputs.
+    normalizes: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -84,6 +86,7 @@ impl<'a> Shared<'a> {
             quoted: quoted(plan),
             vars,
             env,
+            normalizes: plan.steps.iter().flat_map(|step| &step.outputs).any(|output| !output.normalize.is_empty()),
         }
     }
 
@@ -271,6 +274,19 @@ impl<'a> Shared<'a> {
             Some(GateForm { step, state, action, outputs: stable, values: done.values.clone() })
         };
         before.into_iter().filter_map(form).collect()
+    }
+
+    /// The filters of normalized outputs that steps before this one made, by path.
+    pub(super) fn normalized_before(&self, id: StepId) -> BTreeMap<String, Vec<Filter>> {
+        let mut found = BTreeMap::new();
+        if !self.normalizes {
+            return found;
+        }
+        for done in self.before(id).into_iter().filter_map(|other| self.finished(other)) {
+            let left = done.outputs.iter().filter_map(|output| Some((&output.file.path, output.normalized.as_ref()?)));
+            found.extend(left.map(|(path, left)| (path.clone(), left.filters.clone())));
+        }
+        found
     }
 
     /// Every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.

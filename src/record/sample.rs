@@ -107,6 +107,7 @@ pub(crate) fn ran(state: State, cause: Option<Cause>) -> StepResult {
             file: FileDigest { path: "out".into(), sha256: "4".repeat(64), size: 1, executable: true },
             class: Class::Stable,
             artifact: false,
+            normalized: None,
         }],
         values: BTreeMap::from([("version".into(), "v1".into())]),
         allowed_empty: None,

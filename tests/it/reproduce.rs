@@ -86,7 +86,10 @@ fn a_clock_in_an_output_is_named_with_its_step_and_the_fix() {
     let ended = space.run(&["verify", "--rerun", "latest"]).code(1);
     let ended =
         ended.says("step stamp  comes out otherwise").says("out.txt  output with other bytes").says("first in line 1");
-    let ended = ended.says("SOURCE_DATE_EPOCH").says("class = \"volatile\"").says("step use  only because of stamp");
+    let ended = ended
+        .says("SOURCE_DATE_EPOCH")
+        .says("(`class = \"normalized\"` with `normalize`)")
+        .says("step use  only because of stamp");
     let ended = ended
         .says("`undeclared` is not the same either, written by")
         .says("NOT REPRODUCED  1 step comes out otherwise, 1");
@@ -225,4 +228,54 @@ fn an_interrupted_rerun_leaves_nothing_behind() {
     assert!(told.is_ok_and(|told| told.success()));
     assert_eq!(finish(child).code, 130);
     assert!(is_empty(copies.path()));
+}
+
+/// The same but for times, process ids and the place of the workspace.
+const NORMALIZED: &str = r#"
+[steps.log]
+run = "{ date; echo \"pid $$ in $PWD\"; echo b; echo a; date +%FT%T.%N; } > run.log"
+artifacts = [{ path = "run.log", normalize = ["timestamps", "workspace", { replace = "pid ([0-9]+)", with = "pid N" }, "sort-lines"] }]
+[steps.reads]
+needs = ["log"]
+inputs = ["run.log"]
+outputs = ["lines"]
+run = "wc -l < run.log > lines"
+[steps.stdin]
+needs = ["log"]
+stdin = { file = "run.log" }
+run = "grep -c a"
+"#;
+
+#[test]
+fn what_filters_take_out_is_no_part_of_the_record() {
+    let (space, _copies) = space(NORMALIZED);
+    let _ = space.go(&["--strict"]).code(0);
+    let first = (space.record(), space.read("run.log"));
+    let _ = space.run(&["verify", "--rerun"]).code(0).says("REPRODUCED");
+    let _ = space.go(&["--no-reuse"]).code(0);
+    assert_eq!(space.record(), first.0);
+    assert_ne!(space.read("run.log"), first.1, "the file itself is as it was written");
+    let _ = space.run(&["verify"]).code(0).says("1 by what filters leave too");
+    let record = space.record();
+    let output = &record.iter().find(|line| line["id"] == "log").unwrap()["outputs"][0];
+    assert_eq!(output["class"], "normalized");
+    let text = "<time>\n<time>\na\nb\npid N in $WORKSPACE\n";
+    assert_eq!(output["size"], text.len(), "{output}");
+    let input = &record.iter().find(|line| line["id"] == "reads").unwrap()["inputs"][0];
+    assert_eq!(input["sha256"], output["sha256"], "who reads it counts the same");
+    // The step that reads is reused although the bytes are others.
+    let _ = space.go(&[]).code(0);
+    let reused: Vec<Value> = space.journal().into_iter().filter(|event| event["t"] == "reused").collect();
+    assert_eq!(reused.len(), 1, "{reused:?}");
+}
+
+#[test]
+fn what_filters_leave_counts() {
+    let (space, _copies) = space(
+        "[steps.log]\nrun = 'date +%N > n; echo now $(date +%T) >> n'\noutputs = [{ path = 'n', normalize = ['timestamps'] }]\n\
+         [steps.long]\nrequired = false\nrun = 'head -c 2000000 /dev/zero > long'\noutputs = [{ path = 'long', normalize = ['crlf'] }]\n",
+    );
+    let _ = space.go(&[]).code(0).says("can't normalize `long`: line 1 is longer than 1024 KiB");
+    let ended = space.run(&["verify", "--rerun"]).code(1).says("step log").says("first in line 1");
+    let _ = ended.says("1 step comes out otherwise");
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::sha256_reader;
 use crate::event::{Event, EventKind};
 use crate::ids::StepId;
+use crate::normalize;
 use crate::outcome::{Cause, StepResult};
 use crate::record::difference::{self, Difference, StepDifference};
 use crate::record::project::StepLine;
@@ -161,7 +162,10 @@ fn file(then: &Side, now: &Side, step: &str, part: &str, path: &str) -> FileDiff
         (Some(_), None) => (format!("{kind} that is there no more"), None),
         (None, Some(_)) => (format!("{kind} that was not there"), None),
         (Some((old, old_size)), Some((new, new_size))) if old != new => {
-            let first = old.as_deref().zip(new.as_deref()).and_then(|(old, new)| first(then, now, path, old, new));
+            let first = match (left(then, step, path), left(now, step, path)) {
+                (Some(old), Some(new)) if kind == "output" => Some(first_difference(&old, &new)),
+                _ => old.as_deref().zip(new.as_deref()).and_then(|(old, new)| first(then, now, path, old, new)),
+            };
             let sizes = match (old_size, new_size) {
                 (Some(old), Some(new)) if old != new => format!(", {old} B then, {new} B now"),
                 _ => String::new(),
@@ -180,6 +184,14 @@ fn bytes(side: &Side, path: &str, sha256: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(found).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
     Some(bytes)
+}
+
+/// What the filters of a normalized output left.
+fn left(side: &Side, step: &str, path: &str) -> Option<Vec<u8>> {
+    let output = result(side, step)?.outputs.iter().find(|output| output.file.path == path)?;
+    let filters = &output.normalized.as_ref()?.filters;
+    let whole = bytes(side, path, &output.file.sha256)?;
+    normalize::text(whole.as_slice(), filters, &side.workspace.to_string_lossy()).ok()
 }
 
 fn is(path: &PathBuf, sha256: &str) -> bool {
@@ -247,7 +259,7 @@ fn fixes(then: &Side, now: &Side, step: &StepDifference, found: &Divergence, why
 
 fn output_fix(then: &Side, now: &Side, file: &FileDifference) -> String {
     let path = &file.path;
-    let volatile = "or, if it may differ, declare it with `class = \"volatile\"`";
+    let volatile = "or filter that out (`class = \"normalized\"` with `normalize`), or, if it may differ as a whole, declare it with `class = \"volatile\"`";
     let Some(first) = file.first.as_ref().filter(|first| !first.then.is_empty() || !first.now.is_empty()) else {
         return format!(
             "make `{path}` the same every time (no clock: SOURCE_DATE_EPOCH; no random numbers, sorted lists), {volatile}"
@@ -260,7 +272,9 @@ fn output_fix(then: &Side, now: &Side, file: &FileDifference) -> String {
     };
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count() >= 4;
     if holds(then, &first.then) || holds(now, &first.now) {
-        return format!("`{path}` holds the path of the workspace: write relative paths, {volatile}");
+        return format!(
+            "`{path}` holds the path of the workspace: write relative paths, or take it out (`normalize = [\"workspace\"]`), or, if it may differ as a whole, declare it with `class = \"volatile\"`"
+        );
     }
     if digits(&first.then) && digits(&first.now) {
         return format!(
