@@ -36,6 +36,8 @@ pub enum Command {
         plan: PlanArgs,
         /// The step.
         step: String,
+        /// The folder that has `.runplan`, instead of the workspace.
+        log_dir: Option<String>,
     },
     /// Go on with a run that was interrupted.
     Resume(Resume),
@@ -340,6 +342,9 @@ enum Sub {
         words: Vec<String>,
         #[command(flatten)]
         args: PlanArgs,
+        /// Folder that has `.runplan` with earlier results (default: the plan's workspace)
+        #[arg(long, value_name = "DIR")]
+        log_dir: Option<String>,
     },
     /// Goes on with a run that was interrupted; its record is that of a run without the interruption
     #[command(after_help = EXIT_CODES)]
@@ -487,10 +492,10 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Run(args) => Command::Run(args.checked()),
         Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
         Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
-        Sub::Explain { mut words, args } => {
+        Sub::Explain { mut words, args, log_dir } => {
             let step = words.pop().unwrap_or_default();
             let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
-            Command::Explain { plan: args.of(plan), step }
+            Command::Explain { plan: args.of(plan), step, log_dir }
         }
         Sub::Resume(resume) => Command::Resume(resume),
         Sub::Rerun(rerun) => Command::Rerun(rerun),
@@ -564,9 +569,9 @@ mod tests {
 
     #[test]
     fn explain_takes_one_or_two_words() {
-        let Command::Explain { plan, step } = ask("runplan explain up") else { panic!() };
+        let Command::Explain { plan, step, .. } = ask("runplan explain up") else { panic!() };
         assert_eq!((plan.path.as_str(), step.as_str()), ("blueprint.toml", "up"));
-        let Command::Explain { plan, step } = ask("runplan explain x/p.toml up --var a=b=c") else { panic!() };
+        let Command::Explain { plan, step, .. } = ask("runplan explain x/p.toml up --var a=b=c") else { panic!() };
         assert_eq!((plan.path.as_str(), step.as_str()), ("x/p.toml", "up"));
         assert_eq!(plan.vars, [("a".to_owned(), "b=c".to_owned())]);
     }

@@ -315,6 +315,9 @@ pub struct AttemptResult {
     pub output_bytes: u64,
     /// Things worth saying that are not failures (`leaked_handles`, a process left running and ended by us).
     pub notes: Vec<Note>,
+    /// What it wrote to stdout and stderr, as it is kept: files by their name in the step's folder. Empty ones are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spools: Vec<FileDigest>,
 }
 
 impl AttemptResult {
@@ -332,6 +335,7 @@ impl AttemptResult {
             duration_ns: 0,
             output_bytes: 0,
             notes: Vec::new(),
+            spools: Vec::new(),
         }
     }
 }

@@ -148,6 +148,21 @@ fn again(
     run::go(&order, terminal)
 }
 
+/// The command line that runs a plan with the variables of a run.
+pub(super) fn command(head: &PlanHead) -> String {
+    let var = |(name, value): (String, String)| format!("--var {}", format::shell_word(&format!("{name}={value}")));
+    let words = ["runplan".to_owned(), format::shell_word(&head.path)];
+    words.into_iter().chain(vars(head).into_iter().map(var)).collect::<Vec<_>>().join(" ")
+}
+
+fn vars(head: &PlanHead) -> Vec<(String, String)> {
+    let given = |(name, text): (&String, &String)| {
+        let list = serde_json::from_str::<Vec<String>>(text);
+        (name.clone(), list.map_or_else(|_| text.clone(), |list| list.join(",")))
+    };
+    head.vars.iter().map(given).collect()
+}
+
 /// A path as it works where the person stands.
 fn seen_from_here(path: &Utf8Path) -> String {
     let here = std::env::current_dir().ok().and_then(|here| Utf8PathBuf::from_path_buf(here).ok());
@@ -200,20 +215,12 @@ impl Begun {
 
     /// The command line that runs its plan.
     pub(super) fn command(&self) -> String {
-        let mut words = vec!["runplan".to_owned(), format::shell_word(&seen_from_here(&self.main()))];
-        let var =
-            |(name, value): &(String, String)| format!("--var {}", format::shell_word(&format!("{name}={value}")));
-        words.extend(self.vars().iter().map(var));
-        words.join(" ")
+        command(&PlanHead { path: seen_from_here(&self.main()), ..self.head.clone() })
     }
 
     /// The variables as they can be given on the command line.
     pub(super) fn vars(&self) -> Vec<(String, String)> {
-        let given = |(name, text): (&String, &String)| {
-            let list = serde_json::from_str::<Vec<String>>(text);
-            (name.clone(), list.map_or_else(|_| text.clone(), |list| list.join(",")))
-        };
-        self.head.vars.iter().map(given).collect()
+        vars(&self.head)
     }
 
     /// The plan that was kept with the run, as it was run: with its variables and modes. `env` tells whether secrets are

@@ -70,7 +70,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Run(run) => run::run(run, terminal),
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
-        Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Explain { plan, step, log_dir } => view::explain(plan, step, log_dir.as_deref(), terminal),
         Command::Resume(resume) => again::resume(resume, terminal),
         Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),

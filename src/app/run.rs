@@ -72,7 +72,7 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         wait: command.wait,
         logs,
         today: command.plan.date.clone().unwrap_or_else(world::today),
-        again: view::command_again(command),
+        again: view::command_again(command, plan),
         source: match (command.no_reuse, command.force) {
             (true, _) => Source::Off,
             (false, true) => Source::Force,

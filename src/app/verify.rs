@@ -1,6 +1,7 @@
 //! `runplan verify`: a run held against itself, every byte of it. Offline; starts no process unless signatures are asked
 //! for, and writes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use crate::digest::{sha256_hex, sha256_reader};
 use crate::event::{Event, EventKind, PlanHead};
 use crate::exit::Exit;
 use crate::normalize;
-use crate::outcome::{Decision, RunStatus};
+use crate::outcome::{Decision, FileDigest, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding};
 use crate::record::{canonical, preimage, project, read, store};
 use crate::report::closing::signal_name;
@@ -67,6 +68,7 @@ fn verified(log: &Log, signatures: bool) -> Verified {
         None => found.note("plan", "not checked: the journal does not name it"),
     }
     found.archive(log.home.as_deref(), &events);
+    found.outputs(log, &events);
     if let Some(record) = &record {
         let subject = Subject {
             plan: record.run.plan.sha256.clone(),
@@ -320,6 +322,49 @@ impl Found {
         }
     }
 
+    /// What steps wrote, as it lies below `steps/`; not of results that were taken over from another run.
+    fn outputs(&mut self, log: &Log, events: &[Event]) {
+        let folder = log.dir.join("steps");
+        let mut names = BTreeMap::new();
+        let mut taken = BTreeSet::new();
+        let (mut count, mut grown) = (0, 0);
+        let before = self.faults();
+        for event in events {
+            if let EventKind::Open { steps, .. } = &event.kind {
+                names = steps.iter().map(|head| (head.step, (head.rank, head.name.as_str()))).collect();
+            }
+        }
+        for event in read::current(events) {
+            match &event.kind {
+                EventKind::Reused { step, run } if *run != log.id => drop(taken.insert(*step)),
+                EventKind::Commit { step, result } if !taken.contains(step) => {
+                    let Some((rank, name)) = names.get(step) else { continue };
+                    for spool in result.attempts.iter().flat_map(|attempt| &attempt.spools) {
+                        let path = folder.join(store::step_folder(*rank, name)).join(&spool.path);
+                        count += 1;
+                        match spool_of(&path, spool) {
+                            Ok(true) => {}
+                            Ok(false) => grown += 1,
+                            Err(_) if !folder.is_dir() => {}
+                            Err(why) => self.fault("output", format!("`{}` of step `{name}` {why}", spool.path)),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let files = format::count(count, "file");
+        if count > 0 && !folder.is_dir() {
+            return self.note("output", format!("not checked: {files} of what steps wrote are not there"));
+        }
+        if count > 0 && self.faults() == before {
+            self.good("output", format!("{files} of what steps wrote, each with its digest"));
+        }
+        if grown > 0 {
+            self.note("output", format!("{} grew after the step had ended", format::count(grown, "file")));
+        }
+    }
+
     /// Archived files that were normalized, filtered again; how many.
     fn normalized(&mut self, store: &store::Store, events: &[Event]) -> usize {
         let workspace = past::told_workspace(events).unwrap_or_default();
@@ -401,6 +446,22 @@ impl Found {
             }
         }
     }
+}
+
+/// Whether a file of output is whole as it was; `false` if more was written behind it later.
+fn spool_of(path: &Path, then: &FileDigest) -> Result<bool, String> {
+    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
+    let plain = !then.path.contains('/') && std::fs::symlink_metadata(path).map_err(unreadable)?.is_file();
+    if !plain {
+        return Err("is no file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let longer = file.metadata().is_ok_and(|about| about.len() > then.size);
+    let (digest, size) = sha256_reader(std::io::Read::take(file, then.size)).map_err(unreadable)?;
+    if (digest.as_str(), size) == (then.sha256.as_str(), then.size) {
+        return Ok(!longer);
+    }
+    Err(format!("is {digest}, expected {}", then.sha256))
 }
 
 /// The part of `decision.json` that can be checked.

@@ -28,6 +28,33 @@ pub(super) fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.size()))
 }
 
+/// More than this is digested beside the loop that everything else waits for.
+const MOST_AT_ONCE: u64 = 1 << 20;
+
+/// Digests of what an attempt wrote, as it lies in the step's folder. What can't be read has none: the output itself is
+/// what counts, and `verify` says what it did not cover.
+pub(super) async fn spools(folder: &Path, attempt: u32) -> Vec<FileDigest> {
+    if folder.as_os_str().is_empty() {
+        return Vec::new();
+    }
+    let names = ["stdout", "stderr"].map(|stream| match attempt {
+        0 | 1 => stream.to_owned(),
+        attempt => format!("{attempt}.{stream}"),
+    });
+    let size = |name: &String| std::fs::symlink_metadata(folder.join(name)).map_or(0, |meta| meta.len());
+    let names: Vec<String> = names.into_iter().filter(|name| size(name) > 0).collect();
+    if names.iter().map(size).sum::<u64>() <= MOST_AT_ONCE {
+        return digested(folder, &names);
+    }
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || digested(&folder, &names)).await.unwrap_or_default()
+}
+
+fn digested(folder: &Path, names: &[String]) -> Vec<FileDigest> {
+    let one = |name: &String| files::digest(folder, &folder.join(name), Role::Input, &Quit::default()).ok();
+    names.iter().filter_map(one).collect()
+}
+
 /// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file.
 pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<()> {
     if request.spool.as_os_str().is_empty() {

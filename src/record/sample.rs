@@ -91,6 +91,7 @@ pub(crate) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
         duration_ns: 987_654_321,
         output_bytes: 4242,
         notes: vec![Note { code: "seen-code".into(), text: "seen-note".into() }],
+        spools: Vec::new(),
     }
 }
 
