@@ -378,7 +378,7 @@ fn history_of_a_thousand_runs_reads_no_journal() {
 #[test]
 fn the_line_that_does_a_run_again_has_what_came_from_outside() {
     let space = Space::plan("[vars]\nn = 3\nm = 1\n[steps.a]\nrun = ['sh', '-c', 'exit $0', '{{ vars.n }}']\n")
-        .env("RUNPLAN_VAR_n", "4");
+        .env("RUNPLAN_VAR_N", "4");
     let ended = space.go(&["--var", "m=2", "--log-dir", "logs"]).code(1);
     let _ = ended.says("runplan blueprint.toml --var m=2 --var n=4 --log-dir logs a");
     let _ = space
