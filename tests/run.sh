@@ -38,8 +38,8 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
-ssh-keygen:openssh-client strace:strace openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
+needs="cc:build-essential git:git make:make node:nodejs npm:npm perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
+ssh-keygen:openssh-client strace:strace tar:tar openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
 prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager
 docker:docker.io dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2
 nsenter:util-linux setpriv:util-linux unshare:util-linux"
@@ -95,9 +95,19 @@ tests/scipy.sh || {
     echo "   without scipy the statistics are not held against it"
 }
 
+# Validators of the export formats, from PyPI and npm; without them their tests are skipped, except in CI.
+tests/validators.sh || {
+    [ -z "${CI:-}" ] || fail "setup: tests/validators.sh could not install the validators"
+    echo "   without them exports are not held against the models of their formats"
+}
+
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
 part "format" cargo fmt --check
 part "lints" cargo clippy --quiet --locked --all-targets -- -D warnings
+# Some tests hold both builds against each other.
+part "release build" cargo build --quiet --locked --release
+RUNPLAN_RELEASE=$PWD/target/release/runplan
+export RUNPLAN_RELEASE
 
 echo
 echo "== tests: cargo test"
@@ -116,7 +126,6 @@ export RUSTDOCFLAGS
 part "documentation" cargo doc --quiet --locked --no-deps
 unset RUSTDOCFLAGS
 
-part "release build" cargo build --quiet --locked --release
 echo
 echo "== schema: the committed one is the program's own"
 cargo run --quiet --locked --release -- schema >"$log" || fail "schema"

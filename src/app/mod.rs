@@ -1,8 +1,11 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
 mod again;
+mod archive;
 mod diff;
+mod export;
 mod history;
+mod import;
 mod judgement;
 mod load;
 mod log;
@@ -74,6 +77,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Resume(resume) => again::resume(resume, terminal),
         Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),
+        Command::SignRecord { run, key } => sign::sign_record(run, key.as_deref(), terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
         Command::Verify(ask) => verify::verify(ask, terminal),
@@ -82,6 +86,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Replay(ask) => show::replay(ask, terminal),
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
+        Command::Export(ask) => export::export(ask, terminal),
+        Command::Import(ask) => import::import(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));

@@ -109,7 +109,7 @@ fn read(named: &str) -> Result<(Side, log::Log), Refusal> {
         let text = format!("run `{}` lies in no workspace: there is nothing to run it in", log.id);
         return Err((text, Exit::Usage));
     };
-    let told = super::past::told_workspace(&found.events);
+    let told = super::past::told_workspace(&found.events).filter(|_| !super::past::is_imported(&log.dir));
     // A plan within a plan keeps its runs below the workspace, and `--log-dir` anywhere.
     let workspace =
         told.filter(|told| home.starts_with(told) || (told.is_dir() && !home.join(&record.run.plan.path).is_file()));
@@ -117,7 +117,7 @@ fn read(named: &str) -> Result<(Side, log::Log), Refusal> {
         id: log.id.clone(),
         record,
         events: found.events,
-        workspace: workspace.unwrap_or_else(|| home.clone()),
+        workspace: workspace.unwrap_or_else(|| super::past::workspace_of(&home, &[])),
         store: Store::reader(&home).ok(),
     };
     Ok((side, log))

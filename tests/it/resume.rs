@@ -146,45 +146,6 @@ fn every_prefix_of_a_journal_is_resumed_to_the_clean_record() {
 }
 
 #[test]
-fn random_kills_at_eight_workers_lose_nothing() {
-    let mut plan = "[plan]\nname = \"wide\"\n".to_owned();
-    for n in 0..40 {
-        plan += &format!("[steps.s{n}]\nrun = 'sleep 0.0{}; echo {n} > f{n}'\noutputs = [\"f{n}\"]\n", n % 9);
-        if n > 8 {
-            plan += &format!("needs = [\"s{}\", \"s{}\"]\n", n - 9, n - 5);
-        }
-    }
-    let right = clean(&plan, &["-j", "8"]);
-    let mut seed = Seed::new(99);
-    for round in 0..20 {
-        let space = Space::plan(&plan);
-        killed_after(&space, 1 + seed.below(150), "8");
-        let run = only_run(&space);
-        let mut committed = 0;
-        loop {
-            let events = read::recover_file(&run).expect("sound").events;
-            let commits = events.iter().filter(|event| matches!(event.kind, EventKind::Commit { .. })).count();
-            assert!(commits >= committed, "round {round}: nothing that was committed is lost");
-            committed = commits;
-            if read::is_closed(&events) {
-                break;
-            }
-            let mut again = space.command(&["resume", "-j", "8", "--progress", "none"]);
-            let mut child = again.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-            if seed.chance(50) {
-                // Any moment will do.
-                std::thread::sleep(Duration::from_millis(seed.below(300) as u64));
-                child.kill().expect("a process of ours");
-            }
-            child.wait().expect("it ends");
-        }
-        let record = std::fs::read(run.join("record.jsonl")).expect("a record");
-        assert_eq!(runplan::digest::sha256_hex(&record), right, "round {round}");
-        recomputed(&run);
-    }
-}
-
-#[test]
 fn what_passed_is_not_executed_again_and_an_edited_plan_is_not_taken() {
     let plan = "[steps.a]\nrun = 'echo x >> ran-a'\n[steps.b]\nneeds = ['a']\nrun = 'echo x >> ran-b; test -e go || kill -INT $PPID; sleep 5'\n\
                 [steps.c]\nneeds = ['b']\nrun = 'true'\n[finally.f]\nrun = 'echo x >> ran-f'\n";

@@ -516,7 +516,7 @@ fn a_journal_cut_at_every_byte_is_resumed_to_the_clean_record() {
             support::copy_all(&kept, &log);
             fs::write(run.join("journal.jsonl"), &journal[..cut]).expect("written");
             // Its engine may have died before or after the record was there.
-            if cut / workers % 2 == 0 {
+            if (cut / workers).is_multiple_of(2) {
                 fs::remove_file(run.join("record.jsonl")).expect("removed");
             }
             let ended = run_it(folder.path(), &["resume"]);
@@ -566,7 +566,7 @@ fn every_flipped_byte_of_a_run_is_refused() {
         support::copy_all(space.path(), folder.path());
         let verify = || {
             let mut command = Command::new(&build);
-            command.arg("verify").arg(&id).args(["--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
+            command.arg("verify").arg(id).args(["--format", "json"]).current_dir(folder.path()).stdin(Stdio::null());
             command.output().expect("it starts").status.code()
         };
         assert_eq!(verify(), Some(0));
