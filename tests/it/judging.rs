@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::purity::{is_pure, strace};
+use crate::seeded::Plan;
 use crate::support::Space;
 
 fn json(text: &str) -> Value {
@@ -229,4 +230,19 @@ fn judging_starts_connects_and_writes_nothing() {
     let plan = space.read("blueprint.toml");
     space.write("milder.toml", plan.replace(">= 3']", ">= 2']"));
     is_pure(space.path(), &["judge", "last", "--plan", "milder.toml"]);
+}
+
+/// Random plans of 200 steps under every fail mode, run in parallel: judged again one by one, and run again in a copy.
+#[test]
+fn random_plans_are_judged_to_the_same_record() {
+    for (number, mode) in ["independent", "stop", "continue", "mixed"].into_iter().enumerate() {
+        let space = Space::new().env("DELAY", "3");
+        space.write("blueprint.toml", Plan::random(50 + number as u64, mode));
+        let ended = space.go(&["-j8", "--progress", "none"]);
+        assert!([0, 1, 3].contains(&ended.code), "{mode}: {}", ended.stderr);
+        let _ = space.run(&["judge"]).code(ended.code).says("the same record, byte for byte");
+        if mode == "mixed" {
+            let _ = space.run(&["verify", "--rerun"]).code(0).says("REPRODUCED");
+        }
+    }
 }
