@@ -2,7 +2,61 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Format, date};
+use super::{Colour, Format, ProgressArg, date, name_value};
+
+/// How a run that goes on or is run again is shown and scheduled.
+#[derive(Args, Clone, Debug)]
+pub struct AgainArgs {
+    /// Steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
+    progress: ProgressArg,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub shuffle: Option<u32>,
+    /// Waits while another run is going on in the same workspace
+    #[arg(long)]
+    pub wait: bool,
+    /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+impl AgainArgs {
+    /// How progress is shown.
+    #[must_use]
+    pub fn progress(&self) -> crate::report::Progress {
+        self.progress.meant()
+    }
+}
+
+/// What is to be gone on with.
+#[derive(Args, Clone, Debug)]
+pub struct Resume {
+    /// The run: its id, its folder, or `latest` (default: the newest, finished or not)
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
+}
+
+/// What is to be run again.
+#[derive(Args, Clone, Debug)]
+#[group(id = "which", required = true, multiple = false, args = ["failed", "from"])]
+pub struct Rerun {
+    /// The run: its id, its folder, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Takes over every step that passed
+    #[arg(long)]
+    pub failed: bool,
+    /// Takes over what passed, but not this step and what comes after it
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
+}
 
 /// Holds a run against itself.
 #[derive(Args, Clone, Debug)]
@@ -16,9 +70,35 @@ pub struct Verify {
     /// Checks the signatures of sign-offs too; starts `ssh-keygen`
     #[arg(long)]
     pub signatures: bool,
+    /// Runs the plan of the run again in a clean copy of the workspace and says everything that comes out otherwise
+    #[arg(long, conflicts_with_all = ["signatures", "signers"])]
+    pub rerun: bool,
+    /// With --rerun: leaves the copy where it is
+    #[arg(long, requires = "rerun")]
+    pub keep: bool,
+    /// With --rerun: steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", requires = "rerun", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
     /// Checks that the record is signed by somebody whom this allowed-signers file names; starts `ssh-keygen`
     #[arg(long, value_name = "FILE")]
     pub signers: Option<String>,
+}
+
+/// Judges a run again on the facts that it recorded.
+#[derive(Args, Clone, Debug)]
+pub struct Judge {
+    /// The run: its id, the beginning of it, its folder (also of a copy), or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Judges by the criteria of this plan (default: the plan kept with the run)
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<String>,
+    /// Sets a variable of that plan; the others are as the run had them
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_value, requires = "plan")]
+    pub vars: Vec<(String, String)>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// Writes a run in the format of another tool, or as one portable file.

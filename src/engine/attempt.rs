@@ -56,6 +56,7 @@ struct Course {
     samples: u32,
     output_bytes: u64,
     notes: Vec<Note>,
+    spools: Vec<FileDigest>,
     held: Option<Box<dyn Held>>,
 }
 
@@ -68,6 +69,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         samples: 0,
         output_bytes: 0,
         notes: Vec::new(),
+        spools: Vec::new(),
         held: None,
     };
     let mut given = Given::default();
@@ -111,6 +113,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         duration_ns: u64::try_from(course.started.elapsed().as_nanos()).unwrap_or(u64::MAX),
         output_bytes: course.output_bytes,
         notes: course.notes,
+        spools: course.spools,
     };
     let allowed_empty = empty && step.allow_empty.is_some() && result.state.is_success();
     Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty, reused }
@@ -164,6 +167,9 @@ async fn attend(
     };
     let lent = lend(shared, id, stop, &ready);
     let mut judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    if course.held.is_none() {
+        course.spools = made::spools(&request.spool, attempt).await;
+    }
     if let Some(waivers) = shared.options.waivers.get(&step.name)
         && !matches!(course.exit, Some(Exit::Signal(_)))
     {

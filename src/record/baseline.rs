@@ -53,6 +53,14 @@ pub fn last_passing_of(
     found
 }
 
+/// Every look of the deciding attempt of each step that succeeded in a run, by step name; `None` if the run can't be
+/// read any more.
+#[must_use]
+pub fn of_run(store: &Store, run: &str) -> Option<BTreeMap<String, Vec<Facts>>> {
+    let journal = read::recover_file(&store.run_path(run)).ok()?;
+    Some(looks(&journal.events).into_iter().map(|(step, looks)| (step.to_owned(), looks)).collect())
+}
+
 /// Whether a run ended in GO, at once or by people's sign-offs later.
 #[must_use]
 pub fn passed(store: &Store, line: &IndexLine) -> bool {

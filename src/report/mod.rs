@@ -19,6 +19,8 @@ pub mod live;
 pub mod plain;
 pub mod quiet;
 pub mod readiness;
+pub mod rejudged;
+pub mod reproduced;
 #[cfg(test)]
 mod sample;
 pub mod shown;
