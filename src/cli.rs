@@ -4,13 +4,14 @@ mod past;
 
 use std::ffi::OsString;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
 pub use self::past::{
-    AgainArgs, Diff, Export, ExportFormat, History, Import, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
+    AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Import, Judge, Replay, ReplayAs, Rerun, Resume, Show,
+    Verify,
 };
 
 /// What was asked for.
@@ -86,6 +87,8 @@ pub enum Command {
     Export(Export),
     /// Take in a run of another machine.
     Import(Import),
+    /// Remove past runs.
+    Gc(Gc),
     /// Print the JSON Schema of plan files.
     Schema,
 }
@@ -409,6 +412,11 @@ enum Sub {
     /// Whatever is not exactly what `export --format archive` writes is refused. An imported run is never the latest
     /// one, no baseline and no part of the history; every command that is given its id finds it.
     Import(Import),
+    /// Removes old runs and what only they named, and says of each other run why it stays
+    ///
+    /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
+    /// reused result rests on.
+    Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -484,10 +492,12 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "judge", "show", "replay", "diff", "history", "export", "import"];
-    let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
-    let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
+    let first = argv.iter().skip(1).map(|arg| arg.to_string_lossy()).find(|arg| !arg.starts_with('-'));
+    // A path has no need to be looked up.
+    let is_word = first.is_some_and(|arg| {
+        !arg.contains(['.', '/'])
+            && (arg == "help" || Top::command().get_subcommands().any(|sub| sub.get_name() == arg))
+    });
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
     if argv.len() > 1 && !is_word && !asks_top {
         argv.insert(1, "run".into());
@@ -514,6 +524,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::History(history) => Command::History(history),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
+        Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
     };
     Ok(command)

@@ -4,6 +4,7 @@ mod again;
 mod archive;
 mod diff;
 mod export;
+mod gc;
 mod history;
 mod import;
 mod judgement;
@@ -86,6 +87,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Replay(ask) => show::replay(ask, terminal),
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
+        Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Schema => {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Colour, Format, ProgressArg, name_value};
+use super::{Colour, Format, ProgressArg, date, name_value};
 
 /// How a run that goes on or is run again is shown and scheduled.
 #[derive(Args, Clone, Debug)]
@@ -229,4 +229,85 @@ pub struct History {
     /// How to write the list
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+/// Removes runs.
+#[derive(Args, Clone, Debug)]
+pub struct Gc {
+    /// Keeps so many runs of each plan, the newest ones (default: 50; 1 with --older-than)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+    /// Keeps what began less than an age ago (`12h`, `30d`, `2w`), or on this day (`2026-11-01`, UTC) or later
+    #[arg(long, value_name = "AGE|DAY", value_parser = Before::parse)]
+    pub older_than: Option<Before>,
+    /// Removes also runs that were interrupted, which `resume` could go on with
+    #[arg(long)]
+    pub interrupted: bool,
+    /// Only says what would be removed; writes nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Waits while a run is going on in the same workspace
+    #[arg(long)]
+    pub wait: bool,
+    /// How to write what was removed and what was kept
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// A moment in the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// So many milliseconds ago.
+    Ago(i64),
+    /// The begin of a day: milliseconds since 1970.
+    Day(i64),
+}
+
+impl Before {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "expected an age such as 12h, 30d or 2w, or a day such as 2026-11-01".to_owned();
+        if date(text).is_ok() {
+            let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+            let begin = day.to_datetime(jiff::civil::Time::midnight());
+            let begin = jiff::tz::Offset::UTC.to_timestamp(begin).map_err(|_| wrong())?;
+            return Ok(Self::Day(begin.as_millisecond()));
+        }
+        let unit = text.bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+        let (number, unit) = text.split_at(text.len() - unit);
+        let scale = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = number.parse().ok().filter(|number| *number >= 0).ok_or_else(wrong)?;
+        number.checked_mul(scale).map(Self::Ago).ok_or_else(wrong)
+    }
+
+    /// It as milliseconds since 1970.
+    #[must_use]
+    pub fn at(self, now: i64) -> i64 {
+        match self {
+            Self::Ago(age) => now.saturating_sub(age),
+            Self::Day(begin) => begin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_an_age_or_a_day() {
+        let of = |text: &str| Before::parse(text).unwrap();
+        assert_eq!((of("30d"), of("0s")), (Before::Ago(30 * 86_400_000), Before::Ago(0)));
+        assert_eq!(of("2w").at(1_209_600_001), 1);
+        assert_eq!(of("1970-01-02").at(5), 86_400_000);
+        for wrong in ["", "d", "30", "-1d", "3mo", "2026-13-01", "99999999999999999w", "1970"] {
+            assert!(Before::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
 use crate::judge::{self, Judged, Next, Sampler};
-use crate::outcome::{AttemptResult, Cause, Exit, FileDigest, Note, OutputDigest, State};
+use crate::outcome::{AttemptResult, Cause, CriterionResult, Exit, FileDigest, Note, OutputDigest, State};
 use crate::plan::{Step, template};
 
 use super::made;
@@ -346,8 +346,24 @@ fn stopped(shared: &Shared<'_>, step: &Step, request: &Request, course: &Course)
     judge_error(shared, step, &Cause::Interrupted, "interrupted between two looks", course)
 }
 
-/// One look of the action and, after a `run`, of its report.
+/// One look of the action and, after a `run`, of its report. What was seen has no secret any more: it is judged as it
+/// is recorded, and nothing that is cut out of it can hold a piece of one.
 async fn look_once(
+    shared: &Shared<'_>,
+    request: &Request,
+    ready: &Ready,
+    lent: &Lent,
+    course: &mut Course,
+) -> Result<(), ActError> {
+    let looked = look_openly(shared, request, ready, lent, course).await;
+    if let Some(mask) = &shared.world.mask {
+        course.facts.values.values_mut().for_each(|value| masked_value(value, mask));
+        course.notes.iter_mut().for_each(|note| note.text = mask.text(&note.text));
+    }
+    looked
+}
+
+async fn look_openly(
     shared: &Shared<'_>,
     request: &Request,
     ready: &Ready,
@@ -409,21 +425,40 @@ fn take(course: &mut Course, observation: Observation) {
 pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     let hide = |text: &mut String| *text = mask.text(text);
     result.detail.iter_mut().for_each(hide);
-    for criterion in &mut result.criteria {
+    masked_criteria(&mut result.criteria, mask);
+    result.notes.iter_mut().for_each(|note| hide(&mut note.text));
+    result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
+}
+
+pub(super) fn masked_criteria(criteria: &mut [CriterionResult], mask: &crate::mask::Mask) {
+    let hide = |text: &mut String| *text = mask.text(text);
+    for criterion in criteria {
         hide(&mut criterion.actual);
         hide(&mut criterion.expected);
         let observed = [&mut criterion.against, &mut criterion.margin, &mut criterion.note];
         observed.into_iter().flatten().for_each(hide);
     }
-    result.notes.iter_mut().for_each(|note| hide(&mut note.text));
-    result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
 }
 
 pub(super) fn masked_value(value: &mut Value, mask: &crate::mask::Mask) {
     match value {
         Value::Text(text) => *text = mask.text(text),
         Value::List(items) => items.iter_mut().for_each(|item| masked_value(item, mask)),
-        Value::Map(map) => map.values_mut().for_each(|item| masked_value(item, mask)),
+        Value::Map(map) => {
+            map.values_mut().for_each(|item| masked_value(item, mask));
+            if map.keys().any(|name| mask.text(name) != *name) {
+                let mut all = BTreeMap::new();
+                for (name, item) in std::mem::take(map) {
+                    let mut name = mask.text(&name);
+                    // Names that differed in their secret only.
+                    while all.contains_key(&name) {
+                        name.push('\'');
+                    }
+                    all.insert(name, item);
+                }
+                *map = all;
+            }
+        }
         Value::Json(json) => {
             let text = mask.text(&json.to_string());
             *json = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));

@@ -26,8 +26,18 @@ pub struct Seen {
 /// by people's sign-offs later, and in which that step succeeded. Steps without such a run are left out, as are runs that cannot be read.
 #[must_use]
 pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTreeMap<String, Seen> {
+    last_passing_of(store, &store.index(), plan, steps)
+}
+
+/// As [`last_passing`], among these runs (oldest first).
+#[must_use]
+pub fn last_passing_of(
+    store: &Store,
+    index: &[IndexLine],
+    plan: &str,
+    steps: &BTreeSet<String>,
+) -> BTreeMap<String, Seen> {
     let mut found = BTreeMap::new();
-    let index = store.index();
     let lines = index.iter().rev().filter(|line| line.plan == plan && passed(store, line));
     for line in lines.take(MAX_RUNS) {
         if found.len() == steps.len() {
@@ -51,7 +61,9 @@ pub fn of_run(store: &Store, run: &str) -> Option<BTreeMap<String, Vec<Facts>>> 
     Some(looks(&journal.events).into_iter().map(|(step, looks)| (step.to_owned(), looks)).collect())
 }
 
-fn passed(store: &Store, line: &IndexLine) -> bool {
+/// Whether a run ended in GO, at once or by people's sign-offs later.
+#[must_use]
+pub fn passed(store: &Store, line: &IndexLine) -> bool {
     match line.verdict {
         Verdict::Go => true,
         Verdict::Hold => store.later_verdict(&line.run, &line.record) == Some(Verdict::Go),

@@ -8,6 +8,7 @@
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
 //!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
 //!   imported/.runplan/      a store by itself: runs of other machines, which are nobody's latest, history or baseline
+//!   trash-<utc>-<rand>/     a run that is being removed
 //! ```
 
 use std::fmt;
@@ -44,7 +45,7 @@ const GITIGNORE: &str = "*\n";
 pub enum StoreError {
     /// The system said no.
     Io {
-        /// What was tried: `create`, `read`, `write`, `lock`, `archive`.
+        /// What was tried: `create`, `read`, `write`, `lock`, `archive`, `remove`.
         doing: &'static str,
         /// On what.
         path: PathBuf,
@@ -162,6 +163,26 @@ pub fn is_live(run_dir: &Path) -> Result<bool, StoreError> {
     }
 }
 
+/// Keeps the folder of a run where it is, for who writes into it after the run is over, until this is dropped.
+///
+/// # Errors
+/// When there is no such run (any more), its engine is alive, or it cannot be locked.
+pub fn hold_run(run_dir: &Path) -> Result<File, StoreError> {
+    let path = run_dir.join("lock");
+    let file = lock_file(&path)?;
+    match file.try_lock_shared() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let run = run_dir.file_name().map(|name| name.to_string_lossy().into_owned());
+            return Err(StoreError::Busy { pid: None, run, since: None });
+        }
+        Err(TryLockError::Error(e)) => return Err(io_error("lock", &path)(e)),
+    }
+    // Between the two lines above it may have been removed.
+    fs::metadata(&path).map_err(io_error("read", &path))?;
+    Ok(file)
+}
+
 /// The store of one workspace.
 #[derive(Debug)]
 pub struct Store {
@@ -257,8 +278,11 @@ impl Store {
         Ok(RunDir { id: id.to_owned(), path, lock })
     }
 
-    /// Says in the workspace's lock file who runs.
-    fn hold(&self, id: &str, pid: u32, since: &str) -> Result<(), StoreError> {
+    /// Says in the workspace's lock file who runs, or else holds it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn hold(&self, id: &str, pid: u32, since: &str) -> Result<(), StoreError> {
         if let Some(mut workspace_lock) = self.lock.as_ref() {
             let holder = Holder { pid, run: id.to_owned(), since: since.to_owned() };
             let text = serde_json::to_string(&holder).unwrap_or_default();
@@ -557,7 +581,7 @@ fn check_owner(path: &Path, owner: u32, me: u32) -> Result<(), StoreError> {
     Err(refused(path, &format!("it belongs to user {owner} and this is user {me}; run as its owner or remove it")))
 }
 
-fn lock_file(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock_file(path: &Path) -> Result<File, StoreError> {
     let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow);

@@ -11,6 +11,7 @@ pub mod excerpt;
 pub mod explain;
 pub mod failure;
 pub mod format;
+pub mod gc;
 pub mod history;
 pub mod json;
 pub mod listing;

@@ -12,6 +12,7 @@ mod exports;
 mod faults;
 mod flow;
 mod gates;
+mod gc;
 mod invalid;
 mod judging;
 mod layers;
