@@ -11,6 +11,8 @@
 //!   trash-<utc>-<rand>/     a run that is being removed
 //! ```
 
+mod names;
+
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -23,6 +25,8 @@ use super::canonical;
 use crate::digest::{Sha256Stream, sha256_hex};
 use crate::outcome::{Decision, Verdict};
 use crate::place::Sources;
+
+pub use names::{run_id, step_folder};
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
@@ -111,16 +115,6 @@ impl std::error::Error for StoreError {
 /// For `map_err`: names what was tried on which path.
 pub(super) fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |source| StoreError::Io { doing, path: path.to_owned(), source }
-}
-
-/// The id of a run: `20261124T061503Z-x7k2qd`, from the wall clock (milliseconds since 1970) and four random bytes.
-#[must_use]
-pub fn run_id(at: i64, random: [u8; 4]) -> String {
-    const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let bits = u32::from_be_bytes(random);
-    let letters: String = (0..6).map(|i| char::from(BASE32[((bits >> (5 * i)) & 31) as usize])).collect();
-    format!("{}-{letters}", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// The digest of a plan: of the one file's bytes, so that `sha256sum` checks it; of the list of digests (hex, a line
@@ -516,24 +510,6 @@ impl RunDir {
         sync_folder(&self.path)?;
         Ok(sha256_hex(bytes))
     }
-}
-
-/// `<rank>-<slug>`: letters and digits of the name in lower case, `.`, `_`; everything else is one `-`. The rank makes
-/// it unique.
-#[must_use]
-pub fn step_folder(rank: u32, name: &str) -> String {
-    let mut slug = String::new();
-    for c in name.chars().map(|c| c.to_ascii_lowercase()) {
-        if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') {
-            slug.push(c);
-        } else if !slug.ends_with('-') {
-            slug.push('-');
-        }
-        if slug.len() == 60 {
-            break;
-        }
-    }
-    format!("{rank:04}-{}", slug.trim_matches(['-', '.']))
 }
 
 fn refused(path: &Path, reason: &str) -> StoreError {
