@@ -11,9 +11,8 @@
 //!   trash-<utc>-<rand>/     a run that is being removed
 //! ```
 
-mod names;
+mod error;
 
-use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -26,7 +25,8 @@ use crate::digest::{Sha256Stream, sha256_hex};
 use crate::outcome::{Decision, Verdict};
 use crate::place::Sources;
 
-pub use names::{run_id, step_folder};
+pub use error::StoreError;
+pub(super) use error::io_error;
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
@@ -44,77 +44,14 @@ pub const DECISION_FILE: &str = "decision.json";
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Runs of runplan; not worth a backup.\n";
 const GITIGNORE: &str = "*\n";
 
-/// What went wrong with the store; each names the path.
-#[derive(Debug)]
-pub enum StoreError {
-    /// The system said no.
-    Io {
-        /// What was tried: `create`, `read`, `write`, `lock`, `archive`, `remove`.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Its answer.
-        source: io::Error,
-    },
-    /// Another run is going on in this workspace.
-    Busy {
-        /// Process id of its engine, once it has said so.
-        pid: Option<u32>,
-        /// Its run id.
-        run: Option<String>,
-        /// Since when.
-        since: Option<String>,
-    },
-    /// It is not safe to use.
-    Refused {
-        /// What.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// A file was not what its digest said.
-    Changed {
-        /// The file.
-        path: PathBuf,
-        /// Digest asked for.
-        expected: String,
-        /// Digest found.
-        found: String,
-    },
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { doing, path, source } => write!(f, "cannot {doing} `{}`: {source}", path.display()),
-            Self::Busy { pid, run, since } => {
-                f.write_str("another run is going on in this workspace")?;
-                if let (Some(pid), Some(run)) = (pid, run) {
-                    write!(f, ": `{run}`, process {pid}")?;
-                }
-                since.as_ref().map_or(Ok(()), |since| write!(f, ", since {since}"))?;
-                f.write_str("; `--wait` waits until it ends")
-            }
-            Self::Refused { path, reason } => write!(f, "will not use `{}`: {reason}", path.display()),
-            Self::Changed { path, expected, found } => {
-                write!(f, "`{}` changed: SHA-256 is `{found}`, expected `{expected}`", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-/// For `map_err`: names what was tried on which path.
-pub(super) fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
-    move |source| StoreError::Io { doing, path: path.to_owned(), source }
+/// The id of a run: `20261124T061503Z-x7k2qd`, from the wall clock (milliseconds since 1970) and four random bytes.
+#[must_use]
+pub fn run_id(at: i64, random: [u8; 4]) -> String {
+    const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let bits = u32::from_be_bytes(random);
+    let letters: String = (0..6).map(|i| char::from(BASE32[((bits >> (5 * i)) & 31) as usize])).collect();
+    format!("{}-{letters}", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// The digest of a plan: of the one file's bytes, so that `sha256sum` checks it; of the list of digests (hex, a line
@@ -510,6 +447,24 @@ impl RunDir {
         sync_folder(&self.path)?;
         Ok(sha256_hex(bytes))
     }
+}
+
+/// `<rank>-<slug>`: letters and digits of the name in lower case, `.`, `_`; everything else is one `-`. The rank makes
+/// it unique.
+#[must_use]
+pub fn step_folder(rank: u32, name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().map(|c| c.to_ascii_lowercase()) {
+        if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') {
+            slug.push(c);
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() == 60 {
+            break;
+        }
+    }
+    format!("{rank:04}-{}", slug.trim_matches(['-', '.']))
 }
 
 fn refused(path: &Path, reason: &str) -> StoreError {
