@@ -67,6 +67,7 @@ pub mod compare;
 pub mod criteria;
 pub mod decide;
 pub mod digest;
+pub mod draw;
 pub mod engine;
 pub mod event;
 pub mod exit;
