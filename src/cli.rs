@@ -1,5 +1,6 @@
 //! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
 
+mod graph;
 mod past;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
+pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{Diff, History, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
@@ -69,6 +71,8 @@ pub enum Command {
     Diff(Diff),
     /// List past runs.
     History(History),
+    /// Draw the graph of a plan or of a run.
+    Graph(Graph),
     /// Print the JSON Schema of plan files.
     Schema,
 }
@@ -388,6 +392,8 @@ enum Sub {
     Diff(Diff),
     /// Lists past runs, flaky steps, and the trend of a criterion
     History(History),
+    /// Draws the graph of a plan, or of how a run ended
+    Graph(Graph),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -463,7 +469,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
+    let words =
+        ["run", "check", "list", "explain", "graph", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
     let about_past = ["verify", "show", "replay", "diff", "history"];
     let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
     let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
@@ -490,6 +497,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
+        Sub::Graph(graph) => Command::Graph(graph.checked()),
         Sub::Schema => Command::Schema,
     };
     Ok(command)

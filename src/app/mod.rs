@@ -2,6 +2,7 @@
 
 mod again;
 mod diff;
+mod draw;
 mod history;
 mod judgement;
 mod load;
@@ -79,6 +80,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Replay(ask) => show::replay(ask, terminal),
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
+        Command::Graph(ask) => draw::graph(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));

@@ -6,14 +6,16 @@ mod json;
 mod layout;
 mod mermaid;
 mod svg;
+mod text;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use dot::dot;
 pub use json::json;
-pub use mermaid::mermaid;
+pub use mermaid::{MOST_LINES, mermaid};
 pub use svg::svg;
+pub use text::text;
 pub use tree::tree;
 
 /// How a box is marked: what would happen to the step, or how it ended.
