@@ -5,13 +5,13 @@ mod past;
 
 use std::ffi::OsString;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
 pub use self::graph::{Graph, GraphForm, GroupBy};
-pub use self::past::{Diff, History, Replay, ReplayAs, Show, Verify};
+pub use self::past::{Diff, Export, ExportFormat, History, Import, Replay, ReplayAs, Show, Verify};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -45,6 +45,13 @@ pub enum Command {
     Rerun(Rerun),
     /// Sign for a role about a run.
     Sign(Sign),
+    /// Sign the record of a run.
+    SignRecord {
+        /// The run.
+        run: String,
+        /// The key; the usual one if not given.
+        key: Option<String>,
+    },
     /// The decision of a run with its sign-offs and waivers as they are now.
     Decide {
         /// The run.
@@ -73,6 +80,10 @@ pub enum Command {
     History(History),
     /// Draw the graph of a plan or of a run.
     Graph(Graph),
+    /// Write a run in the format of another tool.
+    Export(Export),
+    /// Take in a run of another machine.
+    Import(Import),
     /// Print the JSON Schema of plan files.
     Schema,
 }
@@ -131,30 +142,62 @@ pub struct Rerun {
     pub again: AgainArgs,
 }
 
-/// A signature that somebody wants to give.
-#[derive(Args, Clone, Debug)]
+/// A signature that somebody wants to give about a run.
+#[derive(Clone, Debug)]
 pub struct Sign {
+    /// The run.
+    pub run: String,
+    /// The `signoff` step that is approved, instead of the whole run.
+    pub gate: Option<String>,
+    /// Role that is signed for.
+    pub role: String,
+    /// Who signs, as the allowed-signers file says it.
+    pub who: String,
+    /// The key; the usual one if not given.
+    pub key: Option<String>,
+    /// Says no.
+    pub reject: bool,
+    /// What they add.
+    pub comment: Option<String>,
+}
+
+#[derive(Args)]
+struct SignArgs {
     /// The run: its id, its folder, or `latest`
     #[arg(default_value = "latest")]
-    pub run: String,
+    run: String,
     /// The `signoff` step that you approve, instead of the whole run
     #[arg(long, value_name = "STEP")]
-    pub gate: Option<String>,
+    gate: Option<String>,
     /// Role that you sign for, as in `[signoffs] roles`
-    #[arg(long, value_name = "ROLE")]
-    pub role: String,
+    #[arg(long, value_name = "ROLE", required_unless_present = "record")]
+    role: Option<String>,
     /// Who you are, as the allowed-signers file names you
-    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS")]
-    pub who: String,
+    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS", required_unless_present = "record")]
+    who: Option<String>,
     /// Key: a private one, or a public one whose private half an agent holds (default: ~/.ssh/id_ed25519)
     #[arg(long, value_name = "FILE", env = "RUNPLAN_SIGN_KEY")]
-    pub key: Option<String>,
+    key: Option<String>,
     /// Says no: the run, or the step, fails
     #[arg(long)]
-    pub reject: bool,
+    reject: bool,
     /// What you want to add
     #[arg(long, value_name = "TEXT")]
-    pub comment: Option<String>,
+    comment: Option<String>,
+    /// Signs the record itself: that this key vouches for these bytes; nothing is approved by it
+    #[arg(long, conflicts_with_all = ["gate", "role", "reject", "comment"])]
+    record: bool,
+}
+
+impl SignArgs {
+    fn checked(self) -> Command {
+        let Self { run, gate, role, who, key, reject, comment, record } = self;
+        if record {
+            return Command::SignRecord { run, key };
+        }
+        let (role, who) = (role.unwrap_or_default(), who.unwrap_or_default());
+        Command::Sign(Sign { run, gate, role, who, key, reject, comment })
+    }
 }
 
 /// Forms of the readiness report.
@@ -349,8 +392,11 @@ enum Sub {
     /// Runs the plan of a run again and takes over what passed in it
     #[command(after_help = EXIT_CODES)]
     Rerun(Rerun),
-    /// Signs for a role about a run, with an ssh key
-    Sign(Sign),
+    /// Signs for a role about a run, or its record, with an ssh key
+    #[command(
+        override_usage = "runplan sign [OPTIONS] --role <ROLE> --as <WHO> [RUN]\n       runplan sign --record [--key <FILE>] [RUN]"
+    )]
+    Sign(SignArgs),
     /// Decides a run again, with its sign-offs and waivers; runs nothing
     #[command(after_help = EXIT_CODES)]
     Decide {
@@ -394,6 +440,16 @@ enum Sub {
     History(History),
     /// Draws the graph of a plan, or of how a run ended
     Graph(Graph),
+    /// Writes a run in the format of another tool, or as one portable file
+    ///
+    /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
+    /// from where they are written to.
+    Export(Export),
+    /// Takes in a run that was exported as an archive
+    ///
+    /// Whatever is not exactly what `export --format archive` writes is refused. An imported run is never the latest
+    /// one, no baseline and no part of the history; every command that is given its id finds it.
+    Import(Import),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -469,11 +525,12 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words =
-        ["run", "check", "list", "explain", "graph", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "show", "replay", "diff", "history"];
-    let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
-    let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).any(|word| arg == word));
+    let first = argv.iter().skip(1).map(|arg| arg.to_string_lossy()).find(|arg| !arg.starts_with('-'));
+    // A path has no need to be looked up.
+    let is_word = first.is_some_and(|arg| {
+        !arg.contains(['.', '/'])
+            && (arg == "help" || Top::command().get_subcommands().any(|sub| sub.get_name() == arg))
+    });
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
     if argv.len() > 1 && !is_word && !asks_top {
         argv.insert(1, "run".into());
@@ -489,7 +546,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         }
         Sub::Resume(resume) => Command::Resume(resume),
         Sub::Rerun(rerun) => Command::Rerun(rerun),
-        Sub::Sign(sign) => Command::Sign(sign),
+        Sub::Sign(sign) => sign.checked(),
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
         Sub::Verify(verify) => Command::Verify(verify),
@@ -498,6 +555,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
         Sub::Graph(graph) => Command::Graph(graph.checked()),
+        Sub::Export(export) => Command::Export(export),
+        Sub::Import(import) => Command::Import(import),
         Sub::Schema => Command::Schema,
     };
     Ok(command)

@@ -41,6 +41,7 @@
 //! | `record` | journal, canonical record, store | `digest`, vocabulary |
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
+//! | `export` | past runs in the formats of others; pure: bytes out | `record`, `report`, `digest`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
 //! | `app` | the composition root | everything |
@@ -71,6 +72,7 @@ pub mod draw;
 pub mod engine;
 pub mod event;
 pub mod exit;
+pub mod export;
 pub mod facts;
 pub mod files;
 pub mod graph;

@@ -38,11 +38,11 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:build-essential git:git make:make perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
-ssh-keygen:openssh-client strace:strace openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
+needs="cc:build-essential git:git make:make node:nodejs npm:npm perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
+ssh-keygen:openssh-client strace:strace tar:tar openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
 prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager
 docker:docker.io dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2
-nsenter:util-linux setpriv:util-linux unshare:util-linux"
+dot:graphviz nsenter:util-linux setpriv:util-linux unshare:util-linux"
 
 missing() {
     packages=
@@ -93,6 +93,12 @@ export PATH
 tests/scipy.sh || {
     [ -z "${CI:-}" ] || fail "setup: tests/scipy.sh could not install scipy"
     echo "   without scipy the statistics are not held against it"
+}
+
+# Validators of the export formats, from PyPI and npm; without them their tests are skipped, except in CI.
+tests/validators.sh || {
+    [ -z "${CI:-}" ] || fail "setup: tests/validators.sh could not install the validators"
+    echo "   without them exports are not held against the models of their formats"
 }
 
 # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -164,6 +164,13 @@ impl Begun {
             None => past::newest(),
         };
         let dir = dir.map_err(|fault| (fault.text, fault.exit))?;
+        if past::is_imported(&dir) {
+            let help = "run it again where it ran, or run the plan here anew";
+            return Err(wrong(format!(
+                "run `{}` was imported: it ran on another machine; {help}",
+                named.unwrap_or("")
+            )));
+        }
         let logs = dir.ancestors().nth(3).map(Path::to_owned).unwrap_or_default();
         let id = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let told = |error: &dyn std::fmt::Display| wrong(format!("run `{id}`: {error}"));
@@ -258,43 +265,61 @@ impl Begun {
 
     /// The texts kept with the run, by the path that each has seen from here.
     fn texts(&self, terminal: &Terminal) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
-        #[derive(serde::Deserialize)]
-        struct Line {
-            file: String,
-            path: String,
-            sha256: String,
-        }
-        let corrupt = |text: String| (format!("run `{}`: {text}", self.id), Exit::Corrupt);
-        let read = |name: &str| {
-            let path = self.dir.join(name);
-            std::fs::read_to_string(&path).map_err(|error| corrupt(format!("`{}`: {error}", path.display())))
-        };
-        let list = read(store::PLAN_FILES)?;
-        let lines: Result<Vec<Line>, _> = list.lines().map(serde_json::from_str).collect();
-        let lines = lines.map_err(|error| corrupt(format!("the list of its plan files: {error}")))?;
         let main = Utf8PathBuf::from(seen_from_here(&self.main()));
-        let parent = |path: &Utf8Path| path.parent().map(Utf8Path::to_owned).unwrap_or_default();
-        let folder = lines.first().map(|line| parent(line.path.as_ref())).unwrap_or_default();
-        let (mut texts, mut changed) = (HashMap::new(), Vec::new());
-        for (number, line) in lines.iter().enumerate() {
-            let text = read(&line.file)?;
-            if sha256_hex(text.as_bytes()) != line.sha256 {
-                return Err(corrupt(format!("`{}` is not the plan that was run", line.file)));
-            }
-            let path = match Utf8Path::new(&line.path).strip_prefix(&folder) {
-                _ if number == 0 => main.clone(),
-                Ok(rest) => parent(&main).join(rest),
-                Err(_) => Utf8PathBuf::from(&line.path),
-            };
-            if std::fs::read(&path).map_or(true, |bytes| sha256_hex(&bytes) != line.sha256) {
-                changed.push(format!("`{path}`"));
-            }
-            texts.insert(path, text);
-        }
+        let kept = texts(&self.dir, &main).map_err(|text| (format!("run `{}`: {text}", self.id), Exit::Corrupt))?;
+        let is_other = |(path, text): &(&Utf8PathBuf, &String)| {
+            std::fs::read(path).map_or(true, |bytes| sha256_hex(&bytes) != sha256_hex(text.as_bytes()))
+        };
+        let mut changed: Vec<String> = kept.iter().filter(is_other).map(|(path, _)| format!("`{path}`")).collect();
         if !changed.is_empty() {
+            changed.sort();
             let text = format!("{} changed since; what runs is the plan as it was then", changed.join(", "));
             terminal.write(Stream::Err, &format!("runplan: {text}\n"));
         }
-        Ok(texts)
+        Ok(kept)
     }
+}
+
+/// The texts kept in the folder of a run, by path; `main` is that of the plan itself.
+fn texts(dir: &Path, main: &Utf8Path) -> Result<HashMap<Utf8PathBuf, String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        file: String,
+        path: String,
+        sha256: String,
+    }
+    let read = |name: &str| {
+        let path = dir.join(name);
+        std::fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))
+    };
+    let list = read(store::PLAN_FILES)?;
+    let lines: Result<Vec<Line>, _> = list.lines().map(serde_json::from_str).collect();
+    let lines = lines.map_err(|error| format!("the list of its plan files: {error}"))?;
+    let parent = |path: &Utf8Path| path.parent().map(Utf8Path::to_owned).unwrap_or_default();
+    let folder = lines.first().map(|line| parent(line.path.as_ref())).unwrap_or_default();
+    let mut texts = HashMap::new();
+    for (number, line) in lines.iter().enumerate() {
+        let text = read(&line.file)?;
+        if sha256_hex(text.as_bytes()) != line.sha256 {
+            return Err(format!("`{}` is not the plan that was run", line.file));
+        }
+        let path = match Utf8Path::new(&line.path).strip_prefix(&folder) {
+            _ if number == 0 => main.to_owned(),
+            Ok(rest) => parent(main).join(rest),
+            Err(_) => Utf8PathBuf::from(&line.path),
+        };
+        texts.insert(path, text);
+    }
+    Ok(texts)
+}
+
+/// Values of the secrets that the plan of a run declares, as far as they are set here; none if nobody can tell.
+pub(super) fn secrets(dir: &Path, head: &PlanHead, settings: &Settings) -> BTreeMap<String, String> {
+    let main = Utf8Path::new(&settings.workspace).join(&head.path);
+    let Ok(texts) = texts(dir, &main) else { return BTreeMap::new() };
+    let today = head.date.clone().unwrap_or_else(world::today);
+    let vars = head.vars.clone().into_iter().collect();
+    let options = LoadOptions { today: &today, vars, var_files: Vec::new(), env: &super::variable, strict: false };
+    // Also of a plan that can't run here: what it declares is declared.
+    world::secrets_here(&plan::load_kept(&main, texts, &options).plan)
 }

@@ -1,9 +1,12 @@
 //! The composition root: the only room that knows every other. argv in, exit code out.
 
 mod again;
+mod archive;
 mod diff;
 mod draw;
+mod export;
 mod history;
+mod import;
 mod judgement;
 mod load;
 mod log;
@@ -73,6 +76,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Resume(resume) => again::resume(resume, terminal),
         Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),
+        Command::SignRecord { run, key } => sign::sign_record(run, key.as_deref(), terminal),
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
         Command::Verify(ask) => verify::verify(ask, terminal),
@@ -81,6 +85,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        Command::Export(ask) => export::export(ask, terminal),
+        Command::Import(ask) => import::import(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));

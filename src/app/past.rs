@@ -84,7 +84,7 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     };
     // A plan within a plan keeps its runs below the workspace, not in it.
     let logs = workspace;
-    let workspace = told_workspace(&found.events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.clone());
+    let workspace = workspace_of(&logs, &found.events);
     let events = read::last_part(found.events);
     let past = Past { id, dir, logs, workspace, record, events, subject };
     past.check_plan()?;
@@ -92,7 +92,28 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     Ok(past)
 }
 
-pub(super) fn told_workspace(events: &[Event]) -> Option<PathBuf> {
+/// Whether a folder is that of a run of another machine.
+pub(super) fn is_imported(dir: &Path) -> bool {
+    dir.ancestors().nth(3).is_some_and(|logs| importing(logs).is_some())
+}
+
+/// The folder that the store of imported runs in `logs` belongs to; `None` if it is another store.
+fn importing(logs: &Path) -> Option<&Path> {
+    if !logs.ends_with(Path::new(store::FOLDER).join(store::IMPORTED)) {
+        return None;
+    }
+    logs.ancestors().nth(2)
+}
+
+/// The folder that paths in the plan of a run are relative to; the run lies in the store of `logs`.
+pub(super) fn workspace_of(logs: &Path, events: &[Event]) -> PathBuf {
+    if let Some(here) = importing(logs) {
+        return here.to_owned();
+    }
+    told_workspace(events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.to_owned())
+}
+
+fn told_workspace(events: &[Event]) -> Option<PathBuf> {
     events.iter().find_map(|event| match &event.kind {
         EventKind::Open { settings, .. } => Some(PathBuf::from(&settings.workspace)),
         _ => None,
@@ -130,14 +151,20 @@ pub(super) fn find(named: &str) -> Result<PathBuf, Fault> {
     }
     let workspace = workspace()?;
     let store = store::Store::reader(&workspace).map_err(|error| wrong(error.to_string()))?;
-    let runs = store.runs().map_err(|error| wrong(error.to_string()))?;
-    let wanted =
-        if named == "latest" || named == "last" { store.latest().unwrap_or_default() } else { named.to_owned() };
-    let exact = runs.iter().find(|id| **id == wanted);
-    let begun: Vec<&String> = runs.iter().filter(|id| !wanted.is_empty() && id.starts_with(&wanted)).collect();
+    let own = store.runs().map_err(|error| wrong(error.to_string()))?;
+    let is_latest = named == "latest" || named == "last";
+    let wanted = if is_latest { store.latest().unwrap_or_default() } else { named.to_owned() };
+    let mut runs: Vec<PathBuf> = own.iter().map(|id| store.run_path(id)).collect();
+    if let Ok(imported) = store::Store::reader(&store.root().join(store::IMPORTED)) {
+        let ids = imported.runs().map_err(|error| wrong(error.to_string()))?;
+        runs.extend(ids.iter().map(|id| imported.run_path(id)));
+    }
+    let id = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let exact = runs.iter().find(|path| id(path) == wanted);
+    let begun: Vec<&PathBuf> = runs.iter().filter(|path| !wanted.is_empty() && id(path).starts_with(&wanted)).collect();
     match (exact, begun.as_slice()) {
-        (Some(id), _) => Ok(store.run_path(id)),
-        (None, [only]) => Ok(store.run_path(only)),
+        (Some(path), _) => Ok(path.clone()),
+        (None, [only]) => Ok((*only).clone()),
         (None, []) => Err(wrong(format!("no run `{named}` in `{}`", store.root().display()))),
         (None, many) => Err(wrong(format!("`{named}` could be any of {} runs", many.len()))),
     }

@@ -47,6 +47,13 @@ pub(super) fn report(named: &str, format: Option<ReportFormat>, output: Option<&
     }
 }
 
+/// The report of a run as it was decided, without asking the clock or any signature.
+pub(super) fn as_decided(past: &Past, format: ReportFormat, to: Option<&Path>) -> Result<String, String> {
+    let judged = Judged::then(past)?;
+    let readiness = gather(past, &judged, to).ok_or("the run announces no plan")?;
+    Ok(rendered(&readiness, format))
+}
+
 fn rendered(readiness: &Readiness<'_>, format: ReportFormat) -> String {
     match format {
         ReportFormat::Md => readiness::markdown::render(readiness),
@@ -66,6 +73,10 @@ pub(super) fn after_run(dir: &Path, day: &str, terminal: &Terminal) {
 
 /// Writes what `[plan] reports` of a run names. A report that can't be written changes no decision: that is said, no more.
 pub(super) fn publish(past: &Past, judged: &Judged, terminal: &Terminal) {
+    // Where an imported run lies, its plan has no say.
+    if past::is_imported(&past.dir) {
+        return;
+    }
     let Some(EventKind::Open { settings, .. }) = past.events.first().map(|event| &event.kind) else { return };
     for name in &settings.reports {
         if let Err(why) = published(past, judged, name) {

@@ -12,13 +12,10 @@ use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::plan::Plan;
 use crate::record::reuse::{self, Earlier};
-use crate::record::store::{Store, StoreError};
+use crate::record::store::{INHERITED_FILE, Store, StoreError};
 use crate::report::dryrun::Marker;
 
 use super::world::{self, Onlooker};
-
-/// File in the folder of a run that tells what it inherited, as a digest. Never exported.
-const INHERITED: &str = "inherited";
 
 /// Where earlier results come from.
 pub(super) enum Source {
@@ -60,7 +57,7 @@ pub(super) fn inherited(plan: &Plan, env: &BTreeMap<String, OsString>) -> BTreeM
 pub(super) fn note_inherited(run: &Path, digest: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(run.join(INHERITED))?;
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(run.join(INHERITED_FILE))?;
     std::io::Write::write_all(&mut { file }, digest.as_bytes())
 }
 
@@ -101,7 +98,7 @@ pub(super) fn known(
             known.collect()
         }
         Source::Run(passed) => {
-            let noted = std::fs::read_to_string(store.run_path(&passed.run).join(INHERITED)).unwrap_or_default();
+            let noted = std::fs::read_to_string(store.run_path(&passed.run).join(INHERITED_FILE)).unwrap_or_default();
             let same = noted == reuse::inherited_digest(&passed.run, variables);
             let known = passed.results.iter().map(|(name, earlier)| {
                 let stale = match () {

@@ -15,14 +15,14 @@ use crate::facts::{Facts, Value};
 use crate::outcome::{Decision, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding, SignoffState};
 use crate::record::canonical;
-use crate::record::store::DECISION_FILE;
+use crate::record::store::{DECISION_FILE, RECORD_FILE};
 use crate::report::readiness;
 use crate::report::terminal::{Stream, Terminal};
 use crate::signoff::keygen::Keygen;
 use crate::signoff::{self, Check, Choice, SCHEMA, Statement, Subject};
 
 use super::past::{self, Past};
-use super::{judgement, world};
+use super::{judgement, verify, world};
 
 /// Says what is wrong and how that ends.
 pub(super) fn failed(terminal: &Terminal, text: &str, exit: Exit) -> Exit {
@@ -94,7 +94,7 @@ fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
         at: signoff::timestamp(now),
     };
     let bytes = statement.bytes().map_err(|error| error.to_string())?;
-    let key = key(command)?;
+    let key = key(command.key.as_deref())?;
     let signature = keygen.sign(&bytes, &key).map_err(|error| format!("`{}`: {error}", key.display()))?;
     keygen.verify(&bytes, &signature, &command.who, &signers).map_err(|error| format!("not signed: {error}"))?;
     signoff::keep(&about.folder, &command.role, &bytes, &signature)
@@ -190,8 +190,37 @@ fn taken(policy: &SignoffPolicy, command: &Sign, folder: &Path, check: &Check<'_
     Ok(())
 }
 
-fn key(command: &Sign) -> Result<PathBuf, String> {
-    if let Some(key) = &command.key {
+/// Signs the record of a run: whose key vouches for its bytes.
+pub(super) fn sign_record(run: &str, key_file: Option<&str>, terminal: &Terminal) -> Exit {
+    let past = match past::read(run) {
+        Ok(past) => past,
+        Err(fault) => return failed(terminal, &fault.text, fault.exit),
+    };
+    let signed = || -> Result<PathBuf, String> {
+        let record = std::fs::read(past.dir.join(RECORD_FILE)).map_err(|error| error.to_string())?;
+        let key = key(key_file)?;
+        let keygen = Keygen::of_records(io::stdin().is_terminal());
+        let signature = keygen.sign(&record, &key).map_err(|error| format!("`{}`: {error}", key.display()))?;
+        let path = past.dir.join(signoff::RECORD_SIGNATURE);
+        write(&path, &signature).map_err(|error| format!("can't keep the signature: {error}"))?;
+        Ok(path)
+    };
+    match signed() {
+        Ok(path) => {
+            let shown = path.strip_prefix(&past.workspace).unwrap_or(&path).display().to_string();
+            let text = format!(
+                "signed the record of run {}\n  {shown}\n  `runplan verify {} --signers FILE` checks it\n",
+                past.id, past.id
+            );
+            terminal.write(Stream::Out, &crate::report::escape::text(&text));
+            Exit::Done
+        }
+        Err(text) => failed(terminal, &text, Exit::Usage),
+    }
+}
+
+fn key(named: Option<&str>) -> Result<PathBuf, String> {
+    if let Some(key) = named {
         return Ok(key.into());
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
@@ -237,6 +266,23 @@ impl Judged {
         let decision = judgement::decision(&past.record.run, &past.record.steps, Some(&day), &standings);
         let lapsed = past.lapsed(&day);
         Self { day, standings, lapsed, decision, at: signoff::timestamp(world::now()) }
+    }
+}
+
+impl Judged {
+    /// What somebody last decided about the run, else what it came to at its end.
+    pub(super) fn then(past: &Past) -> Result<Self, String> {
+        if let Some(kept) = verify::decided(&past.dir, &past.record, &past.subject)? {
+            let lapsed = past.lapsed(&kept.date);
+            let verify::Kept { at, date: day, decision, signoffs: standings, .. } = kept;
+            return Ok(Self { day, standings, lapsed, decision, at });
+        }
+        let run = &past.record.run;
+        let standings = crate::engine::unsigned(run.policy.signoffs.as_ref());
+        let decision = judgement::decision(run, &past.record.steps, None, &standings);
+        let at = signoff::timestamp(past.events.last().map_or(0, |event| event.at));
+        let day = run.date.clone().unwrap_or_else(|| at.chars().take(10).collect());
+        Ok(Self { day, standings, lapsed: Vec::new(), decision, at })
     }
 }
 

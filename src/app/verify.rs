@@ -30,7 +30,7 @@ pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
         Ok(log) => log,
         Err(fault) => return log::refused(terminal, &fault),
     };
-    let verified = verified(&log, ask.signatures);
+    let verified = verified(&log, ask.signatures, ask.signers.as_deref().map(Path::new));
     let text = match ask.format {
         Format::Human => verified::render(&verified, terminal.look(Stream::Out)),
         Format::Json => {
@@ -50,8 +50,8 @@ pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
     if verified.verified { Exit::Done } else { Exit::Corrupt }
 }
 
-/// Everything about one run.
-fn verified(log: &Log, signatures: bool) -> Verified {
+/// Everything about one run. `signers` is what the signature over its record is held against.
+pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> Verified {
     let mut found = Found::default();
     let (events, record) = found.log(&log.journal, log.record.as_deref(), log.live);
     let head = events.iter().find_map(|event| match &event.kind {
@@ -76,6 +76,7 @@ fn verified(log: &Log, signatures: bool) -> Verified {
         }
         found.decision(&log.dir, record, &subject);
     }
+    found.signature(log, signers);
     found.over(log, record.is_some())
 }
 
@@ -317,8 +318,7 @@ impl Found {
     /// What people signed. A sign-off that does not count is no fault of the log: it is said.
     fn signoffs(&mut self, policy: &SignoffPolicy, log: &Log, events: &[Event], subject: &Subject, ask: bool) {
         let keygen = Keygen::new(false);
-        let told = past::told_workspace(events);
-        let workspace = log.home.clone().map(|home| told.filter(|told| home.starts_with(told)).unwrap_or(home));
+        let workspace = log.home.as_ref().map(|home| past::workspace_of(home, events));
         let signers = workspace.unwrap_or_else(|| PathBuf::from(".")).join(&policy.signers);
         let check = Check { keygen: &keygen, signers: &signers, subject, now: world::now() };
         if ask {
@@ -342,6 +342,26 @@ impl Found {
         }
     }
 
+    /// The signature over the record: whose key vouches for its bytes.
+    fn signature(&mut self, log: &Log, signers: Option<&Path>) {
+        let signature = match signoff::record_signature(&log.dir) {
+            Ok(signature) => signature,
+            Err(error) => return self.fault("signature", format!("can't be read: {error}")),
+        };
+        match (signature, signers, &log.record) {
+            (None, None, _) => {}
+            (None, Some(_), _) => self.fault("signature", "nobody signed the record (`runplan sign --record`)"),
+            (Some(_), None, _) => {
+                self.note("signature", "the record is signed; `--signers FILE` checks by whom");
+            }
+            (Some(_), Some(_), None) => self.fault("signature", "there is no record that it could be about"),
+            (Some(signature), Some(signers), Some(record)) => match signed_by(record, &signature, signers) {
+                Ok((who, key)) => self.good("signature", format!("the record is signed by {who} with {key}")),
+                Err(why) => self.fault("signature", why),
+            },
+        }
+    }
+
     /// `decision.json`, as `decide` leaves it: about this run, and what record and sign-offs in it lead to.
     fn decision(&mut self, dir: &Path, record: &read::RecordFile, subject: &Subject) {
         let bytes = match std::fs::read(dir.join(store::DECISION_FILE)) {
@@ -351,37 +371,65 @@ impl Found {
             }
             Err(error) => return self.fault("decision", format!("can't be read: {error}")),
         };
-        match kept(&bytes) {
-            Err(why) => self.fault("decision", format!("`{}` is not as it was written: {why}", store::DECISION_FILE)),
+        match later(&bytes, record, subject) {
+            Err(why) => self.fault("decision", why),
             Ok(kept) => {
-                let about = [(&kept.record, &subject.evidence), (&kept.plan, &subject.plan)];
-                if about.iter().any(|(told, right)| told != right) || Some(&kept.journal) != subject.journal.as_ref() {
-                    return self.fault("decision", "it is about another run");
-                }
-                let again = judgement::decision(&record.run, &record.steps, Some(&kept.date), &kept.signoffs);
-                if again == kept.decision {
-                    let verdict = again.verdict.word();
-                    self.good(
-                        "decision",
-                        format!("{verdict} on {}, which follows from the record and its sign-offs", kept.date),
-                    );
-                } else {
-                    self.fault("decision", "it does not follow from the record and the sign-offs that it names");
-                }
+                let verdict = kept.decision.verdict.word();
+                self.good(
+                    "decision",
+                    format!("{verdict} on {}, which follows from the record and its sign-offs", kept.date),
+                );
             }
         }
     }
 }
 
+/// Who signed these bytes, and with which key.
+fn signed_by(record: &[u8], signature: &[u8], signers: &Path) -> Result<(String, String), String> {
+    let keygen = Keygen::of_records(false);
+    let mut why = String::new();
+    for who in keygen.principals(signature, signers).map_err(|error| error.to_string())? {
+        match keygen.verify(record, signature, &who, signers) {
+            Ok(key) => return Ok((who, key)),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
 /// The part of `decision.json` that can be checked.
 #[derive(serde::Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     record: String,
     plan: String,
     journal: String,
-    date: String,
-    decision: Decision,
-    signoffs: Vec<SignoffStanding>,
+    pub(super) at: String,
+    pub(super) date: String,
+    pub(super) decision: Decision,
+    pub(super) signoffs: Vec<SignoffStanding>,
+}
+
+/// The `decision.json` of a run, if there is one.
+pub(super) fn decided(dir: &Path, record: &read::RecordFile, subject: &Subject) -> Result<Option<Kept>, String> {
+    match std::fs::read(dir.join(store::DECISION_FILE)) {
+        Ok(bytes) => later(&bytes, record, subject).map(Some).map_err(|why| format!("the later decision: {why}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("`{}` can't be read: {error}", store::DECISION_FILE)),
+    }
+}
+
+/// Reads a `decision.json` and holds it against the run that it has to be about.
+pub(super) fn later(bytes: &[u8], record: &read::RecordFile, subject: &Subject) -> Result<Kept, String> {
+    let kept = kept(bytes).map_err(|why| format!("`{}` is not as it was written: {why}", store::DECISION_FILE))?;
+    let about = [(&kept.record, &subject.evidence), (&kept.plan, &subject.plan)];
+    if about.iter().any(|(told, right)| told != right) || Some(&kept.journal) != subject.journal.as_ref() {
+        return Err("it is about another run".to_owned());
+    }
+    let again = judgement::decision(&record.run, &record.steps, Some(&kept.date), &kept.signoffs);
+    if again != kept.decision {
+        return Err("it does not follow from the record and the sign-offs that it names".to_owned());
+    }
+    Ok(kept)
 }
 
 fn kept(bytes: &[u8]) -> Result<Kept, String> {

@@ -150,14 +150,23 @@ fn standings(plan: &Plan, store: &Path) -> act::signoff::Standings {
 
 /// Values of the declared secrets that are there; the loader has refused those that are needed and are not.
 fn secrets(plan: &Plan) -> io::Result<BTreeMap<String, String>> {
+    let mut values = secrets_here(plan);
+    for secret in &plan.secrets {
+        if let SecretSource::Env { random: true, .. } = &secret.source
+            && !values.contains_key(&secret.name)
+        {
+            values.insert(secret.name.clone(), random_text()?);
+        }
+    }
+    Ok(values)
+}
+
+/// Values of the declared secrets that are there without making any.
+pub(super) fn secrets_here(plan: &Plan) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for secret in &plan.secrets {
         let value = match &secret.source {
-            SecretSource::Env { name, random: made } => match std::env::var(name) {
-                Ok(value) => Some(value),
-                Err(_) if *made => Some(random_text()?),
-                Err(_) => None,
-            },
+            SecretSource::Env { name, .. } => std::env::var(name).ok(),
             SecretSource::File(path) => {
                 let text = std::fs::read_to_string(plan.workspace.join(path));
                 text.ok().map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
@@ -167,7 +176,7 @@ fn secrets(plan: &Plan) -> io::Result<BTreeMap<String, String>> {
             values.insert(secret.name.clone(), value);
         }
     }
-    Ok(values)
+    values
 }
 
 /// 256 random bits in hex.

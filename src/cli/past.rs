@@ -16,6 +16,73 @@ pub struct Verify {
     /// Checks the signatures of sign-offs too; starts `ssh-keygen`
     #[arg(long)]
     pub signatures: bool,
+    /// Checks that the record is signed by somebody whom this allowed-signers file names; starts `ssh-keygen`
+    #[arg(long, value_name = "FILE")]
+    pub signers: Option<String>,
+}
+
+/// Writes a run in the format of another tool, or as one portable file.
+#[derive(Args, Clone, Debug)]
+pub struct Export {
+    /// The run: its id, the beginning of it, its folder, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The format
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Where to (default and `-`: stdout)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+    /// For `slsa`: who answers for the machine that ran it
+    #[arg(long, value_name = "URI", env = "RUNPLAN_BUILDER_ID", value_parser = uri)]
+    pub builder_id: Option<String>,
+}
+
+fn uri(text: &str) -> Result<String, String> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let good = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && text.len() > scheme.len() + 1
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if good { Ok(text.to_owned()) } else { Err("expected a URI such as https://ci.example/builder".to_owned()) }
+}
+
+/// Formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// JUnit XML
+    Junit,
+    /// Common Test Report Format (JSON)
+    Ctrf,
+    /// Test Anything Protocol, version 14
+    Tap,
+    /// in-toto statement with a test result
+    InToto,
+    /// in-toto statement with SLSA provenance
+    Slsa,
+    /// OpenTelemetry trace (OTLP as JSON)
+    Otlp,
+    /// Chrome trace, for Perfetto
+    Chrome,
+    /// The whole run as one file, for `runplan import`
+    Archive,
+    /// Readiness report, Markdown
+    Md,
+    /// Readiness report, one page for a browser
+    Html,
+    /// Readiness report, JSON
+    Json,
+}
+
+/// Takes in a run that was exported as an archive.
+#[derive(Args, Clone, Debug)]
+pub struct Import {
+    /// The archive; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Folder whose `.runplan` takes it (default: the one here or above, else one that is made here)
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<String>,
 }
 
 /// Shows how a run ended.

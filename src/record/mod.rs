@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod difference;
 pub mod format;
 pub mod history;
+mod imported;
 pub mod index;
 pub mod journal;
 mod portable;

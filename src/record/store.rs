@@ -7,6 +7,7 @@
 //!                           journal.jsonl  record.jsonl  steps/<rank>-<slug>/
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
 //!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
+//!   imported/.runplan/      a store by itself: runs of other machines, which are nobody's latest, history or baseline
 //! ```
 
 use std::fmt;
@@ -28,6 +29,10 @@ pub const FOLDER: &str = ".runplan";
 pub const PLAN_FILES: &str = "plan.files.jsonl";
 /// Name of the record in the folder of its run.
 pub const RECORD_FILE: &str = "record.jsonl";
+/// Name of the file in the folder of a run that says, as a digest, what the run inherited. It stays on its machine.
+pub const INHERITED_FILE: &str = "inherited";
+/// Folder in the store that holds another one, of runs that were imported.
+pub const IMPORTED: &str = "imported";
 /// The decision that people's sign-offs lead to, as `decide` leaves it in the folder of the run.
 pub const DECISION_FILE: &str = "decision.json";
 
@@ -520,7 +525,7 @@ fn busy(path: &Path) -> StoreError {
 }
 
 /// Makes a folder that only its owner may enter, or checks one that is there.
-fn private_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other.map_err(io_error("create", path))?,
@@ -533,7 +538,7 @@ fn private_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a symlink, anything that is no folder, and a folder of another user. Returns its mode.
-fn check_folder(path: &Path) -> Result<u32, StoreError> {
+pub(super) fn check_folder(path: &Path) -> Result<u32, StoreError> {
     let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     if there.file_type().is_symlink() {
         return Err(refused(path, "it is a symlink; remove it"));
@@ -568,7 +573,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error("write", path))
 }
 

@@ -66,11 +66,11 @@ impl Channel {
         Self { to, caps, failed: None }
     }
 
-    fn write(&mut self, text: &str) {
+    fn write(&mut self, bytes: &[u8]) {
         if self.failed.is_some() {
             return;
         }
-        if let Err(error) = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+        if let Err(error) = self.to.write_all(bytes).and_then(|()| self.to.flush()) {
             self.failed = Some(error.kind());
         }
     }
@@ -119,10 +119,15 @@ impl Terminal {
 
     /// Writes and flushes. A reader that went away (`| head`) silences the stream for good and fails nothing.
     pub fn write(&self, stream: Stream, text: &str) {
+        self.write_bytes(stream, text.as_bytes());
+    }
+
+    /// As [`Terminal::write`], of what need not be text.
+    pub fn write_bytes(&self, stream: Stream, bytes: &[u8]) {
         let mut inner = self.lock();
         match stream {
-            Stream::Out => inner.out.write(text),
-            Stream::Err => inner.err.write(text),
+            Stream::Out => inner.out.write(bytes),
+            Stream::Err => inner.err.write(bytes),
         }
     }
 

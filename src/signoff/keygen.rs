@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 /// What signatures are made for, so that one for mail or git is none for us.
 pub const NAMESPACE: &str = "runplan";
+/// As [`NAMESPACE`], of a signature over a record's bytes: nobody approves anything by it.
+pub const RECORD_NAMESPACE: &str = "runplan-record";
 
 /// The program.
 #[derive(Clone, Debug)]
@@ -15,11 +17,12 @@ pub struct Keygen {
     program: OsString,
     /// Whether somebody is there who can be asked for a passphrase.
     asks: bool,
+    namespace: &'static str,
 }
 
 impl Default for Keygen {
     fn default() -> Self {
-        Self { program: "ssh-keygen".into(), asks: false }
+        Self { program: "ssh-keygen".into(), asks: false, namespace: NAMESPACE }
     }
 }
 
@@ -64,13 +67,43 @@ impl Keygen {
         Self { asks, ..Self::default() }
     }
 
+    /// As [`Keygen::new`], for signatures over records.
+    #[must_use]
+    pub fn of_records(asks: bool) -> Self {
+        Self { asks, namespace: RECORD_NAMESPACE, ..Self::default() }
+    }
+
+    /// Everybody whom the allowed-signers file lets use the key of a signature.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn principals(&self, signature: &[u8], signers: &Path) -> Result<Vec<String>, KeyError> {
+        readable(signers)?;
+        let file = kept(signature)?;
+        let args: [&OsStr; 6] = [
+            "-Y".as_ref(),
+            "find-principals".as_ref(),
+            "-f".as_ref(),
+            signers.as_os_str(),
+            "-s".as_ref(),
+            file.path().as_os_str(),
+        ];
+        let output = self.run(&args, b"")?;
+        let names: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        if output.status.success() && !names.is_empty() {
+            return Ok(names);
+        }
+        let what = format!("`{}` names nobody with its key", signers.display());
+        Err(KeyError::Refused("the signature does not verify", what))
+    }
+
     /// The signature of `bytes` by the key in a file (a private key, or a public one whose private half an agent holds).
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn sign(&self, bytes: &[u8], key: &Path) -> Result<Vec<u8>, KeyError> {
         let args: [&OsStr; 6] =
-            ["-Y".as_ref(), "sign".as_ref(), "-n".as_ref(), NAMESPACE.as_ref(), "-f".as_ref(), key.as_os_str()];
+            ["-Y".as_ref(), "sign".as_ref(), "-n".as_ref(), self.namespace.as_ref(), "-f".as_ref(), key.as_os_str()];
         let output = self.run(&args, bytes)?;
         if output.status.success() && output.stdout.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
             return Ok(output.stdout);
@@ -83,17 +116,13 @@ impl Keygen {
     /// # Errors
     /// See [`KeyError`].
     pub fn verify(&self, bytes: &[u8], signature: &[u8], who: &str, signers: &Path) -> Result<String, KeyError> {
-        if let Err(error) = std::fs::metadata(signers) {
-            let what = format!("`{}`: {error}", signers.display());
-            return Err(KeyError::Refused("the allowed-signers file can't be read", what));
-        }
-        let mut file = tempfile::NamedTempFile::new().map_err(KeyError::Io)?;
-        file.write_all(signature).map_err(KeyError::Io)?;
+        readable(signers)?;
+        let file = kept(signature)?;
         let args: [&OsStr; 10] = [
             "-Y".as_ref(),
             "verify".as_ref(),
             "-n".as_ref(),
-            NAMESPACE.as_ref(),
+            self.namespace.as_ref(),
             "-f".as_ref(),
             signers.as_os_str(),
             "-I".as_ref(),
@@ -128,6 +157,20 @@ impl Keygen {
         }
         child.wait_with_output().map_err(KeyError::Io)
     }
+}
+
+fn readable(signers: &Path) -> Result<(), KeyError> {
+    std::fs::metadata(signers).map(drop).map_err(|error| {
+        let what = format!("`{}`: {error}", signers.display());
+        KeyError::Refused("the allowed-signers file can't be read", what)
+    })
+}
+
+/// The program takes a signature only from a file.
+fn kept(signature: &[u8]) -> Result<tempfile::NamedTempFile, KeyError> {
+    let mut file = tempfile::NamedTempFile::new().map_err(KeyError::Io)?;
+    file.write_all(signature).map_err(KeyError::Io)?;
+    Ok(file)
 }
 
 /// The first line of what it said.

@@ -9,6 +9,13 @@
 //! ```
 //!
 //! Nothing in the record changes by signing: a signature is about the record.
+//!
+//! Apart from that, a record can be signed as it is ([`RECORD_SIGNATURE`]): whose key vouches for the bytes, and nothing
+//! about what they say. A stranger checks it with
+//!
+//! ```text
+//! ssh-keygen -Y verify -f allowed_signers -I WHO -n runplan-record -s record.sig < record.jsonl
+//! ```
 
 pub mod keygen;
 
@@ -28,6 +35,8 @@ use keygen::Keygen;
 pub const SCHEMA: &str = "runplan.signoff/1";
 /// Folder of the sign-offs in the folder of a run.
 pub const FOLDER: &str = "signoffs";
+/// Signature over the bytes of the record, in the folder of a run.
+pub const RECORD_SIGNATURE: &str = "record.sig";
 /// Most bytes of a statement or a signature.
 const MOST_BYTES: u64 = 64 * 1024;
 /// How far a signer's clock may be ahead of ours.
@@ -172,6 +181,18 @@ pub struct Check<'a> {
     pub subject: &'a Subject,
     /// Milliseconds since 1970.
     pub now: i64,
+}
+
+/// The signature over the record of a run; none if there is none.
+///
+/// # Errors
+/// When it can't be read.
+pub fn record_signature(run: &Path) -> io::Result<Option<Vec<u8>>> {
+    match bounded(&run.join(RECORD_SIGNATURE)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// How every role stands, in the plan's order.
