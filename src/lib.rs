@@ -35,7 +35,7 @@
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `draw` | a graph as a picture: a layout of its own, SVG, DOT, Mermaid, tree, JSON; pure | |
-| `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
+//! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
 //! | `decide` | settled steps and sign-offs → decision with its risk terms; pure | `outcome`, `policy` |
