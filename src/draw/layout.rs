@@ -132,19 +132,14 @@ impl Work {
         let mut edges = Vec::new();
         for &(from, to) in &net.lines {
             let mut last = from;
-            for at in layer[from] + 1..layer[to] {
-                let (dummy, new) = match chain.get(&(from, at)) {
-                    Some(&dummy) => (dummy, false),
-                    None => {
-                        cells.push(Cell { size: 0, dummy: true });
-                        rows[at].push(cells.len() - 1);
-                        chain.insert((from, at), cells.len() - 1);
-                        (cells.len() - 1, true)
-                    }
-                };
-                if new {
-                    edges.push((last, dummy));
-                }
+            let passed = rows.iter_mut().enumerate().take(layer[to]).skip(layer[from] + 1);
+            for (at, row) in passed {
+                let dummy = *chain.entry((from, at)).or_insert_with(|| {
+                    cells.push(Cell { size: 0, dummy: true });
+                    row.push(cells.len() - 1);
+                    cells.len() - 1
+                });
+                edges.push((last, dummy));
                 last = dummy;
             }
             edges.push((last, to));
