@@ -1,5 +1,6 @@
 //! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
 
+mod graph;
 mod past;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
+pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Import, Judge, Replay, ReplayAs, Rerun, Resume, Show,
     Verify,
@@ -83,6 +85,8 @@ pub enum Command {
     Diff(Diff),
     /// List past runs.
     History(History),
+    /// Draw the graph of a plan or of a run.
+    Graph(Graph),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine.
@@ -402,6 +406,8 @@ enum Sub {
     Diff(Diff),
     /// Lists past runs, flaky steps, and the trend of a criterion
     History(History),
+    /// Draws the graph of a plan, or of how a run ended
+    Graph(Graph),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -522,6 +528,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
+        Sub::Graph(graph) => Command::Graph(graph.checked()),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Gc(gc) => Command::Gc(gc),

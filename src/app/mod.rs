@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod diff;
+mod draw;
 mod export;
 mod gc;
 mod history;
@@ -88,6 +89,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
+        Command::Graph(ask) => draw::graph(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Schema => {
