@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::act::{ActError, Held, Lent, Observation, Request, Stop};
 use crate::action::Action;
+use crate::criteria::Criterion;
 use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
@@ -273,22 +274,31 @@ async fn look_until_decided(
         return stopped(shared, step, request, course);
     }
     let first = Instant::now();
-    let mut seen: Vec<Facts> = Vec::new();
+    let (mut seen, mut seen_hiding): (Vec<Facts>, Vec<Facts>) = Default::default();
     loop {
         let looked = look_once(shared, request, ready, lent, course).await;
         let error = looked.as_ref().err().map(|e| (e.cause.clone(), e.detail.clone()));
-        seen.push(course.facts.clone());
         if sampler.is_none() {
-            seen.drain(..seen.len() - 1);
+            seen.clear();
+            seen_hiding.clear();
         }
+        seen.push(course.facts.clone());
         let evidence = shared.evidence(&course.facts, &seen, &steps, Some(&step.name));
-        let mut judged = judge::look(
-            &step.criteria,
-            &evidence,
-            &|c| shared.locate(c),
-            step.allow_empty.as_deref(),
-            error.as_ref().map(|(cause, detail)| (cause, detail.as_str())),
-        );
+        let (locate, allow_empty) = (|c: &Criterion| shared.locate(c), step.allow_empty.as_deref());
+        let error = error.as_ref().map(|(cause, detail)| (cause, detail.as_str()));
+        let mut judged = match hiding(shared, &course.facts, &mut seen_hiding) {
+            None => judge::look(&step.criteria, &evidence, &locate, allow_empty, error),
+            Some(hidden) => {
+                let told = shared.evidence(&hidden, &seen_hiding, &steps, Some(&step.name));
+                let hide =
+                    |text: &str| shared.world.mask.as_ref().map_or_else(|| text.to_owned(), |mask| mask.text(text));
+                let both = (&evidence, &told);
+                let judged = judge::look_hiding(&step.criteria, both, &hide, &locate, allow_empty, error);
+                // From here on they are recorded, shown and named by other steps.
+                course.facts = hidden;
+                judged
+            }
+        };
         if matches!(request.action, Action::Signoff(_)) {
             judge::wait_for_people(&mut judged, &course.facts);
         }
@@ -322,6 +332,15 @@ async fn look_until_decided(
     }
 }
 
+/// What was seen without its secrets, where the plan has some; kept for criteria over all looks.
+fn hiding(shared: &Shared<'_>, facts: &Facts, seen: &mut Vec<Facts>) -> Option<Facts> {
+    let mask = shared.world.mask.as_ref()?;
+    let mut hidden = facts.clone();
+    hidden.values.values_mut().for_each(|value| masked_value(value, mask));
+    seen.push(hidden.clone());
+    Some(hidden)
+}
+
 /// Waits; `false` if the attempt has to end meanwhile.
 async fn pause(time: Duration, request: &Request, lent: &Lent) -> bool {
     if time.is_zero() {
@@ -346,24 +365,8 @@ fn stopped(shared: &Shared<'_>, step: &Step, request: &Request, course: &Course)
     judge_error(shared, step, &Cause::Interrupted, "interrupted between two looks", course)
 }
 
-/// One look of the action and, after a `run`, of its report. What was seen has no secret any more: it is judged as it
-/// is recorded, and nothing that is cut out of it can hold a piece of one.
+/// One look of the action and, after a `run`, of its report.
 async fn look_once(
-    shared: &Shared<'_>,
-    request: &Request,
-    ready: &Ready,
-    lent: &Lent,
-    course: &mut Course,
-) -> Result<(), ActError> {
-    let looked = look_openly(shared, request, ready, lent, course).await;
-    if let Some(mask) = &shared.world.mask {
-        course.facts.values.values_mut().for_each(|value| masked_value(value, mask));
-        course.notes.iter_mut().for_each(|note| note.text = mask.text(&note.text));
-    }
-    looked
-}
-
-async fn look_openly(
     shared: &Shared<'_>,
     request: &Request,
     ready: &Ready,

@@ -68,6 +68,32 @@ pub fn look(
     settled(criteria, results, &evidence.facts.inspected, allow_empty, action_error)
 }
 
+/// As [`look`], where what was seen holds secrets: `hiding` is the same without them. The verdicts rest on `evidence`, every
+/// text that is stored or shown on `hiding`; where that would tell another verdict, `hide` takes the secrets out of the
+/// text itself.
+#[must_use]
+pub fn look_hiding(
+    criteria: &[Criterion],
+    (evidence, hiding): (&Evidence<'_>, &Evidence<'_>),
+    hide: &dyn Fn(&str) -> String,
+    locate: &dyn Fn(&Criterion) -> String,
+    allow_empty: Option<&str>,
+    action_error: Option<(&Cause, &str)>,
+) -> Judged {
+    let result = |c: &Criterion| {
+        let (real, told) = (evaluate(c, evidence, locate(c)), evaluate(c, hiding, locate(c)));
+        if real.state == told.state {
+            return told;
+        }
+        let hide = |text: Option<String>| text.map(|text| hide(&text));
+        let actual = hide(Some(real.actual)).unwrap_or_default();
+        let (against, margin, note) = (hide(real.against), hide(real.margin), hide(real.note));
+        CriterionResult { actual, against, margin, note, ..real }
+    };
+    let results = criteria.iter().map(result).collect();
+    settled(criteria, results, &evidence.facts.inspected, allow_empty, action_error)
+}
+
 /// As [`look`], of criteria whose results are there already, in the same order.
 #[must_use]
 pub fn settled(

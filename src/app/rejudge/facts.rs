@@ -24,7 +24,7 @@ pub(super) fn gather(
     plan: &Plan,
     cut: bool,
 ) -> (BTreeMap<String, Recorded>, BTreeMap<String, Vec<Facts>>) {
-    let journal = Journal::new(&then.begun.events, cut);
+    let journal = Journal::new(&then.begun.events, cut, !then.begun.head.secrets.is_empty());
     let store = log.home.as_deref().and_then(|home| Store::reader(home).ok());
     let asked = wanted(&then.plan);
     let mut recorded = BTreeMap::new();
@@ -51,10 +51,12 @@ struct Journal<'a> {
     by_step: BTreeMap<StepId, Vec<&'a Event>>,
     /// Some of them are shortened.
     cut: bool,
+    /// Secrets were replaced in them.
+    secrets: bool,
 }
 
 impl<'a> Journal<'a> {
-    fn new(events: &'a [Event], cut: bool) -> Self {
+    fn new(events: &'a [Event], cut: bool, secrets: bool) -> Self {
         use EventKind::{Attempt, Commit, Reused, Sample, Start};
         let mut by_step: BTreeMap<StepId, Vec<&Event>> = BTreeMap::new();
         for event in events {
@@ -67,7 +69,7 @@ impl<'a> Journal<'a> {
                 by_step.entry(*step).or_default().push(event);
             }
         }
-        Self { by_step, cut }
+        Self { by_step, cut, secrets }
     }
 
     fn of(&self, step: StepId) -> &[&'a Event] {
@@ -139,9 +141,19 @@ impl<'a> Journal<'a> {
         for (name, value) in &facts.values {
             if self.cut && any(value, &|value| cut_of(value).is_some()) {
                 found.insert(name.clone(), "it was too long for the journal".to_owned());
+            } else if self.secrets && any(value, &|value| holds_mark(value)) {
+                found.insert(name.clone(), "a secret in it was replaced".to_owned());
             }
         }
         found
+    }
+}
+
+fn holds_mark(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => text.contains("[secret "),
+        Value::Json(json) => json.to_string().contains("[secret "),
+        _ => false,
     }
 }
 
@@ -187,7 +199,7 @@ fn looks_of(log: &Log, store: Option<&Store>, run: &str, step: &Step) -> Option<
     };
     let id = heads.iter().find(|head| head.name == step.name)?.step;
     let delay = step.sample.as_ref().map_or(Duration::ZERO, |sample| sample.delay);
-    let journal = Journal::new(&found.events, found.cut > 0);
+    let journal = Journal::new(&found.events, found.cut > 0, true);
     let mut attempts = journal.attempts(id, delay);
     attempts.retain(|tried| tried.result.samples > 0 && tried.result.state.is_success());
     // In a run that was resumed, the same attempt may stand there twice, the second time without its looks.
