@@ -17,6 +17,15 @@ pub(super) struct Ready {
 
 /// Loads and checks; `None` if anything forbids running it.
 pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
+    load_by(args, &|path, options| plan::load(path, options))
+}
+
+/// As [`load`], with another text in place of the main file's.
+pub(super) fn load_text(args: &PlanArgs, text: &str) -> (Loaded, Option<Graph>) {
+    load_by(args, &|path, options| plan::load_text(path, text, options))
+}
+
+fn load_by(args: &PlanArgs, read: &dyn Fn(&Utf8Path, &LoadOptions<'_>) -> Loaded) -> (Loaded, Option<Graph>) {
     let today = args.date.clone().unwrap_or_else(super::world::today);
     let options = LoadOptions {
         today: &today,
@@ -26,7 +35,7 @@ pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
         strict: args.strict,
     };
     let path = Utf8PathBuf::from(&args.path);
-    let mut loaded = plan::load(&path, &options);
+    let mut loaded = read(&path, &options);
     if !loaded.has_errors() {
         let faults = children(&loaded.plan, &today, &mut vec![whole(&path)]);
         loaded.diagnostics.extend(faults);

@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod diff;
+mod edit;
 mod export;
 mod history;
 mod import;
@@ -85,6 +86,9 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
+        Command::Add(ask) => edit::add(ask, terminal),
+        Command::Init(ask) => edit::init(ask, terminal),
+        Command::Fmt(ask) => edit::fmt(ask, terminal),
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));
@@ -107,6 +111,7 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
+        Command::Add(add) => add.plan.color,
         Command::Resume(resume) => resume.again.color,
         Command::Rerun(rerun) => rerun.again.color,
         _ => cli::Colour::Auto,

@@ -148,6 +148,7 @@ fn third_party_crates_have_one_home() {
         ("libm", "compare"),
         ("sha2", "digest"),
         ("pulldown_cmark", "markdown"),
+        ("toml_edit", "edit"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];
