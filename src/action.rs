@@ -14,7 +14,7 @@ pub use looks::{
     AlertSpec, ChecklistSpec, GitSpec, LoadSpec, MakeTag, NetLook, NetSpec, PromqlRange, PromqlSpec, Query,
 };
 
-use crate::outcome::Class;
+use crate::outcome::{Class, Filter};
 
 /// Text that is either fixed at load or completed when its step starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -481,6 +481,9 @@ pub struct OutputSpec {
     pub class: Class,
     /// Archived in the store, not only digested.
     pub artifact: bool,
+    /// What is done to its lines before its digest is taken, in order; of a normalized one only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normalize: Vec<Filter>,
 }
 
 /// How often to look. `Default` = once.

@@ -6,13 +6,15 @@ mod sign;
 
 use std::ffi::OsString;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
 pub use self::edit::{Add, Fmt, Form, Import, Init};
-pub use self::past::{Diff, Export, ExportFormat, History, Replay, ReplayAs, Show, Verify};
+pub use self::past::{
+    AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
+};
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -41,6 +43,8 @@ pub enum Command {
         plan: PlanArgs,
         /// The step.
         step: String,
+        /// The folder that has `.runplan`, instead of the workspace.
+        log_dir: Option<String>,
     },
     /// Go on with a run that was interrupted.
     Resume(Resume),
@@ -73,6 +77,8 @@ pub enum Command {
     },
     /// Hold a run against itself.
     Verify(Verify),
+    /// Judge a run again on what it recorded.
+    Judge(Judge),
     /// Show how a run ended.
     Show(Show),
     /// Show a run again as it went.
@@ -91,62 +97,10 @@ pub enum Command {
     Init(Init),
     /// Lay plan files out.
     Fmt(Fmt),
+    /// Remove past runs.
+    Gc(Gc),
     /// Print the JSON Schema of plan files.
     Schema,
-}
-
-/// How a run that goes on or is run again is shown and scheduled.
-#[derive(Args, Clone, Debug)]
-pub struct AgainArgs {
-    /// Steps at once (default: number of processors)
-    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub jobs: Option<u32>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
-    progress: ProgressArg,
-    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
-    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
-    pub shuffle: Option<u32>,
-    /// Waits while another run is going on in the same workspace
-    #[arg(long)]
-    pub wait: bool,
-    /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
-    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub color: Colour,
-}
-
-impl AgainArgs {
-    /// How progress is shown.
-    #[must_use]
-    pub fn progress(&self) -> crate::report::Progress {
-        self.progress.meant()
-    }
-}
-
-/// What is to be gone on with.
-#[derive(Args, Clone, Debug)]
-pub struct Resume {
-    /// The run: its id, its folder, or `latest` (default: the newest, finished or not)
-    pub run: Option<String>,
-    #[command(flatten)]
-    pub again: AgainArgs,
-}
-
-/// What is to be run again.
-#[derive(Args, Clone, Debug)]
-#[group(id = "which", required = true, multiple = false, args = ["failed", "from"])]
-pub struct Rerun {
-    /// The run: its id, its folder, or `latest`
-    #[arg(default_value = "latest")]
-    pub run: String,
-    /// Takes over every step that passed
-    #[arg(long)]
-    pub failed: bool,
-    /// Takes over what passed, but not this step and what comes after it
-    #[arg(long, value_name = "STEP")]
-    pub from: Option<String>,
-    #[command(flatten)]
-    pub again: AgainArgs,
 }
 
 /// Forms of the readiness report.
@@ -334,6 +288,9 @@ enum Sub {
         words: Vec<String>,
         #[command(flatten)]
         args: PlanArgs,
+        /// Folder that has `.runplan` with earlier results (default: the plan's workspace)
+        #[arg(long, value_name = "DIR")]
+        log_dir: Option<String>,
     },
     /// Goes on with a run that was interrupted; its record is that of a run without the interruption
     #[command(after_help = EXIT_CODES)]
@@ -372,8 +329,18 @@ enum Sub {
     ///
     /// Offline: starts nothing, writes nothing. Says each thing that was checked with what was found, and all faults. Ends
     /// with 0 only where there is a record and it is what the journal says; an interrupted run has none.
+    ///
+    /// With --rerun it runs the plan again instead, in a clean copy of the workspace: 0 means the same record, 1 that
+    /// something came out otherwise. Secrets have to be in the environment again.
     #[command(after_help = EXIT_CODES)]
     Verify(Verify),
+    /// Judges a run again on the facts it recorded, by its own plan or another one; runs nothing
+    ///
+    /// Says each verdict that changes and why, what the new criteria ask for and was not recorded, and the new decision
+    /// beside the old one. The exit code is that of the new decision. Without --plan the verdicts have to be those of the
+    /// record; anything else is a bug, and the code is 1.
+    #[command(after_help = EXIT_CODES)]
+    Judge(Judge),
     /// Shows how a run ended, or one step of it in full
     Show(Show),
     /// Shows a run again as it went, and ends as it did
@@ -406,6 +373,11 @@ enum Sub {
     Init(Init),
     /// Lays plan files out: order of keys, alignment, blank lines; comments and meaning are kept
     Fmt(Fmt),
+    /// Removes old runs and what only they named, and says of each other run why it stays
+    ///
+    /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
+    /// reused result rests on.
+    Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
 }
@@ -481,11 +453,12 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     if argv.is_empty() {
         argv.push("runplan".into());
     }
-    let words = ["run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "schema", "help"];
-    let about_past = ["verify", "show", "replay", "diff", "history", "export", "import"];
-    let about_text = ["add", "init", "fmt"];
-    let first = argv.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'));
-    let is_word = first.is_some_and(|arg| words.iter().chain(&about_past).chain(&about_text).any(|word| arg == word));
+    let first = argv.iter().skip(1).map(|arg| arg.to_string_lossy()).find(|arg| !arg.starts_with('-'));
+    // A path has no need to be looked up.
+    let is_word = first.is_some_and(|arg| {
+        !arg.contains(['.', '/'])
+            && (arg == "help" || Top::command().get_subcommands().any(|sub| sub.get_name() == arg))
+    });
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
     if argv.len() > 1 && !is_word && !asks_top {
         argv.insert(1, "run".into());
@@ -494,10 +467,10 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Run(args) => Command::Run(args.checked()),
         Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
         Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
-        Sub::Explain { mut words, args } => {
+        Sub::Explain { mut words, args, log_dir } => {
             let step = words.pop().unwrap_or_default();
             let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
-            Command::Explain { plan: args.of(plan), step }
+            Command::Explain { plan: args.of(plan), step, log_dir }
         }
         Sub::Resume(resume) => Command::Resume(resume),
         Sub::Rerun(rerun) => Command::Rerun(rerun),
@@ -505,6 +478,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Decide { run, date } => Command::Decide { run, date },
         Sub::Report { run, format, output } => Command::Report { run, format, output },
         Sub::Verify(verify) => Command::Verify(verify),
+        Sub::Judge(judge) => Command::Judge(judge),
         Sub::Show(show) => Command::Show(show),
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
@@ -514,6 +488,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Add(add) => Command::Add(add),
         Sub::Init(init) => Command::Init(init),
         Sub::Fmt(fmt) => Command::Fmt(fmt),
+        Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
     };
     Ok(command)
@@ -575,9 +550,9 @@ mod tests {
 
     #[test]
     fn explain_takes_one_or_two_words() {
-        let Command::Explain { plan, step } = ask("runplan explain up") else { panic!() };
+        let Command::Explain { plan, step, .. } = ask("runplan explain up") else { panic!() };
         assert_eq!((plan.path.as_str(), step.as_str()), ("blueprint.toml", "up"));
-        let Command::Explain { plan, step } = ask("runplan explain x/p.toml up --var a=b=c") else { panic!() };
+        let Command::Explain { plan, step, .. } = ask("runplan explain x/p.toml up --var a=b=c") else { panic!() };
         assert_eq!((plan.path.as_str(), step.as_str()), ("x/p.toml", "up"));
         assert_eq!(plan.vars, [("a".to_owned(), "b=c".to_owned())]);
     }

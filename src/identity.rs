@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::action::{Action, OutputSpec, ReportSpec};
-use crate::outcome::{Class, FileDigest, OutputDigest, Tier};
+use crate::outcome::{FileDigest, OutputDigest, Tier};
 
 /// Everything that makes a step's result what it is. Texts stand as written: late ones as templates, secrets as
 /// `{{ secrets.x }}`. No times, no absolute paths, no values of secrets.
@@ -63,9 +63,8 @@ impl<'a> NeedForm<'a> {
     /// The stable part of what a step gave.
     #[must_use]
     pub fn of(outputs: &[OutputDigest], values: &'a BTreeMap<String, String>) -> Self {
-        let stable = |output: &&OutputDigest| output.class == Class::Stable;
         Self {
-            outputs: outputs.iter().filter(stable).map(|output| output.file.clone()).collect(),
+            outputs: outputs.iter().filter_map(OutputDigest::identity).collect(),
             values: values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         }
     }

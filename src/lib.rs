@@ -30,15 +30,16 @@
 //! | `markdown` | what stands in a Markdown text, and the same as HTML that can do no harm | |
 //! | `edit` | plan texts made and changed for a person; pure: text in, text out | `plan`, `markdown` |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
+//! | `normalize` | filters over the lines of a file, and the digest of what they leave | `digest`, vocabulary |
 //! | `compare` | two samples, three answers: statistics; pure | |
 //! | `criteria` | the grammar, its types per action, evaluation; pure | `compare`, vocabulary |
-//! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, vocabulary |
+//! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
 //! | `decide` | settled steps and sign-offs → decision with its risk terms; pure | `outcome`, `policy` |
-//! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, vocabulary |
+//! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, `normalize`, vocabulary |
 //! | `record` | journal, canonical record, store | `digest`, vocabulary |
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
@@ -83,6 +84,7 @@ pub mod ids;
 pub mod judge;
 pub mod markdown;
 pub mod mask;
+pub mod normalize;
 pub mod outcome;
 pub mod place;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! Secrets out of every byte before it is stored or shown. Pure: bytes in, bytes out; knows no files, steps or plans.
 //!
 //! What it finds: a secret as it is, each longer line of it, and the encodings in which programs usually print one. What no mask can
-//! find: a secret that was compressed, encrypted, reversed, or printed character by character.
+//! find stands in `plans/LANGUAGE.md`: a secret that was compressed, encrypted, reversed, encoded twice, printed in pieces.
 
 mod variants;
 
@@ -12,6 +12,12 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 /// Bytes looked at at once when a whole file is searched.
 const CHUNK: usize = 64 * 1024;
+
+/// What stands where somebody has cut a text short.
+const CUT: &str = "…";
+
+/// Shortest beginning of a secret that is taken for one before [`CUT`], in bytes.
+const SHORTEST_CUT: usize = 4;
 
 /// Finds declared secrets, raw and in their usual encodings. Cheap to clone.
 #[derive(Clone)]
@@ -66,10 +72,29 @@ impl Mask {
         MaskStream { inner: Arc::clone(&self.inner), held: Vec::new(), covered: 0 }
     }
 
-    /// A text without secrets.
+    /// A text without secrets, and without the beginning of one that was cut off with a `…`.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+        let masked = String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned();
+        if !masked.contains(CUT) {
+            return masked;
+        }
+        let mut out = Vec::with_capacity(masked.len());
+        for (number, piece) in masked.split(CUT).enumerate() {
+            if number > 0 {
+                out.extend_from_slice(CUT.as_bytes());
+            }
+            // The last piece has no cut behind it.
+            let is_last = number == masked.matches(CUT).count();
+            match self.inner.begun(piece.as_bytes()).filter(|(at, _)| !is_last && piece.len() - at >= SHORTEST_CUT) {
+                Some((at, variant)) => {
+                    out.extend_from_slice(&piece.as_bytes()[..at]);
+                    out.extend_from_slice(&self.inner.name(variant).1);
+                }
+                None => out.extend_from_slice(piece.as_bytes()),
+            }
+        }
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// Bytes without secrets.
@@ -123,17 +148,21 @@ impl Inner {
 
     /// Where the longest unfinished variant at the end of `bytes` begins (their length if there is none).
     fn unfinished(&self, bytes: &[u8]) -> usize {
+        self.begun(bytes).map_or(bytes.len(), |(at, _)| at)
+    }
+
+    /// Where the longest unfinished variant at the end of `bytes` begins, and which one it may become.
+    fn begun(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let from = bytes.len().saturating_sub(self.longest.saturating_sub(1));
-        (from..bytes.len())
-            .find(|&at| {
-                let tail = &bytes[at..];
-                self.first[usize::from(tail[0])] && {
-                    // The first variant above `tail` begins with it if any longer one does.
-                    let next = self.variants.partition_point(|variant| variant.as_slice() <= tail);
-                    self.variants.get(next).is_some_and(|variant| variant.starts_with(tail))
-                }
-            })
-            .unwrap_or(bytes.len())
+        (from..bytes.len()).find_map(|at| {
+            let tail = &bytes[at..];
+            if !self.first[usize::from(tail[0])] {
+                return None;
+            }
+            // The first variant above `tail` begins with it if any longer one does.
+            let next = self.variants.partition_point(|variant| variant.as_slice() <= tail);
+            self.variants.get(next).filter(|variant| variant.starts_with(tail)).map(|_| (at, next))
+        })
     }
 }
 
@@ -286,6 +315,208 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What programs print of a secret, written anew here: by other means than those that the mask was made with.
+    fn printed(secret: &str) -> Vec<(&'static str, String)> {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+        let bytes = || secret.bytes().map(u32::from);
+        let each = |of: &dyn Fn(u32) -> String| bytes().map(of).collect::<String>();
+        let plain = |b: u32| char::from_u32(b).filter(char::is_ascii_alphanumeric);
+        let percent = |safe: &'static str, upper: bool| {
+            move |b: u32| match plain(b).or(char::from_u32(b).filter(|c| safe.contains(*c))) {
+                Some(c) => c.to_string(),
+                None if upper => format!("%{b:02X}"),
+                None => format!("%{b:02x}"),
+            }
+        };
+        let units = |upper: bool| {
+            let unit = move |u: u16| match (
+                char::from_u32(u.into()).filter(|c| c.is_ascii_graphic() && !"\"\\".contains(*c)),
+                upper,
+            ) {
+                (Some(c), _) => c.to_string(),
+                (None, true) => format!("\\u{u:04X}"),
+                (None, false) => format!("\\u{u:04x}"),
+            };
+            secret
+                .encode_utf16()
+                .map(unit)
+                .collect::<String>()
+                .replace("\\u0020", " ")
+                .replace("\\u0022", "\\\"")
+                .replace(if upper { "\\u005C" } else { "\\u005c" }, "\\\\")
+                .replace("\\u000a", "\\n")
+                .replace("\\u000A", "\\n")
+                .replace("\\u0009", "\\t")
+        };
+        let json = serde_json::to_string(secret).unwrap();
+        let json = json[1..json.len() - 1].to_owned();
+        let mut all = vec![
+            ("raw", secret.to_owned()),
+            ("json with slashes", json.replace('/', "\\/")),
+            ("json", json),
+            ("json ascii", units(false)),
+            ("json ascii, upper", units(true)),
+            ("percent", each(&percent("-._~", true))),
+            ("percent, lower", each(&percent("-._~", false))),
+            ("percent of a path", each(&percent("-._~/", true))),
+            ("percent of a form", each(&percent("*-._ ", true)).replace(' ', "+")),
+            ("percent of all", each(&|b| format!("%{b:02X}"))),
+            ("hex", each(&|b| format!("{b:02x}"))),
+            ("hex, upper", each(&|b| format!("{b:02X}"))),
+            ("hex with colons", each(&|b| format!("{b:02x}:")).trim_end_matches(':').to_owned()),
+            ("hex with blanks", each(&|b| format!("{b:02x} ")).trim_end().to_owned()),
+            ("shell", secret.replace('\'', "'\\''")),
+            (
+                "shell, double",
+                secret.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`"),
+            ),
+            ("xml", secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
+            (
+                "xml attribute",
+                secret
+                    .replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('>', "&gt;")
+                    .replace('"', "&quot;")
+                    .replace('\'', "&#39;"),
+            ),
+        ];
+        for before in ["", "u", "u:"] {
+            let text = format!("{before}{secret}");
+            all.push(("base64", STANDARD.encode(&text)));
+            all.push(("base64 without padding", STANDARD_NO_PAD.encode(&text)));
+            all.push(("base64 for URLs", URL_SAFE.encode(&text)));
+            all.push(("base64 for URLs without padding", URL_SAFE_NO_PAD.encode(&text)));
+        }
+        all
+    }
+
+    /// Longest run of characters that stands in both, if it is longer than `most`.
+    fn shared(masked: &[u8], secret: &str, most: usize) -> Option<String> {
+        let windows: std::collections::HashSet<&[u8]> = secret.as_bytes().windows(most + 1).collect();
+        masked
+            .windows(most + 1)
+            .find(|window| windows.contains(window))
+            .map(|w| String::from_utf8_lossy(w).into_owned())
+    }
+
+    const SECRETS: [&str; 6] = [
+        "hunter2-hunter2",
+        "pa55/w+rd \"q\" <\u{e9}>&x=1'$`\\",
+        "0123456789abcdef0123456789ABCDEF",
+        "line one of it\n\tand line+two/of it\nend",
+        "\u{1f600}\u{1f601} smile!? \u{7f}x",
+        "aaaaaaaaab",
+    ];
+
+    /// Every encoding in every two pieces, and of the short ones in every three.
+    #[test]
+    fn nothing_is_left_however_it_is_encoded_and_cut() {
+        let mut cells = 0;
+        for secret in SECRETS {
+            let mask = mask(&[("it", secret)]);
+            for (how, text) in printed(secret) {
+                let bytes = format!("<<{text}>>").into_bytes();
+                let masked = mask.bytes(&bytes);
+                // Of base64 the characters that also hold bits of what stands beside it.
+                let around = if how.starts_with("base64") { 12 } else { 4 };
+                let left = String::from_utf8_lossy(&masked).replace("[secret it]", "");
+                assert!(left.len() <= around, "{secret:?} as {how}: {left:?}");
+                for cut in 0..=bytes.len() {
+                    assert_eq!(in_pieces(&mask, &bytes, &[cut]), masked, "{secret:?} as {how}, cut at {cut}");
+                    cells += 1;
+                    let all = if bytes.len() <= 40 { cut..bytes.len() } else { 0..0 };
+                    for second in all {
+                        assert_eq!(
+                            in_pieces(&mask, &bytes, &[cut, second]),
+                            masked,
+                            "{how}, cut at {cut} and {second}"
+                        );
+                        cells += 1;
+                    }
+                }
+            }
+        }
+        assert!(cells > 20_000, "{cells}");
+    }
+
+    /// stdout and stderr are two streams: pieces that alternate between them change nothing on either.
+    #[test]
+    fn two_streams_in_turns_are_masked_each_on_its_own() {
+        let mask = mask(&[("it", SECRETS[1])]);
+        let (one, other) = (format!("a{}b", SECRETS[1]).into_bytes(), printed(SECRETS[1])[5].1.clone().into_bytes());
+        for size in 1..one.len() {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let (mut first, mut second) = (mask.stream(), mask.stream());
+            let mut pieces = (one.chunks(size), other.chunks(size));
+            loop {
+                let (piece, also) = (pieces.0.next(), pieces.1.next());
+                first.push(piece.unwrap_or_default(), &mut out);
+                second.push(also.unwrap_or_default(), &mut err);
+                if piece.is_none() && also.is_none() {
+                    break;
+                }
+            }
+            first.finish(&mut out);
+            second.finish(&mut err);
+            assert_eq!((out, err), (b"a[secret it]b".to_vec(), b"[secret it]".to_vec()), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn base64_is_found_where_it_is_broken_over_lines() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let broken = |text: &str, width: usize| -> String {
+            let pieces: Vec<&str> =
+                text.as_bytes().chunks(width).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+            pieces.join("\n") + "\n"
+        };
+        for length in [16, 40, 57, 58, 100, 300, 700] {
+            let secret: String =
+                (0..length).map(|n: u32| char::from(b'!' + u8::try_from(n * 37 % 90).unwrap())).collect();
+            let mask = mask(&[("it", &secret)]);
+            let pure = STANDARD.encode(&secret);
+            for before in 0..90 {
+                let text = STANDARD.encode(format!("{}{secret} and more of it", "x".repeat(before)));
+                for width in WIDTHS_TESTED {
+                    let masked = mask.text(&broken(&text, width));
+                    assert!(masked.contains("[secret it]"), "{length} {before} {width}: {masked}");
+                    if before % 3 == 0 {
+                        let found = shared(masked.as_bytes(), &pure[4..pure.len() - 4], 7);
+                        assert_eq!(found, None, "{length} {before} {width}: {masked}");
+                    }
+                }
+            }
+        }
+    }
+
+    const WIDTHS_TESTED: [usize; 2] = [64, 76];
+
+    #[test]
+    fn a_secret_within_another_and_one_like_a_stand_in() {
+        let both = mask(&[("short", "abcdefgh"), ("long", "abcdefghijkl")]);
+        assert_eq!(both.text("abcdefgh abcdefghijkl abcdefghij"), "[secret short] [secret long] [secret short]ij");
+        for cut in 0..12 {
+            assert_eq!(in_pieces(&both, b"abcdefghijkl", &[cut]), b"[secret long]");
+        }
+        let like = mask(&[("a", "[secret b]"), ("b", "something")]);
+        assert_eq!(like.text("x [secret b] something"), "x [secret a] ***");
+        assert_eq!(mask(&[("a", "[secret a]")]).text("[secret a]"), "***");
+        let inner = mask(&[("a", "12345678"), ("b", "zz12345678zz")]);
+        assert_eq!(inner.text("zz12345678zz 12345678"), "[secret b] [secret a]");
+    }
+
+    #[test]
+    fn what_was_cut_off_is_masked_too() {
+        let mask = mask(&[("token", "hunter2-hunter2")]);
+        assert_eq!(mask.text("said \"x hunter2-hun…\" (9 characters)"), "said \"x [secret token]…\" (9 characters)");
+        assert_eq!(mask.text("hunter2-hunter2… hunt… hun…"), "[secret token]… [secret token]… hun…");
+        assert_eq!(mask.text("hunter2-hun and more…"), "hunter2-hun and more…");
+        assert_eq!(mask.text("hunter2-hun"), "hunter2-hun");
     }
 
     fn secret() -> impl Strategy<Value = Vec<u8>> {

@@ -1,11 +1,15 @@
 //! How things ended: states, causes, results of criteria, attempts, steps and the run. Plain serde data.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+
+pub use files::{Class, FileDigest, Filter, Normalized, OutputDigest};
 
 /// How a criterion, a sample, an attempt or a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -288,43 +292,6 @@ pub enum Exit {
     Signal(String),
 }
 
-/// A file that a step read or made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct FileDigest {
-    /// Relative to the workspace, `/`-separated.
-    pub path: String,
-    /// SHA-256 of the bytes, lower-case hex (of the target's text for a symlink).
-    pub sha256: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// The owner may execute it.
-    #[serde(default, rename = "x")]
-    pub executable: bool,
-}
-
-/// Whether an output's bytes are part of the record's identity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Same bytes every time: its digest is in the record.
-    #[default]
-    Stable,
-    /// May differ from run to run: its digest is in the journal only.
-    Volatile,
-}
-
-/// An output or artifact that a step made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputDigest {
-    /// The file.
-    #[serde(flatten)]
-    pub file: FileDigest,
-    /// Its class.
-    pub class: Class,
-    /// Declared under `artifacts` (archived), not only under `outputs`.
-    pub artifact: bool,
-}
-
 /// One execution of a step's action, with all its samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptResult {
@@ -348,6 +315,29 @@ pub struct AttemptResult {
     pub output_bytes: u64,
     /// Things worth saying that are not failures (`leaked_handles`, a process left running and ended by us).
     pub notes: Vec<Note>,
+    /// What it wrote to stdout and stderr, as it is kept: files by their name in the step's folder. Empty ones are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spools: Vec<FileDigest>,
+}
+
+impl AttemptResult {
+    /// Of an attempt that never looked.
+    #[must_use]
+    pub fn unlooked() -> Self {
+        Self {
+            state: State::NotRun,
+            cause: None,
+            detail: None,
+            exit: None,
+            criteria: Vec::new(),
+            facts: Facts::default(),
+            samples: 0,
+            duration_ns: 0,
+            output_bytes: 0,
+            notes: Vec::new(),
+            spools: Vec::new(),
+        }
+    }
 }
 
 /// Something worth saying that is not a failure.

@@ -21,6 +21,7 @@ use crate::report::format;
 use crate::report::terminal::{Stream, Terminal};
 
 use super::load::Ready;
+use super::log::Log;
 use super::past;
 use super::reuse::{Passed, Source};
 use super::run::{self, Order};
@@ -30,18 +31,18 @@ use super::world;
 const DYING: Duration = Duration::from_secs(1);
 
 /// A run as far as its journal goes, finished or not.
-struct Begun {
-    id: String,
-    dir: PathBuf,
-    logs: PathBuf,
-    head: PlanHead,
-    settings: Settings,
-    steps: Vec<StepHead>,
-    events: Vec<Event>,
+pub(super) struct Begun {
+    pub(super) id: String,
+    pub(super) dir: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) head: PlanHead,
+    pub(super) settings: Settings,
+    pub(super) steps: Vec<StepHead>,
+    pub(super) events: Vec<Event>,
 }
 
 /// Why it can't be gone on with.
-type Refusal = (String, Exit);
+pub(super) type Refusal = (String, Exit);
 
 fn wrong(text: String) -> Refusal {
     (text, Exit::Usage)
@@ -63,7 +64,7 @@ pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
                 "run `{id}` is complete ({verdict}), there is nothing to go on with; `runplan rerun {id} --failed` runs again what did not pass"
             )));
         }
-        let ready = begun.plan(terminal)?;
+        let ready = begun.plan(&super::variable, Some(terminal))?;
         Ok((begun, ready))
     };
     let (begun, ready) = match asked() {
@@ -84,7 +85,7 @@ pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
 pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
     let asked = || -> Result<(Begun, Ready, BTreeMap<String, Earlier>), Refusal> {
         let begun = Begun::read(Some(&command.run))?;
-        let ready = begun.plan(terminal)?;
+        let ready = begun.plan(&super::variable, Some(terminal))?;
         let mut results = earlier::successes(&begun.events, &begun.id);
         if let Some(from) = &command.from {
             let plan = &ready.loaded.plan;
@@ -128,10 +129,6 @@ fn again(
         Ok(selected) => selected,
         Err(faults) => return refused(wrong(faults.join("\n")), terminal),
     };
-    let mut words = vec!["runplan".to_owned(), format::shell_word(&seen_from_here(&begun.main()))];
-    words.extend(
-        begun.vars().iter().map(|(name, value)| format!("--var {}", format::shell_word(&format!("{name}={value}")))),
-    );
     let passed = Passed { run: begun.id.clone(), results, baselines: begun.settings.baselines.clone(), resume };
     let order = Order {
         ready,
@@ -143,11 +140,27 @@ fn again(
         wait: args.wait,
         logs: begun.logs.clone(),
         today: begun.head.date.clone().filter(|_| resume).unwrap_or_else(world::today),
-        again: words.join(" "),
+        again: begun.command(),
         source: Source::Run(Box::new(passed)),
         head: resume.then(|| begun.head.clone()),
+        like: None,
     };
     run::go(&order, terminal)
+}
+
+/// The command line that runs a plan with the variables of a run.
+pub(super) fn command(head: &PlanHead) -> String {
+    let var = |(name, value): (String, String)| format!("--var {}", format::shell_word(&format!("{name}={value}")));
+    let words = ["runplan".to_owned(), format::shell_word(&head.path)];
+    words.into_iter().chain(vars(head).into_iter().map(var)).collect::<Vec<_>>().join(" ")
+}
+
+fn vars(head: &PlanHead) -> Vec<(String, String)> {
+    let given = |(name, text): (&String, &String)| {
+        let list = serde_json::from_str::<Vec<String>>(text);
+        (name.clone(), list.map_or_else(|_| text.clone(), |list| list.join(",")))
+    };
+    head.vars.iter().map(given).collect()
 }
 
 /// A path as it works where the person stands.
@@ -193,29 +206,43 @@ impl Begun {
         Ok(Self { id, dir, logs, head: plan, settings, steps, events: found.events })
     }
 
+    /// The run of a log that was read already.
+    pub(super) fn of(log: &Log, events: Vec<Event>) -> Result<Self, Refusal> {
+        let Some(EventKind::Open { plan, settings, steps }) = events.first().map(|event| event.kind.clone()) else {
+            return Err(wrong(format!("run `{}`: the journal does not say what was run", log.id)));
+        };
+        let logs = log.home.clone().unwrap_or_else(|| log.dir.clone());
+        Ok(Self { id: log.id.clone(), dir: log.dir.clone(), logs, head: plan, settings, steps, events })
+    }
+
     /// Where the main plan file lies, or lay.
-    fn main(&self) -> Utf8PathBuf {
+    pub(super) fn main(&self) -> Utf8PathBuf {
         Utf8Path::new(&self.settings.workspace).join(&self.head.path)
     }
 
-    /// The variables as they can be given on the command line.
-    fn vars(&self) -> Vec<(String, String)> {
-        let given = |(name, text): (&String, &String)| {
-            let list = serde_json::from_str::<Vec<String>>(text);
-            (name.clone(), list.map_or_else(|_| text.clone(), |list| list.join(",")))
-        };
-        self.head.vars.iter().map(given).collect()
+    /// The command line that runs its plan.
+    pub(super) fn command(&self) -> String {
+        command(&PlanHead { path: seen_from_here(&self.main()), ..self.head.clone() })
     }
 
-    /// The plan that was kept with the run, as it was run: with its variables and modes.
-    fn plan(&self, terminal: &Terminal) -> Result<Ready, Refusal> {
+    /// The variables as they can be given on the command line.
+    pub(super) fn vars(&self) -> Vec<(String, String)> {
+        vars(&self.head)
+    }
+
+    /// The plan that was kept with the run, as it was run: with its variables and modes. `env` tells whether secrets are
+    /// there; a terminal is told what changed since.
+    pub(super) fn plan(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+        terminal: Option<&Terminal>,
+    ) -> Result<Ready, Refusal> {
         let told = |text: &str| wrong(format!("run `{}`: {text}", self.id));
         let texts = self.texts(terminal)?;
         let main = Utf8PathBuf::from(seen_from_here(&self.main()));
         let today = self.head.date.clone().unwrap_or_else(world::today);
         let load = |vars: Vec<(String, String)>| {
-            let options =
-                LoadOptions { today: &today, vars, var_files: Vec::new(), env: &super::variable, strict: false };
+            let options = LoadOptions { today: &today, vars, var_files: Vec::new(), env, strict: false };
             plan::load_kept(&main, texts.clone(), &options)
         };
         let same = |loaded: &Loaded| {
@@ -230,9 +257,11 @@ impl Begun {
         }
         if loaded.has_errors() {
             loaded.diagnostics.retain(|fault| fault.severity == Level::Error);
-            let look = terminal.look(Stream::Err);
-            let text = error::render_human(&loaded.diagnostics, &loaded.plan.sources, look.colour, look.width);
-            terminal.write(Stream::Err, &text);
+            if let Some(terminal) = terminal {
+                let look = terminal.look(Stream::Err);
+                let text = error::render_human(&loaded.diagnostics, &loaded.plan.sources, look.colour, look.width);
+                terminal.write(Stream::Err, &text);
+            }
             return Err(told("its plan can't be run any more"));
         }
         self.as_it_ran(&mut loaded.plan);
@@ -245,6 +274,21 @@ impl Begun {
             )));
         }
         Ok(Ready { loaded, graph })
+    }
+
+    /// The day of the run, in UTC: `2026-11-24`.
+    pub(super) fn day(&self) -> String {
+        self.head.date.clone().unwrap_or_else(|| {
+            let at = self.events.first().map_or(0, |event| event.at);
+            let time = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            time.strftime("%Y-%m-%d").to_string()
+        })
+    }
+
+    /// The run was asked for steps or tags, and so for nobody's signature.
+    pub(super) fn asked_for_some(&self) -> bool {
+        let selection = Selection::of_words(&self.head.select);
+        !(selection.steps.is_empty() && selection.tags.is_empty())
     }
 
     /// Modes and sign-offs as the command line of the run had them.
@@ -264,14 +308,14 @@ impl Begun {
     }
 
     /// The texts kept with the run, by the path that each has seen from here.
-    fn texts(&self, terminal: &Terminal) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
+    pub(super) fn texts(&self, terminal: Option<&Terminal>) -> Result<HashMap<Utf8PathBuf, String>, Refusal> {
         let main = Utf8PathBuf::from(seen_from_here(&self.main()));
         let kept = texts(&self.dir, &main).map_err(|text| (format!("run `{}`: {text}", self.id), Exit::Corrupt))?;
         let is_other = |(path, text): &(&Utf8PathBuf, &String)| {
             std::fs::read(path).map_or(true, |bytes| sha256_hex(&bytes) != sha256_hex(text.as_bytes()))
         };
         let mut changed: Vec<String> = kept.iter().filter(is_other).map(|(path, _)| format!("`{path}`")).collect();
-        if !changed.is_empty() {
+        if let (false, Some(terminal)) = (changed.is_empty(), terminal) {
             changed.sort();
             let text = format!("{} changed since; what runs is the plan as it was then", changed.join(", "));
             terminal.write(Stream::Err, &format!("runplan: {text}\n"));

@@ -101,12 +101,12 @@ fn field(difference: &Difference, name: &str) -> Field {
     Field { name: name.to_owned(), a: difference.a.clone(), b: difference.b.clone() }
 }
 
-fn record_name(words: &[String]) -> String {
+pub(super) fn record_name(words: &[String]) -> String {
     words.join(" ")
 }
 
 /// A part of an action by the name that a plan has for it: `env PATH`, `input src/a.c: sha256`.
-fn action_name(words: &[String]) -> String {
+pub(super) fn action_name(words: &[String]) -> String {
     let rest = |from: usize| words.get(from..).unwrap_or_default().join(" ");
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     match (word(0), words.len()) {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::{Format, History as Ask};
 use crate::exit::Exit;
 use crate::outcome::{State, Verdict};
-use crate::record::history::{HistoryLine, StepBrief};
+use crate::record::history::{HistoryLine, Remembered, StepBrief};
 use crate::record::index::IndexLine;
 use crate::record::store::{self, Store};
 use crate::record::{journal, read};
@@ -40,11 +40,11 @@ pub(super) fn history(ask: &Ask, terminal: &Terminal) -> Exit {
 fn gather(ask: &Ask, workspace: &Path) -> Result<History, store::StoreError> {
     let store = Store::reader(workspace)?;
     let ids = store.runs()?;
-    let (index, steps) = caches(&store, workspace, &ids);
+    let known = caches(&store, workspace, &ids);
     let fits = |plan: &str| ask.plan.as_deref().is_none_or(|wanted| wanted == plan);
     let mut timed: Vec<(i64, Run)> = ids
         .iter()
-        .filter_map(|id| match index.get(id) {
+        .filter_map(|id| match known.index.get(id) {
             Some(line) => Some((line.at, finished(&store, line))),
             None => unfinished(&store, id),
         })
@@ -55,6 +55,8 @@ fn gather(ask: &Ask, workspace: &Path) -> Result<History, store::StoreError> {
     let mut all: Vec<Run> = timed.into_iter().map(|(_, run)| run).collect();
     let count = all.len();
     let mut runs = all.split_off(count.saturating_sub(ask.last as usize));
+    let steps: BTreeMap<String, HistoryLine> =
+        runs.iter().filter_map(|run| Some((run.id.clone(), known.steps(&run.id)?))).collect();
     let seen: Vec<(&str, &HistoryLine)> =
         runs.iter().filter_map(|run| Some((run.plan.as_str(), steps.get(&run.id)?))).collect();
     let flaky = flaky(&seen, ask.step.as_deref());
@@ -72,44 +74,66 @@ fn gather(ask: &Ask, workspace: &Path) -> Result<History, store::StoreError> {
     Ok(History { runs, all: count, step: ask.step.clone(), flaky, trends })
 }
 
-type Caches = (BTreeMap<String, IndexLine>, BTreeMap<String, HistoryLine>);
+/// What is known of finished runs.
+pub(super) struct Known {
+    /// By run id.
+    pub(super) index: BTreeMap<String, IndexLine>,
+    remembered: Remembered,
+    /// Steps of runs that the cache lacks, by run id.
+    made: BTreeMap<String, HistoryLine>,
+    /// The index lacks none.
+    is_indexed: bool,
+}
+
+impl Known {
+    /// The steps of a run.
+    pub(super) fn steps(&self, id: &str) -> Option<HistoryLine> {
+        self.made.get(id).cloned().or_else(|| self.remembered.get(id))
+    }
+}
 
 /// Both caches; what they lack is read from the runs, and kept if nobody else holds the workspace.
-fn caches(store: &Store, workspace: &Path, ids: &[String]) -> Caches {
-    let mut index: BTreeMap<String, IndexLine> =
-        store.whole_index().into_iter().map(|line| (line.run.clone(), line)).collect();
-    let mut steps = store.history();
+fn caches(store: &Store, workspace: &Path, ids: &[String]) -> Known {
+    let known = known(store, ids);
+    // Only a cache: where it can't be written, the next one reads the runs again.
+    if !(known.made.is_empty() && known.is_indexed)
+        && let Ok(held) = Store::open(workspace, false)
+    {
+        drop(held.remember_steps(&known.made.values().cloned().collect::<Vec<_>>()));
+        // A run that ended since is in the index on the disk, and not in this one.
+        if !known.is_indexed && held.runs().is_ok_and(|now| now == ids) {
+            let there = known.index.values().filter(|line| ids.contains(&line.run));
+            drop(held.replace_index(there.cloned().collect()));
+        }
+    }
+    known
+}
+
+/// Both caches, and what they lack, read from the runs. Writes nothing.
+pub(super) fn known(store: &Store, ids: &[String]) -> Known {
+    let index = store.whole_index().into_iter().map(|line| (line.run.clone(), line)).collect();
+    let mut known = Known { index, remembered: store.history(), made: BTreeMap::new(), is_indexed: true };
+    let lacks = |known: &Known, id: &str| !known.index.contains_key(id) || !known.remembered.knows(id);
     let missing: Vec<&String> = ids
         .iter()
-        .filter(|id| !index.contains_key(*id) || !steps.contains_key(*id))
+        .filter(|id| lacks(&known, id))
         .filter(|id| store.run_path(id).join(store::RECORD_FILE).is_file())
         .collect();
-    let mut made = Vec::new();
-    let is_indexed = missing.iter().all(|id| index.contains_key(*id));
+    known.is_indexed = missing.iter().all(|id| known.index.contains_key(*id));
     for id in missing {
         let Ok(record) = std::fs::read(store.run_path(id).join(store::RECORD_FILE)) else { continue };
         let Ok(found) = read::recover_file(&store.run_path(id)) else { continue };
         let digest = crate::digest::sha256_hex(&record);
         let Some(line) = IndexLine::of(id, &found.events, &digest) else { continue };
-        index.insert(id.clone(), line);
-        let line = HistoryLine::of(id, &found.events, &digest);
-        if steps.insert(id.clone(), line.clone()).is_none() {
-            made.push(line);
+        known.index.insert(id.clone(), line);
+        if !known.remembered.knows(id) {
+            known.made.insert(id.clone(), HistoryLine::of(id, &found.events, &digest));
         }
     }
-    // Only a cache: where it can't be written, the next one reads the runs again.
-    if !(made.is_empty() && is_indexed)
-        && let Ok(held) = Store::open(workspace, false)
-    {
-        drop(held.remember_steps(&made));
-        if !is_indexed {
-            drop(held.rebuild_index());
-        }
-    }
-    (index, steps)
+    known
 }
 
-fn finished(store: &Store, line: &IndexLine) -> Run {
+pub(super) fn finished(store: &Store, line: &IndexLine) -> Run {
     // Only what waits for people can have come to something else since.
     let later = if line.verdict == Verdict::Hold { store.later_verdict(&line.run, &line.record) } else { None };
     let later = later.filter(|later| *later != line.verdict);
@@ -127,7 +151,7 @@ fn finished(store: &Store, line: &IndexLine) -> Run {
 }
 
 /// When it began, and what is known of a run without record: from the first line of its journal and the last ones; `None` if it has not even begun.
-fn unfinished(store: &Store, id: &str) -> Option<(i64, Run)> {
+pub(super) fn unfinished(store: &Store, id: &str) -> Option<(i64, Run)> {
     let path = store.run_path(id).join(journal::FILE_NAME);
     let mut reader = BufReader::new(std::fs::File::open(path).ok()?);
     let mut first = Vec::new();

@@ -293,7 +293,8 @@ mod tests {
         settings.plan_files = Some(list);
         let mut result = sample::passed();
         let file = FileDigest { path: "out".into(), sha256: kept.sha256, size: kept.size, executable: false };
-        result.outputs = vec![OutputDigest { file, class: crate::outcome::Class::Stable, artifact: true }];
+        result.outputs =
+            vec![OutputDigest { file, class: crate::outcome::Class::Stable, artifact: true, normalized: None }];
         result.action_preimage = Some("{}".into());
         result.action = Some(preimage::digest_of("{}"));
         let mut events = vec![open, sample::commit(0, result)];

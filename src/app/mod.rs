@@ -5,6 +5,7 @@ mod archive;
 mod diff;
 mod edit;
 mod export;
+mod gc;
 mod history;
 mod import;
 mod judgement;
@@ -12,6 +13,8 @@ mod load;
 mod log;
 mod past;
 mod readiness;
+mod rejudge;
+mod reproduce;
 mod reuse;
 mod run;
 mod show;
@@ -72,7 +75,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Run(run) => run::run(run, terminal),
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
-        Command::Explain { plan, step } => view::explain(plan, step, terminal),
+        Command::Explain { plan, step, log_dir } => view::explain(plan, step, log_dir.as_deref(), terminal),
         Command::Resume(resume) => again::resume(resume, terminal),
         Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),
@@ -80,10 +83,12 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Decide { run, date } => sign::decide(run, date.as_deref(), terminal),
         Command::Report { run, format, output } => readiness::report(run, *format, output.as_deref(), terminal),
         Command::Verify(ask) => verify::verify(ask, terminal),
+        Command::Judge(ask) => rejudge::judge(ask, terminal),
         Command::Show(ask) => show::show(ask, terminal),
         Command::Replay(ask) => show::replay(ask, terminal),
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
+        Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),

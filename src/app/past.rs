@@ -113,7 +113,7 @@ pub(super) fn workspace_of(logs: &Path, events: &[Event]) -> PathBuf {
     told_workspace(events).filter(|told| logs.starts_with(told)).unwrap_or_else(|| logs.to_owned())
 }
 
-fn told_workspace(events: &[Event]) -> Option<PathBuf> {
+pub(super) fn told_workspace(events: &[Event]) -> Option<PathBuf> {
     events.iter().find_map(|event| match &event.kind {
         EventKind::Open { settings, .. } => Some(PathBuf::from(&settings.workspace)),
         _ => None,

@@ -72,13 +72,14 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         wait: command.wait,
         logs,
         today: command.plan.date.clone().unwrap_or_else(world::today),
-        again: view::command_again(command),
+        again: view::command_again(command, plan),
         source: match (command.no_reuse, command.force) {
             (true, _) => Source::Off,
             (false, true) => Source::Force,
             (false, false) => Source::Workspace,
         },
         head: None,
+        like: None,
     };
     go(&order, terminal)
 }
@@ -105,9 +106,34 @@ pub(super) struct Order<'a> {
     pub(super) source: Source,
     /// The head of the run that goes on.
     pub(super) head: Option<PlanHead>,
+    /// What it takes from the run that it repeats.
+    pub(super) like: Option<Like>,
+}
+
+/// What a run that repeats another one has to be given as that one had it.
+pub(super) struct Like {
+    /// What steps with a `baseline` are compared with.
+    pub(super) baselines: BTreeMap<String, record::baseline::Seen>,
+    /// What ratchets asked for.
+    pub(super) ratchets: BTreeMap<String, Value>,
+    /// The store with the signatures that gates look for.
+    pub(super) gates: PathBuf,
 }
 
 impl Order<'_> {
+    /// The store with people's signatures.
+    fn gates<'s>(&'s self, own: &'s std::path::Path) -> &'s std::path::Path {
+        self.like.as_ref().map_or(own, |like| &like.gates)
+    }
+
+    /// What ratchets ask for.
+    fn ratchets(&self, plan: &Plan) -> Result<BTreeMap<String, Value>, Trouble> {
+        let mut values = ratchet::values(plan).map_err(Trouble::Refused)?;
+        let then = self.like.iter().flat_map(|like| &like.ratchets);
+        values.extend(then.map(|(step, value)| (step.clone(), value.clone())));
+        Ok(values)
+    }
+
     /// The run that goes on.
     fn resumed(&self) -> Option<&str> {
         match &self.source {
@@ -171,13 +197,17 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         None => Some(run.snapshot(&plan.sources).map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?),
     };
     let jobs = order.jobs.unwrap_or_else(processors);
-    let baselines = record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline());
+    let baselines = match &order.like {
+        Some(like) => like.baselines.clone(),
+        None => record::baseline::last_passing(&store, &plan.name, &plan.steps_with_baseline()),
+    };
     let mut settings = settings(plan, run.id(), jobs);
     settings.plan_files = plan_files;
     settings.shuffle =
         order.shuffle.map(|seed| if seed == 0 { (number_of(run.id()) >> 32).max(1) } else { seed.into() });
     settings.baselines = baselines.iter().map(|(step, seen)| (step.clone(), seen.run.clone())).collect();
-    let mut world = world::world(plan, store.root(), &order.today).map_err(|e| Trouble::Refused(e.to_string()))?;
+    let mut world =
+        world::world(plan, order.gates(store.root()), &order.today).map_err(|e| Trouble::Refused(e.to_string()))?;
     let head = match &order.head {
         Some(head) => head.clone(),
         None => head(plan, order, &world.env)?,
@@ -193,7 +223,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         selected: order.selected.clone(),
         durations: store.durations(&plan.name),
         baselines: baselines.into_iter().map(|(step, seen)| (step, seen.looks)).collect(),
-        ratchets: ratchet::values(plan).map_err(Trouble::Refused)?,
+        ratchets: order.ratchets(plan)?,
         waivers: plan.waivers_on(&order.today),
         run: run.id().to_owned(),
         known,

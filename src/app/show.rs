@@ -17,6 +17,7 @@ use crate::report::summary::Summary;
 use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, About, Context, Excerpt, Progress, Which, format};
 
+use super::again;
 use super::log::{self, Log};
 use super::past::wrong;
 use super::view;
@@ -140,8 +141,7 @@ fn context(log: &Log, events: &[Event]) -> Context {
         tail: Box::new(move |which, stream| view::tail(&dir, &stands, which, stream)),
         about: Box::new(move |name| abouts.get(name).cloned()),
         run_dir,
-        command: plan_of(events)
-            .map_or_else(|| "runplan".to_owned(), |plan| format!("runplan {}", format::shell_word(&plan.path))),
+        command: plan_of(events).map_or_else(|| "runplan".to_owned(), again::command),
         ..Context::default()
     }
 }

@@ -1,6 +1,7 @@
 //! `runplan verify`: a run held against itself, every byte of it. Offline; starts no process unless signatures are asked
 //! for, and writes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,7 +10,8 @@ use crate::cli::{Format, Verify};
 use crate::digest::{sha256_hex, sha256_reader};
 use crate::event::{Event, EventKind, PlanHead};
 use crate::exit::Exit;
-use crate::outcome::{Decision, RunStatus};
+use crate::normalize;
+use crate::outcome::{Decision, FileDigest, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding};
 use crate::record::{canonical, preimage, project, read, store};
 use crate::report::closing::signal_name;
@@ -26,6 +28,9 @@ use super::{judgement, past, world};
 const MOST: usize = 50;
 
 pub(super) fn verify(ask: &Verify, terminal: &Terminal) -> Exit {
+    if ask.rerun {
+        return super::reproduce::reproduce(ask, terminal);
+    }
     let log = match log::open(&ask.run) {
         Ok(log) => log,
         Err(fault) => return log::refused(terminal, &fault),
@@ -63,6 +68,7 @@ pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> V
         None => found.note("plan", "not checked: the journal does not name it"),
     }
     found.archive(log.home.as_deref(), &events);
+    found.outputs(log, &events);
     if let Some(record) = &record {
         let subject = Subject {
             plan: record.run.plan.sha256.clone(),
@@ -310,9 +316,78 @@ impl Found {
             };
             self.fault("archive", format!("`{}` of step `{step}` {wrong}", file.path));
         }
+        let left = self.normalized(&store, events);
         if self.faults() == before {
-            self.good("archive", format!("{} there, each with its digest", format::count(files.len(), "file")));
+            let left = if left == 0 { String::new() } else { format!(", {left} by what filters leave too") };
+            self.good("archive", format!("{} there, each with its digest{left}", format::count(files.len(), "file")));
         }
+    }
+
+    /// What steps wrote, as it lies below `steps/`; not of results that were taken over from another run.
+    fn outputs(&mut self, log: &Log, events: &[Event]) {
+        let folder = log.dir.join("steps");
+        let mut names = BTreeMap::new();
+        let mut taken = BTreeSet::new();
+        let (mut count, mut grown) = (0, 0);
+        let before = self.faults();
+        for event in events {
+            if let EventKind::Open { steps, .. } = &event.kind {
+                names = steps.iter().map(|head| (head.step, (head.rank, head.name.as_str()))).collect();
+            }
+        }
+        for event in read::current(events) {
+            match &event.kind {
+                EventKind::Reused { step, run } if *run != log.id => drop(taken.insert(*step)),
+                EventKind::Commit { step, result } if !taken.contains(step) => {
+                    let Some((rank, name)) = names.get(step) else { continue };
+                    for spool in result.attempts.iter().flat_map(|attempt| &attempt.spools) {
+                        let path = folder.join(store::step_folder(*rank, name)).join(&spool.path);
+                        count += 1;
+                        match spool_of(&path, spool) {
+                            Ok(true) => {}
+                            Ok(false) => grown += 1,
+                            Err(_) if !folder.is_dir() => {}
+                            Err(why) => self.fault("output", format!("`{}` of step `{name}` {why}", spool.path)),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let files = format::count(count, "file");
+        if count > 0 && !folder.is_dir() {
+            return self.note("output", format!("not checked: {files} of what steps wrote are not there"));
+        }
+        if count > 0 && self.faults() == before {
+            self.good("output", format!("{files} of what steps wrote, each with its digest"));
+        }
+        if grown > 0 {
+            self.note("output", format!("{} grew after the step had ended", format::count(grown, "file")));
+        }
+    }
+
+    /// Archived files that were normalized, filtered again; how many.
+    fn normalized(&mut self, store: &store::Store, events: &[Event]) -> usize {
+        let workspace = past::told_workspace(events).unwrap_or_default();
+        let mut count = 0;
+        for event in read::current(events) {
+            let EventKind::Commit { result, .. } = &event.kind else { continue };
+            for output in result.outputs.iter().filter(|output| output.artifact) {
+                let Some(then) = &output.normalized else { continue };
+                let Ok(file) = std::fs::File::open(store.object_path(&output.file.sha256)) else { continue };
+                count += 1;
+                let path = &output.file.path;
+                match normalize::reader(file, then.filters.clone(), &workspace.to_string_lossy()) {
+                    Ok(now) if now == **then => {}
+                    Ok(now) => self.fault(
+                        "archive",
+                        format!("filters leave {} of `{path}`, expected {}", now.sha256, then.sha256),
+                    ),
+                    Err(fault) => self.fault("archive", format!("can't normalize `{path}`: {fault}")),
+                }
+            }
+        }
+        count
     }
 
     /// What people signed. A sign-off that does not count is no fault of the log: it is said.
@@ -382,6 +457,22 @@ impl Found {
             }
         }
     }
+}
+
+/// Whether a file of output is whole as it was; `false` if more was written behind it later.
+fn spool_of(path: &Path, then: &FileDigest) -> Result<bool, String> {
+    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
+    let plain = !then.path.contains('/') && std::fs::symlink_metadata(path).map_err(unreadable)?.is_file();
+    if !plain {
+        return Err("is no file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let longer = file.metadata().is_ok_and(|about| about.len() > then.size);
+    let (digest, size) = sha256_reader(std::io::Read::take(file, then.size)).map_err(unreadable)?;
+    if (digest.as_str(), size) == (then.sha256.as_str(), then.size) {
+        return Ok(!longer);
+    }
+    Err(format!("is {digest}, expected {}", then.sha256))
 }
 
 /// Who signed these bytes, and with which key.

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::graph::{self, Graph};
 use crate::ids::StepId;
-use crate::outcome::{Class, State};
+use crate::outcome::State;
 use crate::plan::{Need, Plan, RunWhen, Step};
 use crate::record::store::{self, RunDir, Store};
 use crate::report::dryrun::{DryRun, DryStep, Marker};
@@ -188,7 +188,7 @@ fn outlook(step: &Step, selected: bool) -> (Marker, String) {
     (Marker::Run, reasons.join("; "))
 }
 
-pub(super) fn explain(args: &PlanArgs, wanted: &str, terminal: &Terminal) -> Exit {
+pub(super) fn explain(args: &PlanArgs, wanted: &str, logs: Option<&str>, terminal: &Terminal) -> Exit {
     let Some(Ready { loaded, graph }) = load::ready(args, terminal) else { return Exit::Usage };
     let plan = &loaded.plan;
     let selection = graph::Selection { steps: vec![wanted.to_owned()], ..graph::Selection::default() };
@@ -199,7 +199,7 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, terminal: &Terminal) -> Exi
     let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base == wanted);
     let mut prospects: Vec<_> = plan.steps.iter().map(|step| outlook(step, true)).collect();
     let all = vec![true; plan.steps.len()];
-    reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &all, None));
+    reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &all, logs));
     let text = |id: StepId| {
         let explained = explained(plan, &graph, id, prospects[id.index()].clone());
         report::explain::render(&explained, terminal.look(Stream::Out))
@@ -264,10 +264,9 @@ fn rule(plan: &Plan, step: &Step, criterion: &Criterion) -> Rule {
 }
 
 fn outputs(step: &Step) -> Vec<String> {
-    let class = |class: Class| if class == Class::Stable { "stable" } else { "volatile" };
     let files = step.outputs.iter().map(|output| {
         let archived = if output.artifact { ", archived" } else { "" };
-        format!("{} ({}{archived})", output.path.src, class(output.class))
+        format!("{} ({}{archived})", output.path.src, output.class.word())
     });
     files.chain(step.values.iter().map(|name| format!("{name} (value)"))).collect()
 }
@@ -425,13 +424,23 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     }
 }
 
-pub(super) fn command_again(command: &Run) -> String {
+/// The command line that does it again, with the variables that came from outside.
+pub(super) fn command_again(command: &Run, plan: &Plan) -> String {
     let mut words = vec!["runplan".to_owned(), format::shell_word(&command.plan.path)];
     for (name, value) in &command.plan.vars {
         words.push(format!("--var {}", format::shell_word(&format!("{name}={value}"))));
     }
     for file in &command.plan.var_files {
         words.push(format!("--var-file {}", format::shell_word(file)));
+    }
+    // Whoever pastes the line elsewhere does not have this environment.
+    for (name, var) in plan.vars.iter().filter(|(_, var)| var.origin.starts_with("RUNPLAN_VAR_")) {
+        let text = crate::plan::shown(&var.value);
+        let text = serde_json::from_str::<Vec<String>>(&text).map_or(text, |list| list.join(","));
+        words.push(format!("--var {}", format::shell_word(&format!("{name}={text}"))));
+    }
+    if let Some(folder) = &command.log_dir {
+        words.push(format!("--log-dir {}", format::shell_word(folder)));
     }
     words.join(" ")
 }

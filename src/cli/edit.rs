@@ -40,14 +40,13 @@ pub enum Form {
 /// Adds a step to a plan.
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("action").required(true))]
+#[command(override_usage = "runplan add [OPTIONS] STEP <--run COMMAND | --http URL | --file PATH | …>")]
 pub struct Add {
     /// The new step's name
     pub step: String,
     /// Plan file
     #[arg(long = "plan", value_name = "FILE", default_value = "blueprint.toml")]
     pub path: String,
-    #[command(flatten)]
-    pub plan: PlanArgs,
     /// Runs a command, as shell text
     #[arg(long, value_name = "COMMAND", group = "action")]
     pub run: Option<String>,
@@ -105,6 +104,8 @@ pub struct Add {
     /// Prints what would be added, and writes nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub plan: PlanArgs,
 }
 
 /// Writes a first plan.

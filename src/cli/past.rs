@@ -2,7 +2,61 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Format;
+use super::{Colour, Format, ProgressArg, date, name_value};
+
+/// How a run that goes on or is run again is shown and scheduled.
+#[derive(Args, Clone, Debug)]
+pub struct AgainArgs {
+    /// Steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
+    progress: ProgressArg,
+    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub shuffle: Option<u32>,
+    /// Waits while another run is going on in the same workspace
+    #[arg(long)]
+    pub wait: bool,
+    /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+impl AgainArgs {
+    /// How progress is shown.
+    #[must_use]
+    pub fn progress(&self) -> crate::report::Progress {
+        self.progress.meant()
+    }
+}
+
+/// What is to be gone on with.
+#[derive(Args, Clone, Debug)]
+pub struct Resume {
+    /// The run: its id, its folder, or `latest` (default: the newest, finished or not)
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
+}
+
+/// What is to be run again.
+#[derive(Args, Clone, Debug)]
+#[group(id = "which", required = true, multiple = false, args = ["failed", "from"])]
+pub struct Rerun {
+    /// The run: its id, its folder, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Takes over every step that passed
+    #[arg(long)]
+    pub failed: bool,
+    /// Takes over what passed, but not this step and what comes after it
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub again: AgainArgs,
+}
 
 /// Holds a run against itself.
 #[derive(Args, Clone, Debug)]
@@ -16,9 +70,35 @@ pub struct Verify {
     /// Checks the signatures of sign-offs too; starts `ssh-keygen`
     #[arg(long)]
     pub signatures: bool,
+    /// Runs the plan of the run again in a clean copy of the workspace and says everything that comes out otherwise
+    #[arg(long, conflicts_with_all = ["signatures", "signers"])]
+    pub rerun: bool,
+    /// With --rerun: leaves the copy where it is
+    #[arg(long, requires = "rerun")]
+    pub keep: bool,
+    /// With --rerun: steps at once (default: number of processors)
+    #[arg(short, long, value_name = "N", requires = "rerun", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub jobs: Option<u32>,
     /// Checks that the record is signed by somebody whom this allowed-signers file names; starts `ssh-keygen`
     #[arg(long, value_name = "FILE")]
     pub signers: Option<String>,
+}
+
+/// Judges a run again on the facts that it recorded.
+#[derive(Args, Clone, Debug)]
+pub struct Judge {
+    /// The run: its id, the beginning of it, its folder (also of a copy), or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Judges by the criteria of this plan (default: the plan kept with the run)
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<String>,
+    /// Sets a variable of that plan; the others are as the run had them
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_value, requires = "plan")]
+    pub vars: Vec<(String, String)>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// Writes a run in the format of another tool, or as one portable file.
@@ -138,4 +218,85 @@ pub struct History {
     /// How to write the list
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+/// Removes runs.
+#[derive(Args, Clone, Debug)]
+pub struct Gc {
+    /// Keeps so many runs of each plan, the newest ones (default: 50; 1 with --older-than)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+    /// Keeps what began less than an age ago (`12h`, `30d`, `2w`), or on this day (`2026-11-01`, UTC) or later
+    #[arg(long, value_name = "AGE|DAY", value_parser = Before::parse)]
+    pub older_than: Option<Before>,
+    /// Removes also runs that were interrupted, which `resume` could go on with
+    #[arg(long)]
+    pub interrupted: bool,
+    /// Only says what would be removed; writes nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Waits while a run is going on in the same workspace
+    #[arg(long)]
+    pub wait: bool,
+    /// How to write what was removed and what was kept
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// A moment in the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// So many milliseconds ago.
+    Ago(i64),
+    /// The begin of a day: milliseconds since 1970.
+    Day(i64),
+}
+
+impl Before {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "expected an age such as 12h, 30d or 2w, or a day such as 2026-11-01".to_owned();
+        if date(text).is_ok() {
+            let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+            let begin = day.to_datetime(jiff::civil::Time::midnight());
+            let begin = jiff::tz::Offset::UTC.to_timestamp(begin).map_err(|_| wrong())?;
+            return Ok(Self::Day(begin.as_millisecond()));
+        }
+        let unit = text.bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+        let (number, unit) = text.split_at(text.len() - unit);
+        let scale = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = number.parse().ok().filter(|number| *number >= 0).ok_or_else(wrong)?;
+        number.checked_mul(scale).map(Self::Ago).ok_or_else(wrong)
+    }
+
+    /// It as milliseconds since 1970.
+    #[must_use]
+    pub fn at(self, now: i64) -> i64 {
+        match self {
+            Self::Ago(age) => now.saturating_sub(age),
+            Self::Day(begin) => begin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_an_age_or_a_day() {
+        let of = |text: &str| Before::parse(text).unwrap();
+        assert_eq!((of("30d"), of("0s")), (Before::Ago(30 * 86_400_000), Before::Ago(0)));
+        assert_eq!(of("2w").at(1_209_600_001), 1);
+        assert_eq!(of("1970-01-02").at(5), 86_400_000);
+        for wrong in ["", "d", "30", "-1d", "3mo", "2026-13-01", "99999999999999999w", "1970"] {
+            assert!(Before::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -144,7 +144,7 @@ impl Reader {
                 format!(
                     "Made from {} by `runplan import`: every box of the checklist is a step, in its order, with the \
                      headings above it as tags.",
-                    name.rsplit('/').next().unwrap_or(name)
+                    if name == "-" { "a checklist" } else { name.rsplit('/').next().unwrap_or(name) }
                 ),
                 "What was written as a command is run, an address is asked. Everything else waits for a person: `runplan sign \
                  latest --gate STEP --role … --as …`. To have it proven instead, replace `signoff` by what is to be looked \

@@ -117,7 +117,7 @@ fn ports(list: &Json) -> (Vec<(String, u16, u16)>, Vec<String>) {
     for entry in list.as_array().into_iter().flatten() {
         let (text, port) = match entry {
             Json::Object(long) => {
-                let number = |key: &str| Some(plain(long.get(key)?)?.parse::<u16>().ok()?);
+                let number = |key: &str| plain(long.get(key)?)?.parse::<u16>().ok();
                 let host = long.get("host_ip").and_then(Json::as_str).unwrap_or_default();
                 let udp = long.get("protocol").is_some_and(|protocol| protocol == "udp");
                 let port = number("published").zip(number("target")).filter(|_| !udp);

@@ -266,7 +266,7 @@ mod tests {
     fn what_stands_over_several_lines_stays() {
         let text = "format = 1\n\n[steps.a]\npass = [\n    \"a\",   # one\n    'b',\n]\nrun  = '''\nx  \n  y\n'''\n";
         let out = fmt(text);
-        assert!(out.contains("run  = '''\nx  \n  y\n'''\npass = [\n    \"a\",   # one\n    'b',\n]\n"), "{out}");
+        assert!(out.contains("run = '''\nx  \n  y\n'''\npass = [\n    \"a\",   # one\n    'b',\n]\n"), "{out}");
     }
 
     #[test]

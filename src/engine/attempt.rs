@@ -16,7 +16,7 @@ use crate::event::EventKind;
 use crate::facts::{Facts, Value};
 use crate::ids::StepId;
 use crate::judge::{self, Judged, Next, Sampler};
-use crate::outcome::{AttemptResult, Cause, Exit, FileDigest, Note, OutputDigest, State};
+use crate::outcome::{AttemptResult, Cause, CriterionResult, Exit, FileDigest, Note, OutputDigest, State};
 use crate::plan::{Step, template};
 
 use super::made;
@@ -56,6 +56,7 @@ struct Course {
     samples: u32,
     output_bytes: u64,
     notes: Vec<Note>,
+    spools: Vec<FileDigest>,
     held: Option<Box<dyn Held>>,
 }
 
@@ -68,6 +69,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         samples: 0,
         output_bytes: 0,
         notes: Vec::new(),
+        spools: Vec::new(),
         held: None,
     };
     let mut given = Given::default();
@@ -111,6 +113,7 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
         duration_ns: u64::try_from(course.started.elapsed().as_nanos()).unwrap_or(u64::MAX),
         output_bytes: course.output_bytes,
         notes: course.notes,
+        spools: course.spools,
     };
     let allowed_empty = empty && step.allow_empty.is_some() && result.state.is_success();
     Attempted { step: id, attempt, skip, result, given, held: course.held, allowed_empty, reused }
@@ -164,6 +167,9 @@ async fn attend(
     };
     let lent = lend(shared, id, stop, &ready);
     let mut judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
+    if course.held.is_none() {
+        course.spools = made::spools(&request.spool, attempt).await;
+    }
     if let Some(waivers) = shared.options.waivers.get(&step.name)
         && !matches!(course.exit, Some(Exit::Signal(_)))
     {
@@ -340,8 +346,24 @@ fn stopped(shared: &Shared<'_>, step: &Step, request: &Request, course: &Course)
     judge_error(shared, step, &Cause::Interrupted, "interrupted between two looks", course)
 }
 
-/// One look of the action and, after a `run`, of its report.
+/// One look of the action and, after a `run`, of its report. What was seen has no secret any more: it is judged as it
+/// is recorded, and nothing that is cut out of it can hold a piece of one.
 async fn look_once(
+    shared: &Shared<'_>,
+    request: &Request,
+    ready: &Ready,
+    lent: &Lent,
+    course: &mut Course,
+) -> Result<(), ActError> {
+    let looked = look_openly(shared, request, ready, lent, course).await;
+    if let Some(mask) = &shared.world.mask {
+        course.facts.values.values_mut().for_each(|value| masked_value(value, mask));
+        course.notes.iter_mut().for_each(|note| note.text = mask.text(&note.text));
+    }
+    looked
+}
+
+async fn look_openly(
     shared: &Shared<'_>,
     request: &Request,
     ready: &Ready,
@@ -403,21 +425,40 @@ fn take(course: &mut Course, observation: Observation) {
 pub(super) fn masked(result: &mut AttemptResult, mask: &crate::mask::Mask) {
     let hide = |text: &mut String| *text = mask.text(text);
     result.detail.iter_mut().for_each(hide);
-    for criterion in &mut result.criteria {
+    masked_criteria(&mut result.criteria, mask);
+    result.notes.iter_mut().for_each(|note| hide(&mut note.text));
+    result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
+}
+
+pub(super) fn masked_criteria(criteria: &mut [CriterionResult], mask: &crate::mask::Mask) {
+    let hide = |text: &mut String| *text = mask.text(text);
+    for criterion in criteria {
         hide(&mut criterion.actual);
         hide(&mut criterion.expected);
         let observed = [&mut criterion.against, &mut criterion.margin, &mut criterion.note];
         observed.into_iter().flatten().for_each(hide);
     }
-    result.notes.iter_mut().for_each(|note| hide(&mut note.text));
-    result.facts.values.values_mut().for_each(|value| masked_value(value, mask));
 }
 
 pub(super) fn masked_value(value: &mut Value, mask: &crate::mask::Mask) {
     match value {
         Value::Text(text) => *text = mask.text(text),
         Value::List(items) => items.iter_mut().for_each(|item| masked_value(item, mask)),
-        Value::Map(map) => map.values_mut().for_each(|item| masked_value(item, mask)),
+        Value::Map(map) => {
+            map.values_mut().for_each(|item| masked_value(item, mask));
+            if map.keys().any(|name| mask.text(name) != *name) {
+                let mut all = BTreeMap::new();
+                for (name, item) in std::mem::take(map) {
+                    let mut name = mask.text(&name);
+                    // Names that differed in their secret only.
+                    while all.contains_key(&name) {
+                        name.push('\'');
+                    }
+                    all.insert(name, item);
+                }
+                *map = all;
+            }
+        }
         Value::Json(json) => {
             let text = mask.text(&json.to_string());
             *json = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));

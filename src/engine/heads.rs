@@ -89,12 +89,10 @@ pub(super) fn masked_event(mut kind: EventKind, mask: &Mask) -> EventKind {
         EventKind::Commit { result, .. } => masked_result(result, mask),
         EventKind::Sample { criteria, facts, detail, .. } => {
             detail.iter_mut().for_each(|text| *text = mask.text(text));
-            for criterion in criteria {
-                criterion.actual = mask.text(&criterion.actual);
-            }
+            super::attempt::masked_criteria(criteria, mask);
             facts.values.values_mut().for_each(|value| super::attempt::masked_value(value, mask));
         }
-        EventKind::Warn { text, .. } => *text = mask.text(text),
+        EventKind::Warn { text, .. } | EventKind::Stale { why: text, .. } => *text = mask.text(text),
         _ => {}
     }
     kind

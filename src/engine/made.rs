@@ -10,7 +10,8 @@ use crate::facts::{Facts, Value};
 use crate::files::{self, Quit, Role};
 use crate::ids::StepId;
 use crate::mask::Mask;
-use crate::outcome::{Cause, OutputDigest};
+use crate::normalize;
+use crate::outcome::{Cause, Class, FileDigest, Filter, Normalized, OutputDigest};
 
 use super::outputs;
 use super::prepare::{self, Fault, Ready};
@@ -25,6 +26,33 @@ pub(super) struct Made {
 /// When and how a file was last written; `None` if there is none.
 pub(super) fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.mtime(), meta.mtime_nsec(), meta.ino(), meta.size()))
+}
+
+/// More than this is digested beside the loop that everything else waits for.
+const MOST_AT_ONCE: u64 = 1 << 20;
+
+/// Digests of what an attempt wrote, as it lies in the step's folder. What can't be read has none: the output itself is
+/// what counts, and `verify` says what it did not cover.
+pub(super) async fn spools(folder: &Path, attempt: u32) -> Vec<FileDigest> {
+    if folder.as_os_str().is_empty() {
+        return Vec::new();
+    }
+    let names = ["stdout", "stderr"].map(|stream| match attempt {
+        0 | 1 => stream.to_owned(),
+        attempt => format!("{attempt}.{stream}"),
+    });
+    let size = |name: &String| std::fs::symlink_metadata(folder.join(name)).map_or(0, |meta| meta.len());
+    let names: Vec<String> = names.into_iter().filter(|name| size(name) > 0).collect();
+    if names.iter().map(size).sum::<u64>() <= MOST_AT_ONCE {
+        return digested(folder, &names);
+    }
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || digested(&folder, &names)).await.unwrap_or_default()
+}
+
+fn digested(folder: &Path, names: &[String]) -> Vec<FileDigest> {
+    let one = |name: &String| files::digest(folder, &folder.join(name), Role::Input, &Quit::default()).ok();
+    names.iter().filter_map(one).collect()
 }
 
 /// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file.
@@ -66,7 +94,7 @@ pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, 
             known.artifact |= output.artifact;
         }
     }
-    let again = prepare::digest_inputs(shared, &ready.input_patterns)?;
+    let again = prepare::digest_inputs(shared, id, &ready.input_patterns)?;
     if let Some(changed) = again
         .iter()
         .find(|file| !ready.inputs.contains(file))
@@ -119,8 +147,24 @@ async fn files_of(shared: &Shared<'_>, request: &Request, spec: &OutputSpec) -> 
             kept.map_err(|e| invalid(format!("can't archive `{}`: {e}", file.path)))?;
         }
     }
-    let digest = |file| OutputDigest { file, class: spec.class, artifact: spec.artifact };
-    Ok(digests.files.into_iter().map(digest).collect())
+    let mut outputs = Vec::new();
+    for file in digests.files {
+        let normalized = match spec.class {
+            Class::Normalized => Some(Box::new(normalized(&request.workspace, &file, &spec.normalize).await?)),
+            Class::Stable | Class::Volatile => None,
+        };
+        outputs.push(OutputDigest { file, class: spec.class, artifact: spec.artifact, normalized });
+    }
+    Ok(outputs)
+}
+
+/// What the filters leave of a file that was digested just now.
+async fn normalized(workspace: &Path, file: &FileDigest, filters: &[Filter]) -> Result<Normalized, Fault> {
+    let (workspace, path, list) = (workspace.to_owned(), file.path.clone(), filters.to_vec());
+    tokio::task::spawn_blocking(move || normalize::file(&workspace, &path, list))
+        .await
+        .map_err(|e| invalid(e.to_string()))?
+        .map_err(|fault| invalid(format!("can't normalize `{}`: {fault}", file.path)))
 }
 
 /// `artifact."path".exists/.size/.sha256` of declared outputs, if a criterion asks for them.

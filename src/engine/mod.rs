@@ -8,6 +8,7 @@ pub mod heads;
 mod made;
 mod outputs;
 mod prepare;
+pub mod rejudge;
 mod reuse;
 mod service;
 mod shared;
@@ -16,6 +17,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -312,16 +314,17 @@ impl<'a> Loop<'a, '_> {
         course.attempts.push(result);
         course.given = given;
         course.allowed_empty = allowed_empty;
+        let kept = (self.folder(step), attempt);
         match held {
             Some(held) if ended.state.is_success() => {
                 self.emit(EventKind::Serving { step })?;
                 let stop = self.stops.get(&step).map(watch::Sender::subscribe);
-                self.running.push(Box::pin(service::serve(step, held, stop)));
+                self.running.push(Box::pin(service::serve(step, held, stop, kept)));
                 self.feed(Input::Serving(step))
             }
             Some(held) => {
                 // Ready, but a criterion does not hold: it must not outlive its failure.
-                self.running.push(Box::pin(service::refuse(step, held, ended)));
+                self.running.push(Box::pin(service::refuse(step, held, ended, kept)));
                 Ok(())
             }
             None => {
@@ -329,6 +332,13 @@ impl<'a> Loop<'a, '_> {
                 self.feed(Input::Ended(step, ended))
             }
         }
+    }
+
+    /// Where a service keeps what it writes; nowhere for all other steps.
+    fn folder(&self, step: StepId) -> PathBuf {
+        let service = matches!(self.shared.plan.step(step).action, crate::action::Action::Service(_));
+        let folder = || self.shared.keeper.spool(self.shared.graph.rank(step), &self.shared.plan.step(step).name).ok();
+        service.then(folder).flatten().unwrap_or_default()
     }
 
     /// An earlier result stands for a new one: it is told and committed as it is.
@@ -359,12 +369,15 @@ impl<'a> Loop<'a, '_> {
     }
 
     fn service_over(&mut self, over: service::Ended) -> io::Result<()> {
-        let service::Ended { step, how, notes } = over;
+        let service::Ended { step, how, notes, spools } = over;
         self.stops.remove(&step);
         for note in notes {
             self.emit(EventKind::Warn { step: Some(step), code: note.code, text: note.text })?;
         }
-        let last = self.courses.get_mut(&step).and_then(|course| course.attempts.last_mut());
+        let mut last = self.courses.get_mut(&step).and_then(|course| course.attempts.last_mut());
+        if let Some(last) = &mut last {
+            last.spools = spools;
+        }
         let ended = match (how, last) {
             (service::How::Refused(ended), _) => ended,
             (service::How::Stopped(exit), last) => {

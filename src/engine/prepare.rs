@@ -16,6 +16,7 @@ use crate::files::{self, Quit, Role};
 use crate::identity::{ActionForm, NeedForm, StdinForm};
 use crate::ids::StepId;
 use crate::mask::Mask;
+use crate::normalize;
 use crate::outcome::{Cause, FileDigest};
 use crate::plan::{Stdin, Step, template};
 
@@ -77,8 +78,8 @@ pub(super) fn prepare(shared: &Shared<'_>, id: StepId) -> Result<Ready, Fault> {
         }
     };
     let input_patterns = step.inputs.iter().map(|t| complete(t, &open)).collect::<Result<Vec<_>, _>>()?;
-    let inputs = digest_inputs(shared, &input_patterns)?;
-    let (identity, preimage) = identify(shared, step, &inputs, &stdin)?;
+    let inputs = digest_inputs(shared, id, &input_patterns)?;
+    let (identity, preimage) = identify(shared, id, &inputs, &stdin)?;
     let values = match &step.action {
         Action::Value(spec) => shared.values_of(id, &spec.values).map_err(|e| Fault::new(Cause::ActionError, e))?,
         Action::Checklist(_) => shared.states_before(id),
@@ -174,8 +175,9 @@ fn environment(shared: &Shared<'_>, step: &Step, context: &Context<'_>) -> Resul
     Ok(env.into_iter().collect())
 }
 
-/// Digests of what the input patterns stand for now.
-pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<Vec<FileDigest>, Fault> {
+/// Digests of what the input patterns stand for now. A file that an earlier step made as a normalized output counts by
+/// what its filters leave of it now.
+pub(super) fn digest_inputs(shared: &Shared<'_>, id: StepId, patterns: &[String]) -> Result<Vec<FileDigest>, Fault> {
     let found = files::digest_all(workspace(shared), patterns, Role::Input, &Quit::default())
         .map_err(|error| Fault::new(Cause::ActionError, format!("input {error}")))?;
     match found.missing.first() {
@@ -186,9 +188,23 @@ pub(super) fn digest_inputs(shared: &Shared<'_>, patterns: &[String]) -> Result<
                     without_secret(mask, &file.path, "input", Cause::ActionError)?;
                 }
             }
-            Ok(found.files)
+            as_read(shared, id, found.files)
         }
     }
+}
+
+/// Files that earlier steps made as normalized outputs, by what their filters leave.
+fn as_read(shared: &Shared<'_>, id: StepId, mut files: Vec<FileDigest>) -> Result<Vec<FileDigest>, Fault> {
+    let filters = shared.normalized_before(id);
+    for file in &mut files {
+        let Some(list) = filters.get(&file.path) else { continue };
+        let left = normalize::file(workspace(shared), &file.path, list.clone());
+        let left = left.map_err(|fault| {
+            Fault::new(Cause::ActionError, format!("can't normalize the input `{}`: {fault}", file.path))
+        })?;
+        *file = left.of(file);
+    }
+    Ok(files)
 }
 
 /// Paths are recorded as they are, so none may hold a secret.
@@ -201,13 +217,15 @@ pub(super) fn without_secret(mask: &Mask, path: &str, what: &str, cause: Cause) 
     }
 }
 
-fn identify(shared: &Shared<'_>, step: &Step, inputs: &[FileDigest], stdin: &Input) -> Result<(String, String), Fault> {
+fn identify(shared: &Shared<'_>, id: StepId, inputs: &[FileDigest], stdin: &Input) -> Result<(String, String), Fault> {
+    let step = shared.plan.step(id);
     let published: Vec<_> = step.needs.iter().filter_map(|need| shared.finished(need.step)).collect();
     let needs = published.iter().map(|done| (done.name.as_str(), NeedForm::of(&done.outputs, &done.values))).collect();
     let stdin_digest = match stdin {
         Input::File(path) => {
             let digest = files::digest(workspace(shared), path, Role::Input, &Quit::default());
-            digest.map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?.sha256
+            let digest = digest.map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?;
+            as_read(shared, id, vec![digest])?.pop().map_or_else(String::new, |file| file.sha256)
         }
         _ => String::new(),
     };

@@ -15,8 +15,8 @@ use crate::facts::{Facts, Value};
 use crate::graph::Graph;
 use crate::identity::{GateForm, NeedForm};
 use crate::ids::StepId;
-use crate::outcome::{OutputDigest, State, Verdict};
-use crate::plan::Plan;
+use crate::outcome::{Filter, OutputDigest, State, Verdict};
+use crate::plan::{Plan, Step};
 
 use super::world::{KeepError, Keeper, Options, World};
 
@@ -53,6 +53,8 @@ pub(super) struct Shared<'a> {
     quoted: BTreeMap<String, BTreeSet<String>>,
     vars: BTreeMap<String, Value>,
     env: BTreeMap<String, String>,
+    /// Some step has normalized outputs.
+    normalizes: bool,
 }
 
 impl<'a> Shared<'a> {
@@ -84,6 +86,7 @@ impl<'a> Shared<'a> {
             quoted: quoted(plan),
             vars,
             env,
+            normalizes: plan.steps.iter().flat_map(|step| &step.outputs).any(|output| !output.normalize.is_empty()),
         }
     }
 
@@ -214,15 +217,7 @@ impl<'a> Shared<'a> {
 
     /// First path segments that the step's criteria, or others that name this step, ask for.
     pub(super) fn wants(&self, id: StepId) -> BTreeSet<String> {
-        let step = self.plan.step(id);
-        let mut wants = self.quoted.get(&step.name).cloned().unwrap_or_default();
-        wants.extend(step.criteria.iter().flat_map(Criterion::roots).filter_map(|root| match root {
-            Root::Fact(name) => Some(name),
-            _ => None,
-        }));
-        let families: Vec<String> = wants.iter().filter_map(|key| Some(key.split_once('(')?.0.to_owned())).collect();
-        wants.extend(families);
-        wants
+        wanted(self.plan.step(id), &self.quoted)
     }
 
     /// Facts of the steps that some criteria name.
@@ -281,13 +276,25 @@ impl<'a> Shared<'a> {
         before.into_iter().filter_map(form).collect()
     }
 
+    /// The filters of normalized outputs that steps before this one made, by path.
+    pub(super) fn normalized_before(&self, id: StepId) -> BTreeMap<String, Vec<Filter>> {
+        let mut found = BTreeMap::new();
+        if !self.normalizes {
+            return found;
+        }
+        for done in self.before(id).into_iter().filter_map(|other| self.finished(other)) {
+            let left = done.outputs.iter().filter_map(|output| Some((&output.file.path, output.normalized.as_ref()?)));
+            found.extend(left.map(|(path, left)| (path.clone(), left.filters.clone())));
+        }
+        found
+    }
+
     /// Every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.
     fn before(&self, id: StepId) -> BTreeSet<StepId> {
         let step = self.plan.step(id);
         let ordinary = (0..self.plan.steps.len()).map(StepId::at).filter(|other| !self.plan.step(*other).finally);
         let mut open: Vec<StepId> = if step.finally { ordinary.collect() } else { Vec::new() };
-        let parents =
-            |step: &crate::plan::Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
+        let parents = |step: &Step| step.needs.iter().chain(&step.after).map(|n| n.step).collect::<Vec<_>>();
         open.extend(parents(step));
         let mut found = BTreeSet::new();
         while let Some(other) = open.pop() {
@@ -326,8 +333,20 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// First path segments that a step's criteria ask for, or others that name the step.
+pub(super) fn wanted(step: &Step, quoted: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut wants = quoted.get(&step.name).cloned().unwrap_or_default();
+    wants.extend(step.criteria.iter().flat_map(Criterion::roots).filter_map(|root| match root {
+        Root::Fact(name) => Some(name),
+        _ => None,
+    }));
+    let families: Vec<String> = wants.iter().filter_map(|key| Some(key.split_once('(')?.0.to_owned())).collect();
+    wants.extend(families);
+    wants
+}
+
 /// Which facts of which steps are named by others.
-fn quoted(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn quoted(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
     let mut quoted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut note = |root: Root| {
         if let Root::Step { name, fact } = root {

@@ -9,7 +9,7 @@ mod sampler;
 pub use sampler::{Next, Sampler};
 
 use crate::criteria::{Criterion, Evidence, evaluate};
-use crate::facts::{Facts, Value};
+use crate::facts::{Facts, Inspected, Value};
 use crate::outcome::{Cause, CriterionResult, State, Tier, WaiverMark};
 
 /// How a list of criteria combines.
@@ -64,7 +64,19 @@ pub fn look(
     allow_empty: Option<&str>,
     action_error: Option<(&Cause, &str)>,
 ) -> Judged {
-    let mut results: Vec<CriterionResult> = criteria.iter().map(|c| evaluate(c, evidence, locate(c))).collect();
+    let results = criteria.iter().map(|c| evaluate(c, evidence, locate(c))).collect();
+    settled(criteria, results, &evidence.facts.inspected, allow_empty, action_error)
+}
+
+/// As [`look`], of criteria whose results are there already, in the same order.
+#[must_use]
+pub fn settled(
+    criteria: &[Criterion],
+    mut results: Vec<CriterionResult>,
+    inspected: &Inspected,
+    allow_empty: Option<&str>,
+    action_error: Option<(&Cause, &str)>,
+) -> Judged {
     let decided = |state, cause, detail: String, criteria| Judged {
         state,
         cause: Some(cause),
@@ -75,13 +87,9 @@ pub fn look(
     if let Some((cause, detail)) = action_error {
         return decided(error_state(cause), cause.clone(), detail.to_owned(), results);
     }
-    let inspected = &evidence.facts.inspected;
     if inspected.count == 0 {
         let Some(reason) = allow_empty else {
-            let what = if inspected.what.is_empty() { "thing" } else { &inspected.what };
-            let detail =
-                format!("nothing was inspected: not one {what} (say `allow_empty = \"reason\"` if that is fine)");
-            return decided(State::Error, Cause::NoData, detail, results);
+            return decided(State::Error, Cause::NoData, nothing_inspected(inspected), results);
         };
         for result in results.iter_mut().filter(|r| r.state == State::Error) {
             result.state = if result.tier == Tier::Reject { State::Fail } else { State::Pass };
@@ -97,6 +105,21 @@ pub fn look(
         && cause != Some(Cause::Rejected)
         && criteria.iter().zip(&results).all(open);
     Judged { state, cause, detail, criteria: results, may_recover }
+}
+
+/// What is said of a look that found nothing to look at.
+#[must_use]
+pub fn nothing_inspected(inspected: &Inspected) -> String {
+    let what = if inspected.what.is_empty() { "thing" } else { &inspected.what };
+    format!("nothing was inspected: not one {what} (say `allow_empty = \"reason\"` if that is fine)")
+}
+
+/// What the results of all criteria of a look come to by themselves: state, cause, and the sentence about the one that
+/// decides.
+#[must_use]
+pub fn follows(results: &[CriterionResult]) -> (State, Option<Cause>, Option<String>) {
+    let (state, cause, decider) = tiers(results);
+    (state, cause, decider.map(|at| sentence(&results[at])))
 }
 
 /// Whether all conditions of a step hold, and every result.

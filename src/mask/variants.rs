@@ -12,9 +12,20 @@ const SHORTEST_LINE: usize = 8;
 /// Beyond this a secret is a file: its lines are encoded, the whole of it isn't.
 const LONGEST_ENCODED: usize = 64 * 1024;
 
+/// Longest base64 of a secret that is known also where it is broken over lines, in characters.
+const LONGEST_WRAPPED: usize = 1100;
+
+/// Characters of base64 before a line break from which on it is taken for a part of the secret: fewer would hold back the
+/// end of innocent lines.
+const FIRST_PIECE: usize = 8;
+
+/// Where programs break base64: PEM, MIME and the `base64` command.
+const WIDTHS: [usize; 2] = [64, 76];
+
 /// Every form of a secret, without duplicates and never empty.
 pub(super) fn of(secret: &[u8]) -> BTreeSet<Vec<u8>> {
     let mut all = BTreeSet::new();
+    wrapped(trim(secret), &mut all);
     for form in forms(secret) {
         if form.len() <= LONGEST_ENCODED {
             encodings(&form, &mut all);
@@ -50,9 +61,28 @@ fn encodings(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
     json(form, all);
 }
 
-/// Percent-encoding as RFC 3986, `encodeURIComponent`, paths, forms and `quote_plus` do it, with both cases of hex digits.
+/// Percent-encoding as RFC 3986, `encodeURIComponent`, `encodeURI`, paths, forms, `quote_plus` and the parts of a URL in
+/// browsers do it, and of every byte; with both cases of hex digits.
 fn percent(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
-    for (unescaped, plus) in [("-._~", false), ("-._~/", false), ("-_.!~*'()", false), ("*-._", true), ("_.-~", true)] {
+    const SETS: [(&str, bool); 9] = [
+        ("-._~", false),
+        ("-._~/", false),
+        ("-_.!~*'()", false),
+        ("-_.!~*'();,/?:@&=+$#", false),
+        ("*-._", true),
+        ("_.-~", true),
+        // User information, path and query of a URL as browsers and their kin write them.
+        ("!$%&'()*+,-._~", false),
+        ("!$%&'()*+,-./:;=@[\\]_|~", false),
+        ("!$%&()*+,-./:;=?@[\\]^_`{|}~", false),
+    ];
+    let mut every = String::new();
+    for byte in form {
+        let _ = write!(every, "%{byte:02X}");
+    }
+    all.insert(every.to_lowercase().into_bytes());
+    all.insert(every.into_bytes());
+    for (unescaped, plus) in SETS {
         for upper in [true, false] {
             let mut text = String::new();
             for &byte in form {
@@ -70,14 +100,14 @@ fn percent(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
+/// Plain, with colons, with blanks, and as `\x` escapes; both cases.
 fn hex(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
-    let (mut lower, mut upper) = (String::new(), String::new());
-    for byte in form {
-        let _ = write!(lower, "{byte:02x}");
-        let _ = write!(upper, "{byte:02X}");
+    for (before, between) in [("", ""), ("", ":"), ("", " "), ("\\x", "")] {
+        for upper in [false, true] {
+            let byte = |byte: &u8| if upper { format!("{before}{byte:02X}") } else { format!("{before}{byte:02x}") };
+            all.insert(form.iter().map(byte).collect::<Vec<_>>().join(between).into_bytes());
+        }
     }
-    all.insert(lower.into_bytes());
-    all.insert(upper.into_bytes());
 }
 
 /// Base64 of a text in which the secret stands after 0, 1 or 2 other bytes, cut down to the characters that hold nothing but the secret.
@@ -89,6 +119,34 @@ fn base64(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
         for engine in [&STANDARD, &URL_SAFE] {
             if let Some(certain) = engine.encode(&padded).as_bytes().get(from..to) {
                 all.insert(certain.to_vec());
+            }
+        }
+    }
+}
+
+/// Base64 as [`base64`] has it, broken over lines. What stands before a first break is left if it is shorter than
+/// [`FIRST_PIECE`]; what comes after it is found by itself.
+fn wrapped(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
+    let mut whole = BTreeSet::new();
+    if form.len() <= LONGEST_WRAPPED {
+        base64(form, &mut whole);
+    }
+    let fits = |text: &&Vec<u8>| (2 * FIRST_PIECE..=LONGEST_WRAPPED).contains(&text.len());
+    for text in whole.iter().filter(fits) {
+        all.extend((1..FIRST_PIECE).map(|from| text[from..].to_vec()));
+        for width in WIDTHS {
+            // How much of it stands on the first line.
+            for first in FIRST_PIECE..width.min(text.len()) {
+                let mut lines = text[..first].to_vec();
+                for piece in text[first..].chunks(width) {
+                    lines.push(b'\n');
+                    lines.extend_from_slice(piece);
+                }
+                all.insert(lines);
+            }
+            // The rest of it after a first piece that is too short.
+            for from in (0..FIRST_PIECE).filter(|from| text.len() - from > width) {
+                all.insert(text[from..].chunks(width).collect::<Vec<_>>().join(b"\n".as_slice()));
             }
         }
     }
@@ -110,53 +168,132 @@ fn shell(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
     all.insert(replaced(form, &[(b'\'', r"'\''")]));
     all.insert(replaced(form, &[(b'\'', r#"'"'"'"#)]));
     all.insert(replaced(form, &[(b'"', r#"\""#), (b'$', r"\$"), (b'`', r"\`"), (b'\\', r"\\")]));
-    let mut backslashed = Vec::with_capacity(form.len());
-    for &byte in form {
-        if byte.is_ascii() && !byte.is_ascii_control() && !byte.is_ascii_alphanumeric() && !b"-_./:=@%+".contains(&byte)
-        {
-            backslashed.push(b'\\');
+    for plain in [b"-_./:=@%+".as_slice(), b"-_./:=@%+~#"] {
+        let mut backslashed = Vec::with_capacity(form.len());
+        let (mut before, mut first) = (0, true);
+        for &byte in form {
+            let special = byte.is_ascii() && !byte.is_ascii_control() && !byte.is_ascii_alphanumeric();
+            // At a begin of a word they have a meaning.
+            let leads = matches!(byte, b'~' | b'#') && (first || (byte == b'~' && matches!(before, b':' | b'=')));
+            if special && (leads || !plain.contains(&byte)) {
+                backslashed.push(b'\\');
+            }
+            backslashed.push(byte);
+            (before, first) = (byte, false);
         }
-        backslashed.push(byte);
+        all.insert(backslashed);
     }
-    all.insert(backslashed);
+    // `$'…'`, and what programming languages print between single or double quotes.
+    let (mut octal, mut hexed) = (Vec::new(), Vec::new());
+    for &byte in form {
+        let escape = match byte {
+            7 => "\\a",
+            8 => "\\b",
+            9 => "\\t",
+            10 => "\\n",
+            11 => "\\v",
+            12 => "\\f",
+            13 => "\\r",
+            27 => "\\E",
+            b'\\' => "\\\\",
+            b'\'' => "\\'",
+            _ if byte.is_ascii() && !byte.is_ascii_control() => {
+                octal.push(byte);
+                hexed.push(byte);
+                continue;
+            }
+            _ => {
+                octal.extend_from_slice(format!("\\{byte:03o}").as_bytes());
+                hexed.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+                continue;
+            }
+        };
+        octal.extend_from_slice(escape.as_bytes());
+        hexed.extend_from_slice(escape.as_bytes());
+    }
+    all.insert(octal);
+    all.insert(hexed);
+    let lines = [(b'\\', r"\\"), (b'\n', r"\n"), (b'\r', r"\r"), (b'\t', r"\t")];
+    all.insert(replaced(form, &lines));
+    all.insert(replaced(form, &[lines.as_slice(), &[(b'\'', r"\'")]].concat()));
 }
 
-/// Text and attribute escapes, with the spellings of a quote that are in use.
+/// Text and attribute escapes, with the spellings of a quote that are in use, and with numbers for what is no ASCII and
+/// for line ends.
 fn xml(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
     let basic = [(b'&', "&amp;"), (b'<', "&lt;"), (b'>', "&gt;")];
-    all.insert(replaced(form, &basic));
+    let mut some = BTreeSet::from([
+        replaced(form, &basic),
+        replaced(form, &basic[..2]),
+        replaced(form, &[&basic[..2], &[(b'"', "&quot;")]].concat()),
+    ]);
     for double in ["&quot;", "&#34;"] {
         for single in ["'", "&apos;", "&#39;", "&#x27;"] {
             let quotes = [(b'"', double), (b'\'', single)];
-            all.insert(replaced(form, &[basic.as_slice(), &quotes].concat()));
+            some.insert(replaced(form, &[basic.as_slice(), &quotes].concat()));
+        }
+    }
+    let decimal = |code: u32| format!("&#{code};");
+    let (lower, upper) = (|code: u32| format!("&#x{code:x};"), |code: u32| format!("&#x{code:X};"));
+    let numbers: [&dyn Fn(u32) -> String; 3] = [&decimal, &lower, &upper];
+    for text in &some {
+        let text = String::from_utf8_lossy(text);
+        for number in numbers {
+            for ascii in [false, true] {
+                let escaped = |c: char| match c {
+                    '\n' | '\r' | '\t' => number(u32::from(c)),
+                    c if ascii && !c.is_ascii() => number(u32::from(c)),
+                    c => c.to_string(),
+                };
+                all.insert(text.chars().map(escaped).collect::<String>().into_bytes());
+            }
+        }
+    }
+    all.append(&mut some);
+}
+
+/// Within a JSON string: plain, with `\/`, with all but ASCII as `\u`, and as encoders do it that are careful about HTML.
+fn json(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
+    /// What each encoder writes as `\u` besides control characters, and whether it knows `\b` and `\f`.
+    const CAREFUL: [(&str, bool); 5] = [
+        ("", true),
+        ("<>&", true),
+        // Go of old.
+        ("<>&", false),
+        ("<>&'=", true),
+        ("<>&'\"+`", true),
+    ];
+    let text = String::from_utf8_lossy(form);
+    for (careful, short) in CAREFUL {
+        for upper in [false, true] {
+            for ascii in [false, true] {
+                let escaped = |c: char| escaped(c, careful, short, upper, ascii);
+                let escaped: String = text.chars().map(escaped).collect();
+                all.insert(escaped.replace('/', "\\/").into_bytes());
+                all.insert(escaped.into_bytes());
+            }
         }
     }
 }
 
-/// Within a JSON string: plain, with `\/`, with all but ASCII as `\u`, and safe for HTML.
-fn json(form: &[u8], all: &mut BTreeSet<Vec<u8>>) {
-    let text = String::from_utf8_lossy(form);
-    let Ok(quoted) = serde_json::to_string(&text) else { return };
-    let plain = &quoted[1..quoted.len() - 1];
-    let html = plain.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-    for base in [plain, &html] {
-        for upper in [false, true] {
-            let mut ascii = String::new();
-            for unit in base.chars() {
-                if unit.is_ascii() && unit != '\u{7f}' {
-                    ascii.push(unit);
-                } else {
-                    for code in unit.encode_utf16(&mut [0; 2]) {
-                        let _ = if upper { write!(ascii, "\\u{code:04X}") } else { write!(ascii, "\\u{code:04x}") };
-                    }
-                }
-            }
-            all.insert(ascii.replace('/', "\\/").into_bytes());
-            all.insert(ascii.into_bytes());
-        }
-        all.insert(base.replace('/', "\\/").into_bytes());
-        all.insert(base.as_bytes().to_vec());
+fn escaped(c: char, careful: &str, short: bool, upper: bool, ascii: bool) -> String {
+    let by_number = match c {
+        c if careful.contains(c) => true,
+        '"' => return "\\\"".to_owned(),
+        '\\' => return "\\\\".to_owned(),
+        '\n' => return "\\n".to_owned(),
+        '\r' => return "\\r".to_owned(),
+        '\t' => return "\\t".to_owned(),
+        '\u{8}' if short => return "\\b".to_owned(),
+        '\u{c}' if short => return "\\f".to_owned(),
+        '\u{7f}' => ascii,
+        c => c.is_ascii_control() || (ascii && !c.is_ascii()),
+    };
+    if !by_number {
+        return c.to_string();
     }
+    let unit = |code: &u16| if upper { format!("\\u{code:04X}") } else { format!("\\u{code:04x}") };
+    c.encode_utf16(&mut [0; 2]).iter().map(unit).collect()
 }
 
 #[cfg(test)]
@@ -181,6 +318,20 @@ mod tests {
         has("two\nlines-of-it", "two\\nlines-of-it");
         has("abcdefgh", "6162636465666768");
         has("\u{1f600}-secret", "\\ud83d\\ude00-secret");
+        has("\u{1f600}-secret", "\\uD83D\\uDE00-secret");
+        has("abcdefgh", "61:62:63:64:65:66:67:68");
+        has("abcdefgh", "\\x61\\x62\\x63\\x64\\x65\\x66\\x67\\x68");
+        has("abcdefgh", "%61%62%63%64%65%66%67%68");
+        has("a+b<c>'d\"", "a\\u002Bb\\u003Cc\\u003E\\u0027d\\u0022");
+        has("a=b<c>'d", "a\\u003db\\u003cc\\u003e\\u0027d");
+        has("a<bcdefg\u{8}", "a\\u003cbcdefg\\u0008");
+        has("two\nlines<", "two&#10;lines&lt;");
+        has("two\nlines<", "two&#xA;lines&lt;");
+        has("k\u{e9}y-secret", "k&#233;y-secret");
+        has("k\u{e9}y-secret\u{1b}", "k\\303\\251y-secret\\E");
+        has("it's C:\\so-so", "it\\'s C:\\\\so-so");
+        has("#a~b c=~d#", "\\#a~b\\ c=\\~d#");
+        has("a b?c=d\u{e9}/", "a%20b?c=d%C3%A9/");
     }
 
     #[test]

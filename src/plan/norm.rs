@@ -71,10 +71,13 @@ fn step_of(plan: &Plan, step: &Step) -> Json {
     let mut pools: Vec<_> =
         step.pools.iter().filter_map(|id| plan.pools.get(id.0 as usize)).map(|pool| &pool.name).collect();
     pools.sort();
-    let outputs = step
-        .outputs
-        .iter()
-        .map(|output| json!({ "path": text_of(&output.path), "class": output.class, "artifact": output.artifact }));
+    let outputs = step.outputs.iter().map(|output| {
+        let mut norm = json!({ "path": text_of(&output.path), "class": output.class, "artifact": output.artifact });
+        if !output.normalize.is_empty() {
+            norm["normalize"] = json!(output.normalize);
+        }
+        norm
+    });
     let ratchet = step.ratchet.as_ref().map(|ratchet| {
         let some = |value: &Option<Value>| value.as_ref().map(value_of);
         json!({

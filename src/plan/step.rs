@@ -18,7 +18,8 @@ use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Stdin, Step};
 use crate::action::{Action, OutputSpec, SampleKeys, Text, ValueSpec};
 use crate::facts::{Num, Unit, Value};
 use crate::ids::{PoolId, StepId};
-use crate::outcome::{Class, Tier};
+use crate::normalize;
+use crate::outcome::{Class, Filter, Tier};
 use crate::place::{Place, Sources};
 
 /// What every step is read with.
@@ -311,10 +312,7 @@ fn outputs(table: Table<'_>, texts: &mut Texts<'_>) -> (Vec<OutputSpec>, Vec<Str
     for (node, artifact) in all {
         let what = if artifact { "artifact" } else { "output" };
         let sub = node.table(&tables::OUTPUT);
-        let class = match sub.and_then(|sub| sub.text("class")) {
-            Some("volatile") => Class::Volatile,
-            _ => Class::Stable,
-        };
+        let (class, normalize) = sub.map_or((Class::Stable, Vec::new()), |sub| class(sub, what, texts.diags));
         let node = match sub {
             Some(sub) => match required(sub, "path", what, texts.diags) {
                 Some(node) => node,
@@ -332,11 +330,64 @@ fn outputs(table: Table<'_>, texts: &mut Texts<'_>) -> (Vec<OutputSpec>, Vec<Str
             Some(known) => {
                 known.artifact = true;
                 known.class = known.class.max(class);
+                known.normalize.extend(normalize);
+                if known.class != Class::Normalized {
+                    known.normalize.clear();
+                }
             }
-            None => list.push(OutputSpec { path, class, artifact }),
+            None => list.push(OutputSpec { path, class, artifact, normalize }),
         }
     }
     (list, values)
+}
+
+/// The class of an output and its filters: each goes with the other.
+fn class(table: Table<'_>, what: &str, diags: &mut Diags) -> (Class, Vec<Filter>) {
+    let filters: Vec<Filter> = table.list("normalize").into_iter().filter_map(|node| filter(node, diags)).collect();
+    let normalize = table.get("normalize");
+    match (table.get("class"), table.text("class"), normalize) {
+        (_, None | Some("normalized"), Some(node)) => {
+            if node.items().next().is_none() {
+                let fault = Diagnostic::error("no-filter", node.place, "`normalize` names no filter".to_owned());
+                diags.push(fault.help("name one, or declare the class `stable`"));
+            }
+            (Class::Normalized, filters)
+        }
+        (Some(node), Some("normalized"), None) => {
+            let fault = Diagnostic::error("no-filter", node.place, format!("a normalized {what} needs `normalize`"));
+            diags.push(fault.help("say what is left out of its digest, such as `normalize = [\"timestamps\"]`"));
+            (Class::Normalized, filters)
+        }
+        (_, Some(word), Some(node)) => {
+            let message = format!("a {word} {what} takes no `normalize`");
+            let fault = Diagnostic::error("class-and-normalize", node.place, message);
+            diags.push(fault.help("declare it `class = \"normalized\"`, or remove the filters"));
+            (Class::Stable, Vec::new())
+        }
+        (_, Some("volatile"), None) => (Class::Volatile, Vec::new()),
+        _ => (Class::Stable, Vec::new()),
+    }
+}
+
+fn filter(node: Node<'_>, diags: &mut Diags) -> Option<Filter> {
+    let Some(table) = node.table(&tables::FILTER) else {
+        return Some(match node.text()? {
+            "timestamps" => Filter::Timestamps,
+            "hex-addresses" => Filter::HexAddresses,
+            "workspace" => Filter::Workspace,
+            "sort-lines" => Filter::SortLines,
+            "crlf" => Filter::Crlf,
+            _ => return None,
+        });
+    };
+    let pattern = required(table, "replace", "a filter", diags)?;
+    let with = required(table, "with", "a filter", diags)?;
+    let text = pattern.text()?;
+    if let Err(why) = normalize::pattern(text) {
+        let fault = Diagnostic::error("bad-regex", pattern.place, format!("`replace` is no regular expression: {why}"));
+        diags.push(fault.help("a character that means itself takes a `\\` before it"));
+    }
+    Some(Filter::Replace { pattern: text.to_owned(), with: with.text()?.to_owned() })
 }
 
 fn value_names(nodes: &[Node<'_>], diags: &mut Diags) -> Vec<String> {

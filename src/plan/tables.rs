@@ -393,7 +393,30 @@ pub(super) static OUTPUT: Kind = Kind {
     open: None,
     keys: &[
         key("path", Template, "The file or folder, relative to the workspace."),
-        with("class", Word(&["stable", "volatile"]), "Whether its bytes are the same in every run.", "stable", ""),
+        with(
+            "class",
+            Word(&["stable", "normalized", "volatile"]),
+            "Whether its bytes are the same in every run.",
+            "stable",
+            "",
+        ),
+        with(
+            "normalize",
+            List(&OneOf(&[Word(&["timestamps", "hex-addresses", "workspace", "sort-lines", "crlf"]), Table(&FILTER)])),
+            "What is done to its lines before its digest is taken, in order.",
+            "",
+            "[\"timestamps\", { replace = \"pid [0-9]+\", with = \"pid N\" }]",
+        ),
+    ],
+};
+
+pub(super) static FILTER: Kind = Kind {
+    name: "filter",
+    what: "a filter",
+    open: None,
+    keys: &[
+        key("replace", Text, "A regular expression, looked for in each line."),
+        key("with", Text, "What each match becomes; `$1` is the first group, `$$` a `$`."),
     ],
 };
 

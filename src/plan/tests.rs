@@ -102,7 +102,7 @@ title = "Build {{ vars.stack }}"
 docs = "x"
 run = ["make", "{{ vars.stack }}"]
 parse = "json"
-outputs = { files = ["dist/", { path = "x.log", class = "volatile" }], values = ["version"] }
+outputs = { files = ["dist/", { path = "x.log", class = "volatile" }, { path = "y.log", normalize = ["crlf", { replace = "a", with = "b" }] }], values = ["version"] }
 artifacts = ["htmlcov/"]
 inputs = ["src/**"]
 retry = { limit = 2, backoff = "2s", factor = 2, cap = "10s", exit = [75] }

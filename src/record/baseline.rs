@@ -26,8 +26,18 @@ pub struct Seen {
 /// by people's sign-offs later, and in which that step succeeded. Steps without such a run are left out, as are runs that cannot be read.
 #[must_use]
 pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTreeMap<String, Seen> {
+    last_passing_of(store, &store.index(), plan, steps)
+}
+
+/// As [`last_passing`], among these runs (oldest first).
+#[must_use]
+pub fn last_passing_of(
+    store: &Store,
+    index: &[IndexLine],
+    plan: &str,
+    steps: &BTreeSet<String>,
+) -> BTreeMap<String, Seen> {
     let mut found = BTreeMap::new();
-    let index = store.index();
     let lines = index.iter().rev().filter(|line| line.plan == plan && passed(store, line));
     for line in lines.take(MAX_RUNS) {
         if found.len() == steps.len() {
@@ -43,7 +53,17 @@ pub fn last_passing(store: &Store, plan: &str, steps: &BTreeSet<String>) -> BTre
     found
 }
 
-fn passed(store: &Store, line: &IndexLine) -> bool {
+/// Every look of the deciding attempt of each step that succeeded in a run, by step name; `None` if the run can't be
+/// read any more.
+#[must_use]
+pub fn of_run(store: &Store, run: &str) -> Option<BTreeMap<String, Vec<Facts>>> {
+    let journal = read::recover_file(&store.run_path(run)).ok()?;
+    Some(looks(&journal.events).into_iter().map(|(step, looks)| (step.to_owned(), looks)).collect())
+}
+
+/// Whether a run ended in GO, at once or by people's sign-offs later.
+#[must_use]
+pub fn passed(store: &Store, line: &IndexLine) -> bool {
     match line.verdict {
         Verdict::Go => true,
         Verdict::Hold => store.later_verdict(&line.run, &line.record) == Some(Verdict::Go),

@@ -1,9 +1,10 @@
 //! Canonical JSON (RFC 8785), one object a line. Knows no event and no record, only bytes and the numbers it refuses.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// Largest whole number that every JSON reader keeps exact: 2^53 - 1.
 const MAX_EXACT: u64 = (1 << 53) - 1;
@@ -64,8 +65,101 @@ pub fn to_line(item: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
 /// # Errors
 /// As [`to_bytes`].
 pub(crate) fn value_bytes(value: &Value) -> Result<Vec<u8>, CanonicalError> {
-    check_numbers(value)?;
-    serde_json_canonicalizer::to_vec(value).map_err(|e| CanonicalError::Serialize(e.to_string()))
+    let mut out = Vec::with_capacity(1024);
+    write(value, &mut out)?;
+    Ok(out)
+}
+
+/// Writes the canonical text of an object.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub(crate) fn write_object(members: &Map<String, Value>, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    write_members(members, None, out).map(drop)
+}
+
+/// The canonical line of an object with one more member, whose value (a plain word) is made from the canonical text of
+/// the rest.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub(crate) fn line_with(
+    members: &Map<String, Value>,
+    name: &str,
+    value: impl FnOnce(&[u8]) -> String,
+) -> Result<Vec<u8>, CanonicalError> {
+    let mut out = Vec::with_capacity(2048);
+    let at = write_members(members, Some(name), &mut out)?;
+    let member = format!("\"{name}\":\"{}\"", value(&out));
+    let member = match (at, members.is_empty()) {
+        (Some(_), _) => format!("{member},"),
+        (None, true) => member,
+        (None, false) => format!(",{member}"),
+    };
+    let at = at.unwrap_or(out.len() - 1);
+    out.splice(at..at, member.into_bytes());
+    out.push(b'\n');
+    Ok(out)
+}
+
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => {
+            check_number(number)?;
+            plain(number, out)?;
+        }
+        Value::String(text) => plain(text, out)?,
+        Value::Array(items) => {
+            out.push(b'[');
+            for (number, item) in items.iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                write(item, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => write_object(members, out)?,
+    }
+    Ok(())
+}
+
+/// Whole numbers and texts have one spelling already: that of the writer, which escapes no more than it has to.
+fn plain(item: &impl Serialize, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    serde_json::to_writer(out, item).map_err(|e| CanonicalError::Serialize(e.to_string()))
+}
+
+/// Where a member of this name would have to stand: `None` behind all others.
+fn write_members(
+    members: &Map<String, Value>,
+    wanted: Option<&str>,
+    out: &mut Vec<u8>,
+) -> Result<Option<usize>, CanonicalError> {
+    let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
+    sorted.sort_unstable_by(|a, b| order(a.0, b.0));
+    let mut place = None;
+    out.push(b'{');
+    for (number, (name, value)) in sorted.into_iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        if place.is_none() && wanted.is_some_and(|wanted| order(wanted, name).is_lt()) {
+            place = Some(out.len());
+        }
+        plain(name, out)?;
+        out.push(b':');
+        write(value, out)?;
+    }
+    out.push(b'}');
+    Ok(place)
+}
+
+/// By UTF-16 code units, as RFC 8785 has it.
+fn order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 /// Reads one line (line feed included) and makes sure that it is the only way to write its value: no duplicate or
@@ -84,15 +178,6 @@ pub fn check_line(bytes: &[u8]) -> Result<Value, CanonicalError> {
     Err(CanonicalError::NotCanonical(same))
 }
 
-fn check_numbers(value: &Value) -> Result<(), CanonicalError> {
-    match value {
-        Value::Number(number) => check_number(number),
-        Value::Array(items) => items.iter().try_for_each(check_numbers),
-        Value::Object(members) => members.values().try_for_each(check_numbers),
-        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
-    }
-}
-
 fn check_number(number: &Number) -> Result<(), CanonicalError> {
     let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
     match size {
@@ -108,6 +193,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_member_made_of_the_rest_stands_where_it_belongs() {
+        for members in [json!({}), json!({ "a": 1 }), json!({ "z": 1 }), json!({ "z": 1, "a": [null], "t": "x" })] {
+            let Value::Object(mut members) = members else { panic!() };
+            let rest = to_bytes(&members).unwrap();
+            let line = line_with(&members, "sum", |text| {
+                assert_eq!(text, rest);
+                "word".to_owned()
+            });
+            members.insert("sum".into(), "word".into());
+            assert_eq!(line.unwrap(), to_line(&members).unwrap());
+        }
+    }
 
     fn line(text: &str) -> Result<Value, CanonicalError> {
         check_line(text.as_bytes())
@@ -192,6 +291,7 @@ mod tests {
         fn what_is_written_is_read_back(value in any_json()) {
             let bytes = to_line(&value).unwrap();
             prop_assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 1);
+            prop_assert_eq!(&bytes[..bytes.len() - 1], serde_json_canonicalizer::to_vec(&value).unwrap());
             prop_assert_eq!(check_line(&bytes).unwrap(), value);
         }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 
 use serde::{Deserialize, Serialize};
@@ -109,13 +110,52 @@ impl Store {
         file.write_all(&bytes).map_err(&error)
     }
 
-    /// What is remembered of the steps of finished runs, by run id. Lines that cannot be read, or that another version
-    /// wrote, are left out: it is a cache.
+    /// What is remembered of the steps of finished runs. Lines that are torn, or that another version wrote, are left
+    /// out: it is a cache.
     #[must_use]
-    pub fn history(&self) -> BTreeMap<String, HistoryLine> {
+    pub fn history(&self) -> Remembered {
         let bytes = fs::read(self.root().join(FILE_NAME)).unwrap_or_default();
-        let lines = bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice::<HistoryLine>(line).ok());
-        lines.filter(|line| line.v == VERSION).map(|line| (line.run.clone(), line)).collect()
+        let mut lines = BTreeMap::new();
+        let mut at = 0;
+        for line in bytes.split_inclusive(|&b| b == b'\n') {
+            if let Some(run) = run_of(line) {
+                lines.insert(run.to_owned(), at..at + line.len());
+            }
+            at += line.len();
+        }
+        Remembered { bytes, lines }
+    }
+}
+
+/// The run that a whole line of this version is about, without reading the rest of it.
+fn run_of(line: &[u8]) -> Option<&str> {
+    const BEGIN: &[u8] = br#"{"record":""#;
+    const NEXT: &[u8] = br#"","run":""#;
+    let end = format!(",\"v\":{VERSION}}}\n");
+    let rest = line.strip_suffix(end.as_bytes())?.strip_prefix(BEGIN)?;
+    let record = rest.iter().position(|&b| b == b'"')?;
+    let run = rest[record..].strip_prefix(NEXT)?;
+    std::str::from_utf8(&run[..run.iter().position(|&b| b == b'"')?]).ok()
+}
+
+/// Lines of the history; each is read when it is asked for, since most questions are about few of many runs.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    bytes: Vec<u8>,
+    lines: BTreeMap<String, Range<usize>>,
+}
+
+impl Remembered {
+    /// Whether there is a line about this run.
+    #[must_use]
+    pub fn knows(&self, run: &str) -> bool {
+        self.lines.contains_key(run)
+    }
+
+    /// The line about a run; `None` if there is none, or it can't be read.
+    #[must_use]
+    pub fn get(&self, run: &str) -> Option<HistoryLine> {
+        serde_json::from_slice(self.bytes.get(self.lines.get(run)?.clone())?).ok()
     }
 }
 
@@ -144,13 +184,21 @@ mod tests {
         assert_eq!((a.criteria[0].text.as_str(), a.criteria[0].actual.len()), ("exit == 0", MOST));
         let workspace = tempfile::tempdir().unwrap();
         let store = Store::open(workspace.path(), false).unwrap();
-        assert!(store.history().is_empty());
+        assert!(!store.history().knows("r1"));
         let other = HistoryLine { v: VERSION + 1, run: "r2".into(), ..line.clone() };
         store.remember_steps(&[line.clone(), other]).unwrap();
         let path = store.root().join(FILE_NAME);
         let mut bytes = fs::read(&path).unwrap();
         bytes.extend(b"rubbish\n{}\n");
         fs::write(&path, bytes).unwrap();
-        assert_eq!(store.history(), BTreeMap::from([("r1".to_owned(), line)]));
+        let found = store.history();
+        assert_eq!((found.get("r1"), found.get("r2"), found.lines.len()), (Some(line.clone()), None, 1));
+        // The last line about a run counts; one that was torn does not.
+        let later = HistoryLine { record: "y".into(), ..line };
+        store.remember_steps(&[later.clone()]).unwrap();
+        assert_eq!(store.history().get("r1"), Some(later));
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(store.history().get("r1").unwrap().record, "x");
     }
 }

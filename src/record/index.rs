@@ -137,10 +137,7 @@ impl Store {
     /// # Errors
     /// When the runs cannot be listed or the index cannot be replaced.
     pub fn rebuild_index(&self) -> Result<Vec<IndexLine>, StoreError> {
-        let path = self.root().join(FILE_NAME);
-        let error = io_error("write", &path);
         let mut lines = Vec::new();
-        let mut file = tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?;
         for run in self.runs()? {
             let folder = self.run_path(&run);
             let Ok(record) = fs::read(folder.join(RECORD_FILE)) else { continue };
@@ -148,6 +145,17 @@ impl Store {
             let Some(line) = IndexLine::of(&run, &journal.events, &sha256_hex(&record)) else { continue };
             lines.push(line);
         }
+        self.replace_index(lines)
+    }
+
+    /// Makes the index anew from these lines, in the order of time.
+    ///
+    /// # Errors
+    /// When the index cannot be replaced.
+    pub fn replace_index(&self, mut lines: Vec<IndexLine>) -> Result<Vec<IndexLine>, StoreError> {
+        let path = self.root().join(FILE_NAME);
+        let error = io_error("write", &path);
+        let mut file = tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?;
         // Ids tell runs of one second apart by chance.
         lines.sort_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)));
         for line in &lines {

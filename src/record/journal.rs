@@ -203,9 +203,7 @@ impl<M: Medium> Journal<M> {
         }
         members.insert("n".into(), self.lines.into());
         members.insert("prev".into(), self.prev.clone().into());
-        let sum = sum(&members).map_err(io::Error::other)?;
-        members.insert("sum".into(), sum.into());
-        canonical::to_line(&Json::Object(members)).map_err(io::Error::other)
+        canonical::line_with(&members, "sum", sum_of).map_err(io::Error::other)
     }
 }
 
@@ -217,9 +215,15 @@ impl<M: Medium> Sink for Journal<M> {
 
 /// The check sum of a line's members without `sum`.
 pub(super) fn sum(members: &Map<String, Json>) -> Result<String, canonical::CanonicalError> {
-    let mut digest = sha256_hex(&canonical::to_bytes(members)?);
+    let mut text = Vec::new();
+    canonical::write_object(members, &mut text)?;
+    Ok(sum_of(&text))
+}
+
+fn sum_of(text: &[u8]) -> String {
+    let mut digest = sha256_hex(text);
     digest.truncate(16);
-    Ok(digest)
+    digest
 }
 
 /// How many bytes the journal left out of this value, if it was shortened (a text keeps its first [`MAX_TEXT`] bytes
@@ -244,9 +248,17 @@ fn marker_bytes(document: &Json) -> Option<u64> {
 fn bounded<'a>(event: &'a Event, mask: Option<&MaskFn>) -> (Cow<'a, Event>, u64) {
     let mut event = Cow::Borrowed(event);
     let mut bound = Bound { mask, cut: 0 };
-    match &event.kind {
-        EventKind::Sample { .. } | EventKind::Attempt { .. } | EventKind::Commit { .. } | EventKind::Warn { .. } => {}
-        _ => return (event, 0),
+    let is_short = match &event.kind {
+        EventKind::Sample { criteria, facts, detail, .. } => {
+            short_criteria(criteria) && short_facts(facts) && short(detail.as_ref())
+        }
+        EventKind::Attempt { result, .. } => short_attempt(result),
+        EventKind::Commit { result, .. } => short(result.detail.as_ref()) && result.attempts.iter().all(short_attempt),
+        EventKind::Warn { text, .. } => text.len() <= MAX_TEXT,
+        _ => true,
+    };
+    if is_short {
+        return (event, 0);
     }
     match &mut event.to_mut().kind {
         EventKind::Sample { criteria, facts, detail, .. } => {
@@ -263,6 +275,40 @@ fn bounded<'a>(event: &'a Event, mask: Option<&MaskFn>) -> (Cow<'a, Event>, u64)
         _ => {}
     }
     (event, bound.cut)
+}
+
+/// Whether nothing of it has to be shortened, as far as that is to be seen at once: nearly always.
+fn short_attempt(attempt: &AttemptResult) -> bool {
+    short(attempt.detail.as_ref())
+        && short_criteria(&attempt.criteria)
+        && short_facts(&attempt.facts)
+        && attempt.notes.iter().all(|note| note.text.len() <= MAX_TEXT)
+}
+
+fn short(text: Option<&String>) -> bool {
+    text.is_none_or(|text| text.len() <= MAX_TEXT)
+}
+
+fn short_criteria(criteria: &[CriterionResult]) -> bool {
+    criteria.iter().all(|criterion| {
+        let observed = [&criterion.against, &criterion.margin, &criterion.note];
+        criterion.actual.len() <= MAX_TEXT && observed.into_iter().all(|text| short(text.as_ref()))
+    })
+}
+
+fn short_facts(facts: &Facts) -> bool {
+    facts.values.values().all(|value| short_value(value, 0))
+}
+
+fn short_value(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Text(text) => text.len() <= MAX_TEXT,
+        Value::List(_) | Value::Map(_) if depth >= MAX_DEPTH || is_long(value) => false,
+        Value::List(items) => items.iter().all(|item| short_value(item, depth + 1)),
+        Value::Map(members) => members.values().all(|member| short_value(member, depth + 1)),
+        Value::Json(Json::String(_) | Json::Array(_) | Json::Object(_)) => false,
+        Value::Json(_) | Value::Null | Value::Bool(_) | Value::Num(..) => true,
+    }
 }
 
 struct Bound<'a> {

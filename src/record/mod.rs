@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod canonical;
 pub mod difference;
 pub mod format;
+pub mod gc;
 pub mod history;
 mod imported;
 pub mod index;

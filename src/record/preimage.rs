@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn only_stable_outputs_of_needed_steps_count() {
-        let output = |path: &str, class| OutputDigest { file: file(path), class, artifact: false };
+        let output = |path: &str, class| OutputDigest { file: file(path), class, artifact: false, normalized: None };
         let values = BTreeMap::from([("v".to_owned(), "1".to_owned())]);
         let need = NeedForm::of(&[output("s", Class::Stable), output("v", Class::Volatile)], &values);
         assert_eq!((need.outputs, need.values), (vec![file("s")], BTreeMap::from([("v", "1")])));

@@ -174,11 +174,11 @@ pub struct CriterionLine {
 pub struct OutputLine {
     /// Relative to the workspace.
     pub path: String,
-    /// Stable or volatile.
+    /// Stable, normalized or volatile.
     pub class: Class,
     /// Archived.
     pub artifact: bool,
-    /// SHA-256 of the bytes; none if volatile.
+    /// SHA-256 of the bytes, or of what filters leave of them; none if volatile.
     pub sha256: Option<String>,
     /// Bytes; none if volatile.
     pub size: Option<u64>,
@@ -550,14 +550,14 @@ fn criterion_line(criterion: &CriterionResult) -> CriterionLine {
 }
 
 fn output_line(output: &OutputDigest) -> OutputLine {
-    let stable = output.class == Class::Stable;
+    let identity = output.identity();
     OutputLine {
         path: output.file.path.clone(),
         class: output.class,
         artifact: output.artifact,
-        sha256: stable.then(|| output.file.sha256.clone()),
-        size: stable.then_some(output.file.size),
-        x: stable.then_some(output.file.executable),
+        size: identity.as_ref().map(|file| file.size),
+        x: identity.as_ref().map(|file| file.executable),
+        sha256: identity.map(|file| file.sha256),
     }
 }
 
@@ -674,6 +674,7 @@ mod tests {
             file: FileDigest { path: "log".into(), sha256: "5".repeat(64), size: 4_242, executable: false },
             class: Class::Volatile,
             artifact: true,
+            normalized: None,
         });
         let text =
             String::from_utf8(bytes(&[open(vec![head(0, "a"), service]), commit(0, result), commit(1, passed())]));

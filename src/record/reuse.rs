@@ -143,6 +143,17 @@ impl Store {
         own.map(|line| (line.earlier.step.clone(), line.earlier)).collect()
     }
 
+    /// Runs whose results may be taken over by later ones, with the steps that left them.
+    #[must_use]
+    pub fn reuse_origins(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let lines = self.reuse_lines();
+        for line in lines.iter().filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
+            found.entry(line.earlier.run).or_default().insert(line.earlier.step);
+        }
+        found
+    }
+
     fn reuse_lines(&self) -> Vec<Vec<u8>> {
         let mut bytes = Vec::new();
         let read =

@@ -91,6 +91,7 @@ pub(crate) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {
         duration_ns: 987_654_321,
         output_bytes: 4242,
         notes: vec![Note { code: "seen-code".into(), text: "seen-note".into() }],
+        spools: Vec::new(),
     }
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn ran(state: State, cause: Option<Cause>) -> StepResult {
             file: FileDigest { path: "out".into(), sha256: "4".repeat(64), size: 1, executable: true },
             class: Class::Stable,
             artifact: false,
+            normalized: None,
         }],
         values: BTreeMap::from([("version".into(), "v1".into())]),
         allowed_empty: None,

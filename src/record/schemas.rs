@@ -10,7 +10,7 @@ use super::project::project;
 use super::sample::{decision, event, every_event};
 use crate::digest::sha256_hex;
 use crate::event::{EventKind, Sink};
-use crate::outcome::{RunStatus, Verdict};
+use crate::outcome::{Class, FileDigest, Filter, Normalized, RunStatus, Verdict};
 
 const JOURNAL: &str = include_str!("../../schemas/journal.schema.json");
 const RECORD: &str = include_str!("../../schemas/record.schema.json");
@@ -157,6 +157,35 @@ fn the_record_schema_describes_every_line() {
     });
     let bytes = project(&events).unwrap().finish(&last.unwrap_or_else(decision)).unwrap();
     describes(RECORD, std::str::from_utf8(&bytes).unwrap(), &[]);
+}
+
+/// Members that are left out where there is nothing to tell.
+#[test]
+fn the_schemas_describe_what_steps_wrote_and_what_filters_left() {
+    let mut events = every_event();
+    let file = FileDigest { path: "stdout".into(), sha256: "5".repeat(64), size: 7, executable: false };
+    let filters =
+        vec![Filter::Timestamps, Filter::Replace { pattern: "a".into(), with: "b".into() }, Filter::SortLines];
+    for event in &mut events {
+        let EventKind::Commit { result, .. } = &mut event.kind else { continue };
+        result.attempts.iter_mut().for_each(|attempt| attempt.spools.push(file.clone()));
+        for output in &mut result.outputs {
+            output.class = Class::Normalized;
+            output.normalized =
+                Some(Box::new(Normalized { sha256: "6".repeat(64), size: 3, filters: filters.clone() }));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(folder.path(), Durability::None, None).unwrap();
+    events.iter().for_each(|event| journal.event(event).unwrap());
+    let lines = std::fs::read_to_string(folder.path().join(super::journal::FILE_NAME)).unwrap();
+    assert!(lines.contains("\"spools\"") && lines.contains("\"normalized\":{"));
+    describes(JOURNAL, &lines, &["cut"]);
+    assert_eq!(super::read::recover(lines.as_bytes()).unwrap().events.len(), events.len());
+    let bytes = project(&events).unwrap().finish(&decision()).unwrap();
+    let text = std::str::from_utf8(&bytes).unwrap();
+    assert!(text.contains(&"6".repeat(64)) && !text.contains("stdout"), "the record has what is left, and no output");
+    describes(RECORD, text, &[]);
 }
 
 /// Files of the current versions, as an engine wrote them. They change only together with a version in `format.rs`

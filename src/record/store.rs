@@ -8,9 +8,11 @@
 //!   objects/sha256/ab/…     archived outputs by content; objects/tmp holds unfinished ones
 //!   latest -> runs/…        index.jsonl, history.jsonl = caches, rebuildable
 //!   imported/.runplan/      a store by itself: runs of other machines, which are nobody's latest, history or baseline
+//!   trash-<utc>-<rand>/     a run that is being removed
 //! ```
 
-use std::fmt;
+mod error;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -22,6 +24,9 @@ use super::canonical;
 use crate::digest::{Sha256Stream, sha256_hex};
 use crate::outcome::{Decision, Verdict};
 use crate::place::Sources;
+
+pub use error::StoreError;
+pub(super) use error::io_error;
 
 /// Name of the folder in the workspace.
 pub const FOLDER: &str = ".runplan";
@@ -38,79 +43,6 @@ pub const DECISION_FILE: &str = "decision.json";
 
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Runs of runplan; not worth a backup.\n";
 const GITIGNORE: &str = "*\n";
-
-/// What went wrong with the store; each names the path.
-#[derive(Debug)]
-pub enum StoreError {
-    /// The system said no.
-    Io {
-        /// What was tried: `create`, `read`, `write`, `lock`, `archive`.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Its answer.
-        source: io::Error,
-    },
-    /// Another run is going on in this workspace.
-    Busy {
-        /// Process id of its engine, once it has said so.
-        pid: Option<u32>,
-        /// Its run id.
-        run: Option<String>,
-        /// Since when.
-        since: Option<String>,
-    },
-    /// It is not safe to use.
-    Refused {
-        /// What.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// A file was not what its digest said.
-    Changed {
-        /// The file.
-        path: PathBuf,
-        /// Digest asked for.
-        expected: String,
-        /// Digest found.
-        found: String,
-    },
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { doing, path, source } => write!(f, "cannot {doing} `{}`: {source}", path.display()),
-            Self::Busy { pid, run, since } => {
-                f.write_str("another run is going on in this workspace")?;
-                if let (Some(pid), Some(run)) = (pid, run) {
-                    write!(f, ": `{run}`, process {pid}")?;
-                }
-                since.as_ref().map_or(Ok(()), |since| write!(f, ", since {since}"))?;
-                f.write_str("; `--wait` waits until it ends")
-            }
-            Self::Refused { path, reason } => write!(f, "will not use `{}`: {reason}", path.display()),
-            Self::Changed { path, expected, found } => {
-                write!(f, "`{}` changed: SHA-256 is `{found}`, expected `{expected}`", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-/// For `map_err`: names what was tried on which path.
-pub(super) fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError {
-    move |source| StoreError::Io { doing, path: path.to_owned(), source }
-}
 
 /// The id of a run: `20261124T061503Z-x7k2qd`, from the wall clock (milliseconds since 1970) and four random bytes.
 #[must_use]
@@ -160,6 +92,26 @@ pub fn is_live(run_dir: &Path) -> Result<bool, StoreError> {
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(e)) => Err(io_error("lock", &path)(e)),
     }
+}
+
+/// Keeps the folder of a run where it is, for who writes into it after the run is over, until this is dropped.
+///
+/// # Errors
+/// When there is no such run (any more), its engine is alive, or it cannot be locked.
+pub fn hold_run(run_dir: &Path) -> Result<File, StoreError> {
+    let path = run_dir.join("lock");
+    let file = lock_file(&path)?;
+    match file.try_lock_shared() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let run = run_dir.file_name().map(|name| name.to_string_lossy().into_owned());
+            return Err(StoreError::Busy { pid: None, run, since: None });
+        }
+        Err(TryLockError::Error(e)) => return Err(io_error("lock", &path)(e)),
+    }
+    // Between the two lines above it may have been removed.
+    fs::metadata(&path).map_err(io_error("read", &path))?;
+    Ok(file)
 }
 
 /// The store of one workspace.
@@ -257,8 +209,11 @@ impl Store {
         Ok(RunDir { id: id.to_owned(), path, lock })
     }
 
-    /// Says in the workspace's lock file who runs.
-    fn hold(&self, id: &str, pid: u32, since: &str) -> Result<(), StoreError> {
+    /// Says in the workspace's lock file who runs, or else holds it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn hold(&self, id: &str, pid: u32, since: &str) -> Result<(), StoreError> {
         if let Some(mut workspace_lock) = self.lock.as_ref() {
             let holder = Holder { pid, run: id.to_owned(), since: since.to_owned() };
             let text = serde_json::to_string(&holder).unwrap_or_default();
@@ -557,7 +512,7 @@ fn check_owner(path: &Path, owner: u32, me: u32) -> Result<(), StoreError> {
     Err(refused(path, &format!("it belongs to user {owner} and this is user {me}; run as its owner or remove it")))
 }
 
-fn lock_file(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock_file(path: &Path) -> Result<File, StoreError> {
     let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow);

@@ -75,7 +75,7 @@ pub fn render(differences: &Differences, look: Look) -> String {
 }
 
 /// `  env PATH`, then `- before` and `+ after`; on one row where both are short.
-fn told(field: &Field, look: Look) -> Vec<Line> {
+pub(super) fn told(field: &Field, look: Look) -> Vec<Line> {
     let name = escape::line(&field.name);
     let side = |text: &Option<String>| escape::line(&shortened(text.as_deref().unwrap_or("(not there)")));
     let (a, b) = (side(&field.a), side(&field.b));

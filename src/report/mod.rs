@@ -11,6 +11,7 @@ pub mod excerpt;
 pub mod explain;
 pub mod failure;
 pub mod format;
+pub mod gc;
 pub mod history;
 pub mod json;
 pub mod listing;
@@ -18,6 +19,8 @@ pub mod live;
 pub mod plain;
 pub mod quiet;
 pub mod readiness;
+pub mod rejudged;
+pub mod reproduced;
 #[cfg(test)]
 mod sample;
 pub mod shown;

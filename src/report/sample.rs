@@ -129,6 +129,7 @@ pub(super) fn attempt(state: State, cause: Option<Cause>, ms: u64) -> AttemptRes
         duration_ns: ms * MS,
         output_bytes: 0,
         notes: Vec::new(),
+        spools: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::event::StepHead;
 use crate::facts::{Facts, Num, Unit, Value};
-use crate::outcome::{AttemptResult, Class, CriterionResult, Exit, State, StepResult, Tier};
+use crate::outcome::{AttemptResult, CriterionResult, Exit, State, StepResult, Tier};
 
 use super::style::{Line, Look, Role, page, rule};
 use super::summary::Summary;
@@ -211,7 +211,7 @@ fn files(result: &StepResult, look: Look) -> Vec<Line> {
         lines.extend(field("input", Role::Plain, &text, look));
     }
     for output in &result.outputs {
-        let class = if output.class == Class::Stable { "stable" } else { "volatile" };
+        let class = output.class.word();
         let archived = if output.artifact { ", archived" } else { "" };
         let file = &output.file;
         let size = format::size(file.size);

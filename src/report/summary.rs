@@ -111,6 +111,7 @@ fn without_facts(attempt: &AttemptResult) -> AttemptResult {
         duration_ns: attempt.duration_ns,
         output_bytes: attempt.output_bytes,
         notes: attempt.notes.clone(),
+        spools: attempt.spools.clone(),
     }
 }
 

@@ -96,6 +96,17 @@ impl Terminal {
         terminal
     }
 
+    /// As [`Terminal::real`], with everything on stderr: what is shown by the way while stdout waits for the result.
+    #[must_use]
+    pub fn aside(choice: ColourChoice, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let terminal = Self::real(choice, env);
+        let mut inner = terminal.lock();
+        let caps = inner.err.caps;
+        inner.out = Channel::new(Box::new(io::stderr()), caps);
+        drop(inner);
+        terminal
+    }
+
     /// Streams of your own.
     #[must_use]
     pub fn with(

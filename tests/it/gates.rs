@@ -10,7 +10,7 @@ const PLAN: &str = "[steps.build]\nrun = 'echo $WHAT > out.txt'\nenv = { WHAT = 
     [steps.deploy]\nneeds = ['approve']\nrun = 'echo deployed >> deployed.txt'\n[vars]\nwhat = 'one'\n";
 
 /// A workspace with keys of `ana` and `eva`.
-fn space(plan: &str) -> Option<(Space, PathBuf)> {
+pub fn space(plan: &str) -> Option<(Space, PathBuf)> {
     if Command::new("ssh-keygen").arg("-?").stderr(Stdio::null()).status().is_err() {
         crate::support::skip("openssh-client");
         return None;
@@ -31,7 +31,7 @@ fn space(plan: &str) -> Option<(Space, PathBuf)> {
     Some((space, keys))
 }
 
-fn sign(space: &Space, keys: &Path, role: &str, who: &str, more: &[&str]) -> Ended {
+pub fn sign(space: &Space, keys: &Path, role: &str, who: &str, more: &[&str]) -> Ended {
     let key = keys.join(who);
     let key = key.to_str().unwrap();
     let mut args = vec!["sign", "latest", "--gate", "approve", "--role", role, "--as", who, "--key", key];

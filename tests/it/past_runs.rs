@@ -29,7 +29,7 @@ fn json(text: &str) -> Value {
 }
 
 /// Every file below a folder with its bytes and its time.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -116,6 +116,35 @@ fn flipped_bytes_of_every_file_are_refused() {
         fs::rename(path.with_extension("gone"), &path).unwrap();
     }
     let _ = space.run(&["verify"]).code(0);
+}
+
+/// What steps wrote is checked too; a copy without it is not at fault, and nor is what a leftover process adds later.
+#[test]
+fn flipped_output_is_refused() {
+    let space = Space::plan(
+        "[steps.a]\nrun = 'echo out; echo err >&2; test -e again || { touch again; exit 1; }'\nretry = { limit = 1, backoff = '1ms' }\n\
+         [steps.big]\nrun = 'yes | head -c 3000000'\n[steps.serves]\nservice = { run = 'echo up; sleep 60', ready = { log = 'up' } }\n\
+         [steps.asks]\nneeds = ['serves']\nrun = 'true'\n",
+    );
+    let _ = space.go(&[]).code(0);
+    let _ = space.run(&["verify"]).code(0).says("6 files of what steps wrote");
+    let steps = space.latest().join("steps");
+    let spools: Vec<PathBuf> = tree(&steps).into_keys().filter(|path| fs::metadata(path).unwrap().len() > 0).collect();
+    assert_eq!(spools.len(), 6, "{spools:?}");
+    for path in &spools {
+        let whole = fs::read(path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 1;
+        for wrong in [damaged, whole[1..].to_vec()] {
+            fs::write(path, wrong).unwrap();
+            assert_eq!(faults(&space.run(&["verify", "--format", "json"]).code(4).stdout).len(), 1);
+        }
+        fs::write(path, [whole.as_slice(), b"more"].concat()).unwrap();
+        let _ = space.run(&["verify"]).code(0).says("1 file grew after the step had ended");
+        fs::write(path, whole).unwrap();
+    }
+    fs::rename(&steps, steps.with_extension("gone")).unwrap();
+    let _ = space.run(&["verify"]).code(0).says("not checked: 6 files");
 }
 
 #[test]
@@ -344,4 +373,24 @@ fn history_of_a_thousand_runs_reads_no_journal() {
     assert_eq!((&said["all"], said["trends"][0]["points"].as_array().unwrap().len()), (&1000.into(), 1000));
     assert!(said["runs"].as_array().unwrap().iter().all(|run| run["end"] == "GO"), "from the caches alone");
     assert!(read * 4 < left, "the caches have {read} bytes, the journals {left}");
+}
+
+#[test]
+fn the_line_that_does_a_run_again_has_what_came_from_outside() {
+    let space = Space::plan("[vars]\nn = 3\nm = 1\n[steps.a]\nrun = ['sh', '-c', 'exit $0', '{{ vars.n }}']\n")
+        .env("RUNPLAN_VAR_N", "4");
+    let ended = space.go(&["--var", "m=2", "--log-dir", "logs"]).code(1);
+    let _ = ended.says("runplan blueprint.toml --var m=2 --var n=4 --log-dir logs a");
+    let _ = space
+        .run(&["show", &space.path().join("logs/.runplan/latest").display().to_string()])
+        .code(0)
+        .says("--var n=4");
+}
+
+#[test]
+fn explain_looks_for_earlier_results_where_they_are() {
+    let space = Space::plan("[steps.a]\ninputs = ['blueprint.toml']\noutputs = ['out']\nrun = 'echo > out'\n");
+    let _ = space.go(&["--log-dir", "logs"]).code(0);
+    let _ = space.run(&["explain", "a", "--log-dir", "logs"]).code(0).says("left it");
+    let _ = space.run(&["explain", "a"]).code(0).hides("left it");
 }

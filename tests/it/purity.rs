@@ -11,7 +11,7 @@ const CALLS: &str = "execve,?execveat,connect,bind,?fork,?vfork,?open,openat,?op
                      truncate,ftruncate,kill,?tgkill";
 
 /// Whether `strace` can be used; in CI it must be.
-fn strace() -> bool {
+pub fn strace() -> bool {
     let works =
         Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success());
     assert!(works || std::env::var_os("CI").is_none(), "CI needs the package `strace` and permission to trace");
@@ -35,7 +35,7 @@ fn effect(line: &str) -> bool {
 }
 
 #[track_caller]
-fn is_pure(folder: &Path, args: &[&str]) {
+pub fn is_pure(folder: &Path, args: &[&str]) {
     let trace = tempfile::NamedTempFile::new().expect("a file");
     let output = Command::new("strace")
         .args(["-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"])

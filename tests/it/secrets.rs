@@ -47,7 +47,15 @@ fn forms(secret: &str) -> Vec<String> {
     let shell = secret.replace('\'', "'\\''");
     let xml = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let upper = hex(secret.as_bytes()).to_uppercase();
+    let coloned = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
     let mut forms = vec![
+        coloned.to_uppercase(),
+        coloned,
+        secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        json.trim_matches('"').replace('/', "\\/"),
+        ascii.trim_matches('"').replace("\\u00e9", "\\u00E9"),
+        xml.replace('\'', "&apos;").replace('\u{e9}', "&#233;").replace('\n', "&#10;"),
+        secret.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"),
         secret.to_owned(),
         json.trim_matches('"').to_owned(),
         ascii.trim_matches('"').to_owned(),
@@ -307,5 +315,179 @@ fn a_path_with_a_secret_is_not_recorded() {
     assert_eq!(space.state("out"), ("fail".into(), "secret_in_output".into()));
     assert_eq!(space.state("in"), ("error".into(), "action_error".into()));
     spotless(&space, &ended, &["s3cr3t-name"]);
+    recomputed(&space.latest());
+}
+
+/// Commands that show a finished run, as they are; those of `export` by what its help offers.
+fn ways_to_show(space: &Space, earlier: &str) -> Vec<Vec<String>> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let mut all: Vec<Vec<String>> = [
+        "show",
+        "replay",
+        "replay --progress json",
+        "verify",
+        "verify --format json",
+        "history --last 100 --criterion e --format json",
+        "history --criterion e",
+        "report --format md",
+        "report --format json",
+        "report --format html",
+        "report --format junit",
+        "decide",
+        "gc -n --format json",
+    ]
+    .into_iter()
+    .map(words)
+    .collect();
+    all.push(words(&format!("diff {earlier} latest")));
+    all.push(words(&format!("diff {earlier} latest --format json")));
+    for line in space.record().iter().filter_map(|line| line["id"].as_str().map(str::to_owned)) {
+        all.push(words(&format!("show --step {line}")));
+    }
+    let help = space.run(&["export", "--help"]);
+    if help.stdout.contains("runplan export") {
+        let named = regex::Regex::new(r"(?m)^ +- ([a-z0-9-]+):|possible values: ([a-z0-9-, ]+)").expect("a pattern");
+        let found = named.captures_iter(&help.stdout).flat_map(|found| {
+            let text = found.get(1).or(found.get(2)).map_or("", |text| text.as_str()).to_owned();
+            text.split(", ").map(str::to_owned).collect::<Vec<_>>()
+        });
+        let formats: Vec<String> = found.filter(|format| !["auto", "always", "never"].contains(&&**format)).collect();
+        assert!(formats.len() > 3, "{}", help.stdout);
+        all.extend(formats.into_iter().map(|format| words(&format!("export latest --format {format}"))));
+    }
+    all
+}
+
+/// Everything that takes a secret somewhere at once, and then every way to look at it.
+#[test]
+fn nothing_of_a_secret_comes_out_by_any_command() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let padding = "p".repeat(185);
+    // In the status line's neighbours: a header's value, the place a redirect names, a body that is cut in what is told.
+    let body = format!("{padding}{TOKEN} {FILED}");
+    let server = std::thread::spawn(move || {
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.expect("a connection");
+            let mut asked = Vec::new();
+            let mut buffer = [0; 4096];
+            while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+                let n = stream.read(&mut buffer).expect("a request");
+                assert!(n > 0, "the request ends early");
+                asked.extend_from_slice(&buffer[..n]);
+            }
+            let place = percent(TOKEN, false);
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nlocation: /{place}?t={place}\r\nset-cookie: s={}\r\nx-{}: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                STANDARD.encode(TOKEN),
+                hex(TOKEN.as_bytes()),
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("an answer");
+        }
+    });
+    let plan = format!(
+        r#"
+[steps.both]
+secrets = ['token', 'filed']
+run = """
+i=0; while read -r line; do i=$((i+1)); if [ $((i % 2)) = 0 ]; then printf '%s\\n' "$line" >&2; else printf '%s\\n' "$line"; fi; done < forms.txt
+for form in "$TOKEN" "$FILED"; do printf 'x%s' "${{form%"${{form#???}}"}}"; printf 'e%s' "${{form%"${{form#?????}}"}}" >&2; sleep 0.01
+printf '%sx' "${{form#???}}"; printf '%se' "${{form#?????}}" >&2; done; exit 4"""
+[steps.wrapped]
+secrets = ['filed']
+run = 'for i in 1 2 3 4 5 6 7; do printf "%0${{i}}d%s%s" 0 "$(cat pad.txt)" "$FILED" | base64 -w 64; printf "%s" "$FILED" | base64 | tr "+/" "-_"; done'
+[steps.fetched]
+http = {{ url = 'http://127.0.0.1:{port}/' }}
+pass = ['status == 200', 'text == "x"', 'header."location" == "y"', 'headers contains "w"']
+[steps.again]
+needs = ['fetched']
+http = {{ url = 'http://127.0.0.1:{port}/again', redirects = 1 }}
+pass = ['status == steps.fetched.status', 'text != steps.fetched.text']
+[steps.cut]
+file = 'long.txt'
+pass = ['text == "x"', 'text matches "^y$"']
+[steps.keys]
+file = 'keys.json'
+pass = ['keys contains "k"', 'values contains "v"', 'data.a == "2"']
+[steps.ini]
+file = 'keys.env'
+pass = ['data.A == "x"']
+[steps.finding]
+report = 'scan.sarif'
+pass = ['count(findings(open)) == 0', 'every(findings(open)) == "x"']
+[steps.looks]
+needs = ['fetched']
+file = 'long.txt'
+sample = {{ every = '1ms', max = 2, failures = 1 }}
+pass = ['text == steps.fetched.text']
+[steps.gone]
+secrets = ['token']
+run = ['cat', 'none.txt']
+stdin = '{{{{ secrets.token }}}}'
+[steps.told]
+env = {{ T = '{{{{ secrets.token }}}}' }}
+run = 'set -x; : "$T"; echo "$T" | sed s/$/!/ >&2; env; cat "/$T/x"'
+"#
+    );
+    let space = space(&plan);
+    let text = space.read("blueprint.toml").replacen(
+        "[plan]\n",
+        "[plan]\nreports = ['out.md', 'out.html', 'out.json', 'out.xml']\n",
+        1,
+    );
+    space.write("blueprint.toml", text);
+    let all = forms(TOKEN).into_iter().chain(forms(FILED).into_iter().filter(|form| !form.contains('\n')));
+    space.write("forms.txt", all.collect::<Vec<_>>().join("\n") + "\n");
+    space.write("pad.txt", "pad");
+    space.write("long.txt", format!("{padding}{TOKEN}\n{}{FILED}\n", "q".repeat(190)));
+    space.write("keys.json", serde_json::json!({ TOKEN: { FILED: TOKEN }, "a": [{ "b": FILED }] }).to_string());
+    space.write("keys.env", format!("A='{}'\n", FILED.replace('\n', " ")));
+    let message = format!("Possible hardcoded password: {}{TOKEN}", "m".repeat(120));
+    let sarif = serde_json::json!({
+        "version": "2.1.0",
+        "runs": [{ "tool": { "driver": { "name": "scan", "rules": [] } }, "results": [{
+            "ruleId": "B105", "level": "error", "message": { "text": message },
+            "locations": [{ "physicalLocation": { "artifactLocation": { "uri": "a.py" }, "region": { "startLine": 1, "snippet": { "text": TOKEN } } } }],
+        }] }],
+    });
+    space.write("scan.sarif", sarif.to_string());
+    let secrets = [TOKEN, FILED];
+    let ended = space.go(&["-j", "2", "--progress", "plain"]);
+    assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
+    server.join().expect("the server ends");
+    let broken: Vec<String> =
+        space.record().iter().filter(|line| line["state"] == "error").map(|line| line["id"].to_string()).collect();
+    assert_eq!(broken, ["\"again\""], "all others looked: {}{}", ended.stdout, ended.stderr);
+    spotless(&space, &ended, &secrets);
+    let first = space.latest().file_name().expect("a run").to_string_lossy().into_owned();
+    let ended = space.go(&["-j", "1", "--progress", "json", "--var", "other=1"]);
+    assert_eq!(ended.code, 2);
+    let ended = space.go(&["-j", "1", "--progress", "json"]);
+    spotless(&space, &ended, &secrets);
+    assert!(ended.stdout.contains("[secret token]") && ended.stdout.contains("[secret filed]"));
+    let mut shown = 0;
+    for args in ways_to_show(&space, &first) {
+        let ended = space.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(ended.code != 2, "{args:?}: {}", ended.stderr);
+        for secret in secrets {
+            clean(&args.join(" "), ended.stdout.as_bytes(), secret);
+            clean(&args.join(" "), ended.stderr.as_bytes(), secret);
+        }
+        shown += usize::from(ended.stdout.contains("[secret "));
+    }
+    assert!(shown > 10, "the places of secrets are seen: {shown}");
+    for report in ["out.md", "out.html", "out.json", "out.xml"] {
+        let text = space.read(report);
+        assert!(text.contains("both"), "{report}");
+        secrets.iter().for_each(|secret| clean(report, text.as_bytes(), secret));
+    }
+    spotless(&space, &ended, &secrets);
+    // Nor a piece of one that was cut off: longer ones than a line end of base64 leaves.
+    let journal = std::fs::read_to_string(space.latest().join("journal.jsonl")).expect("a journal");
+    for secret in secrets {
+        let begin: String = secret.chars().take(9).collect();
+        assert!(!journal.contains(&begin) && !ended.stderr.contains(&begin), "{begin}");
+    }
     recomputed(&space.latest());
 }

@@ -9,7 +9,7 @@ const PLAN: &str = "[steps.a]\nrun = 'echo hi > out.txt'\nartifacts = ['out.txt'
     [signoffs]\nroles = ['Dev Backend', 'Ops/SRE']\n";
 
 /// A workspace with keys of `ana` and `eva`, who are allowed, and of `eve`, who is not.
-fn space(plan: &str) -> Option<(Space, PathBuf)> {
+pub fn space(plan: &str) -> Option<(Space, PathBuf)> {
     if Command::new("ssh-keygen").arg("-?").stderr(Stdio::null()).status().is_err() {
         assert!(std::env::var_os("CI").is_none(), "ssh-keygen is missing: install openssh-client");
         return None;
@@ -33,7 +33,7 @@ fn space(plan: &str) -> Option<(Space, PathBuf)> {
 }
 
 /// `runplan sign latest`.
-fn sign(space: &Space, keys: &Path, role: &str, who: &str, key: &str, more: &[&str]) -> crate::support::Ended {
+pub fn sign(space: &Space, keys: &Path, role: &str, who: &str, key: &str, more: &[&str]) -> crate::support::Ended {
     let key = keys.join(key);
     let mut args = vec!["sign", "latest", "--role", role, "--as", who, "--key", key.to_str().unwrap()];
     args.extend(more);

@@ -268,7 +268,7 @@ impl Api<'_> {
         if answer.status == 200 {
             return Ok(());
         }
-        let said: String = answer.text.trim().chars().take(300).collect();
+        let said = cut(answer.text.trim());
         let detail = format!("Alertmanager does not take the alert: status {}: {said}", answer.status);
         Err(ActError::new(Cause::ActionError, detail))
     }
@@ -287,6 +287,15 @@ impl Api<'_> {
         };
         let name = |receiver: &Json| receiver.get("name").and_then(Json::as_str).map(str::to_owned);
         Ok(receivers.iter().filter_map(name).collect())
+    }
+}
+
+/// The beginning of what was said; with a `…` where that isn't all.
+pub(super) fn cut(text: &str) -> String {
+    const MOST: usize = 300;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 

@@ -291,8 +291,7 @@ impl Drill {
     /// What Alertmanager says about it.
     fn why(&self, receiver: &str) -> Option<String> {
         let said = manager::complaint(&self.log, receiver);
-        let cut = |text: String| text.chars().take(300).collect::<String>();
-        said.map(|said| format!("Alertmanager said: {}", cut(said))).or_else(|| {
+        said.map(|said| format!("Alertmanager said: {}", manager::cut(&said))).or_else(|| {
             let muted = manager::is_muted(&self.log);
             muted.then(|| "a time interval of the configuration mutes it now".to_owned())
         })
