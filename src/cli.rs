@@ -1,6 +1,8 @@
 //! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
 
+mod complete;
 mod edit;
+mod man;
 mod past;
 mod sign;
 
@@ -11,6 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
+pub use self::complete::{Candidates, Shell};
 pub use self::edit::{Add, Fmt, Form, Import, Init};
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
@@ -101,6 +104,12 @@ pub enum Command {
     Gc(Gc),
     /// Print the JSON Schema of plan files.
     Schema,
+    /// Print what a shell reads for completion.
+    Completions(Shell),
+    /// Say what may stand at a place of the command line.
+    Complete(Candidates),
+    /// Print a manual page.
+    Man(String),
 }
 
 /// Forms of the readiness report.
@@ -380,6 +389,22 @@ enum Sub {
     Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
+    /// Prints completion for a shell, with the steps of plans: `source <(runplan completions bash)`
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Says what may stand where the last word is
+    #[command(hide = true)]
+    Complete {
+        #[arg(last = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Prints the manual page, or that of a command: `runplan man add | man -l -`
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -490,6 +515,13 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Fmt(fmt) => Command::Fmt(fmt),
         Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
+        Sub::Completions { shell } => Command::Completions(shell),
+        Sub::Complete { words } => {
+            let mut top = Top::command();
+            top.build();
+            Command::Complete(complete::candidates(&top, &words))
+        }
+        Sub::Man { command } => Command::Man(man::page(Top::command(), command.as_deref())?),
     };
     Ok(command)
 }

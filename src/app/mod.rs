@@ -2,6 +2,7 @@
 
 mod again;
 mod archive;
+mod complete;
 mod diff;
 mod edit;
 mod export;
@@ -94,6 +95,15 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Add(ask) => edit::add(ask, terminal),
         Command::Init(ask) => edit::init(ask, terminal),
         Command::Fmt(ask) => edit::fmt(ask, terminal),
+        Command::Completions(shell) => {
+            terminal.write(Stream::Out, shell.script());
+            Exit::Done
+        }
+        Command::Complete(candidates) => complete::complete(candidates, terminal),
+        Command::Man(page) => {
+            terminal.write(Stream::Out, page);
+            Exit::Done
+        }
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));

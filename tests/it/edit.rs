@@ -363,3 +363,96 @@ fn fmt_writes_what_check_asks_for() {
     assert_eq!(space.read("b.toml"), "x = \n");
     assert_eq!(feed(&space, &["fmt", "-"], "format=1\n").code(0).stdout, "format = 1\n");
 }
+
+/// A plan to be completed.
+fn typed() -> Space {
+    let space = Space::plan(
+        "[steps.build]\nrun = 'true'\ntags = ['fast']\n[steps.bundle]\nrun = 'true'\n[steps.m]\nmatrix = { x = [1, 2] }\nrun = 'true'\n",
+    );
+    space.write("broken.toml", "format = 1\n[steps.up]\nrun = 'true'\n[steps.down]\nneeds = ['nope']\nrun = 'true'\n");
+    space.write("list.md", "- [ ] x\n");
+    space
+}
+
+/// A shell with the program on its path.
+fn shell(space: &Space, name: &str, script: &str) -> Option<String> {
+    let folder = std::path::Path::new(RUNPLAN).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new(name);
+    command
+        .args(["-c", script])
+        .current_dir(space.path())
+        .env("PATH", path)
+        .env("HOME", space.path())
+        .stdin(Stdio::null());
+    match command.output() {
+        Ok(done) => {
+            assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+            Some(String::from_utf8_lossy(&done.stdout).into_owned())
+        }
+        Err(_) => {
+            skip(name);
+            None
+        }
+    }
+}
+
+#[test]
+fn names_of_steps_are_completed() {
+    let space = typed();
+    let at = |words: &[&str]| {
+        let mut args = vec!["complete", "--"];
+        args.extend(words);
+        let ended = space.run(&args).code(0);
+        assert_eq!(ended.stderr, "");
+        ended.stdout
+    };
+    assert_eq!(at(&["blueprint.toml", "bu"]), "build\nbundle\n");
+    assert_eq!(at(&["explain", "m"]), "m\n:files\n");
+    assert_eq!(at(&["add", "x", "--needs", "bun"]), "bundle\n");
+    assert_eq!(at(&["blueprint.toml", "--tag", ""]), "fast\n");
+    assert_eq!(at(&["broken.toml", ""]), "up\ndown\n", "a plan that somebody is writing");
+    assert_eq!(at(&["nowhere.toml", ""]), "");
+    let _ = space.go(&["build"]).code(0);
+    assert!(at(&["show", ""]).starts_with("latest\n2"));
+    assert_eq!(at(&["-"]).lines().filter(|line| *line == "--jobs").count(), 1);
+    assert_eq!(space.read("blueprint.toml").lines().count(), 9, "nothing was written");
+}
+
+#[test]
+fn shells_complete_by_asking() {
+    let space = typed();
+    let bash = "source <(runplan completions bash); complete -p runplan; COMP_WORDS=(runplan blueprint.toml bu); COMP_CWORD=2; _runplan; echo ${COMPREPLY[@]}";
+    if let Some(out) = shell(&space, "bash", bash) {
+        assert_eq!(out, "complete -F _runplan runplan\nbuild bundle\n");
+    }
+    if let Some(out) = shell(
+        &space,
+        "fish",
+        "runplan completions fish | source; complete -C 'runplan blueprint.toml bu'; complete -C 'runplan import li'",
+    ) {
+        assert_eq!(out, "build\nbundle\nlist.md\n");
+    }
+    let zsh = "compdef() { print -- compdef $@ }; compadd() { print -l -- $@ }; _files() { print FILES }\n\
+               source <(runplan completions zsh); words=(runplan blueprint.toml bu); CURRENT=3; _runplan; words=(runplan import li); _runplan";
+    if let Some(out) = shell(&space, "zsh", zsh) {
+        assert_eq!(out, "compdef _runplan runplan\n-a\nlines\nFILES\n");
+    }
+}
+
+#[test]
+fn manual_pages_are_set_without_a_complaint() {
+    let space = Space::new();
+    let _ = space.run(&["man", "nope"]).code(2).says("there is no command `nope`");
+    for args in [&["man"][..], &["man", "add"], &["man", "import"]] {
+        let page = space.run(args).code(0).stdout;
+        space.write("page.1", &page);
+        match Command::new("groff").args(["-man", "-Tutf8", "-ww", "page.1"]).current_dir(space.path()).output() {
+            Err(_) => return skip("groff"),
+            Ok(done) => {
+                assert_eq!(String::from_utf8_lossy(&done.stderr), "", "{args:?}");
+                assert!(String::from_utf8_lossy(&done.stdout).contains("runplan"));
+            }
+        }
+    }
+}

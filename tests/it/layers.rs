@@ -145,6 +145,7 @@ fn third_party_crates_have_one_home() {
         ("minijinja", "plan"),
         ("indicatif", "report"),
         ("clap", "cli"),
+        ("clap_mangen", "cli"),
         ("libm", "compare"),
         ("sha2", "digest"),
         ("pulldown_cmark", "markdown"),
