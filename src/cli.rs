@@ -2,6 +2,7 @@
 
 mod complete;
 mod edit;
+mod graph;
 mod man;
 mod past;
 mod sign;
@@ -15,6 +16,7 @@ use crate::policy::OnFailure;
 
 pub use self::complete::{Candidates, Shell};
 pub use self::edit::{Add, Fmt, Form, Import, Init};
+pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
@@ -90,6 +92,8 @@ pub enum Command {
     Diff(Diff),
     /// List past runs.
     History(History),
+    /// Draw the graph of a plan or of a run.
+    Graph(Graph),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine, or make a plan of a checklist.
@@ -363,6 +367,8 @@ enum Sub {
     Diff(Diff),
     /// Lists past runs, flaky steps, and the trend of a criterion
     History(History),
+    /// Draws the graph of a plan, or of how a run ended
+    Graph(Graph),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -508,6 +514,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Replay(replay) => Command::Replay(replay),
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
+        Sub::Graph(graph) => Command::Graph(graph.checked()),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Add(add) => Command::Add(add),

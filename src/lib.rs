@@ -35,6 +35,7 @@
 //! | `criteria` | the grammar, its types per action, evaluation; pure | `compare`, vocabulary |
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
+//! | `draw` | a graph as a picture: a layout of its own, SVG, DOT, Mermaid, tree, JSON; pure | |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
@@ -71,6 +72,7 @@ pub mod compare;
 pub mod criteria;
 pub mod decide;
 pub mod digest;
+pub mod draw;
 pub mod edit;
 pub mod engine;
 pub mod event;

@@ -291,7 +291,7 @@ impl Room {
                             );
                         }
                         EventKind::Reused { run, .. } => {
-                            named.push((run, "reuse", format!("{by} took results over from it")))
+                            named.push((run, "reuse", format!("{by} took results over from it")));
                         }
                         _ => {}
                     }
@@ -321,7 +321,7 @@ fn parts(rooms: &mut [Room]) -> Result<bool, StoreError> {
         named.push(found);
     }
     let mut more = false;
-    for at in 0..rooms.len() {
+    for (at, room) in rooms.iter_mut().enumerate() {
         let own = |record: &Option<String>| {
             let mut digest = HashSet::new();
             remove::digests_in(record.as_deref().unwrap_or_default().as_bytes(), &mut digest);
@@ -329,8 +329,8 @@ fn parts(rooms: &mut [Room]) -> Result<bool, StoreError> {
         };
         // Runs that came to the same have the same record: the newest of them stands for all.
         let mut have: HashSet<Digest> =
-            rooms[at].runs.iter().filter(|seen| seen.stays()).filter_map(|seen| own(&seen.record)).collect();
-        for seen in rooms[at].runs.iter_mut().rev() {
+            room.runs.iter().filter(|seen| seen.stays()).filter_map(|seen| own(&seen.record)).collect();
+        for seen in room.runs.iter_mut().rev() {
             let Some(record) = own(&seen.record) else { continue };
             let others = named.iter().enumerate().filter(|(other, _)| *other != at);
             if !have.contains(&record) && others.into_iter().any(|(_, named)| named.contains(&record)) {

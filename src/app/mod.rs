@@ -4,6 +4,7 @@ mod again;
 mod archive;
 mod complete;
 mod diff;
+mod draw;
 mod edit;
 mod export;
 mod gc;
@@ -90,6 +91,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Diff(ask) => diff::diff(ask, terminal),
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
+        Command::Graph(ask) => draw::graph(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),

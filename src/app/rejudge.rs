@@ -4,7 +4,7 @@
 mod facts;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -130,15 +130,13 @@ fn other_plan(path: &str, ask: &Judge, then: &Then, terminal: &Terminal) -> Resu
 fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own: bool) -> Result<Now, Refusal> {
     let bug = |error: &dyn std::fmt::Display| (format!("the run can't be judged again: {error}"), Exit::Bug);
     let (recorded, compared) = facts::gather(then, log, plan, cut);
-    let filtered = |name: &str| {
-        let line = then.record.steps.iter().find(|line| line.id == name);
-        line.is_some_and(|line| line.cause == Some(Cause::Filtered))
-    };
+    let out: BTreeSet<&str> =
+        then.record.steps.iter().filter(|l| l.cause == Some(Cause::Filtered)).map(|l| l.id.as_str()).collect();
     let options = Options {
         jobs: 1,
         shuffled: None,
         grace: Duration::ZERO,
-        selected: plan.steps.iter().map(|step| !filtered(&step.name)).collect(),
+        selected: plan.steps.iter().map(|step| !out.contains(step.name.as_str())).collect(),
         durations: BTreeMap::new(),
         ratchets: facts::ratchets(then, plan, &recorded),
         baselines: compared,

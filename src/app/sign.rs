@@ -15,7 +15,8 @@ use crate::facts::{Facts, Value};
 use crate::outcome::{Decision, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding, SignoffState};
 use crate::record::canonical;
-use crate::record::store::{self, DECISION_FILE, RECORD_FILE};
+use crate::record::gc;
+use crate::record::store::{DECISION_FILE, RECORD_FILE};
 use crate::report::readiness;
 use crate::report::terminal::{Stream, Terminal};
 use crate::signoff::keygen::Keygen;
@@ -69,7 +70,7 @@ fn open_roles(past: &Past) -> String {
 
 fn signed(command: &Sign, past: &Past) -> Result<PathBuf, String> {
     // Until the signature lies in its folder, that stays where it is.
-    let _held = store::hold_run(&past.dir).map_err(|error| error.to_string())?;
+    let _held = gc::hold_run(&past.dir).map_err(|error| error.to_string())?;
     let about = About::of(command, past)?;
     let policy = &about.policy;
     if !policy.roles.contains(&command.role) {
@@ -199,7 +200,7 @@ pub(super) fn sign_record(run: &str, key_file: Option<&str>, terminal: &Terminal
         Err(fault) => return failed(terminal, &fault.text, fault.exit),
     };
     let signed = || -> Result<PathBuf, String> {
-        let _held = store::hold_run(&past.dir).map_err(|error| error.to_string())?;
+        let _held = gc::hold_run(&past.dir).map_err(|error| error.to_string())?;
         let record = std::fs::read(past.dir.join(RECORD_FILE)).map_err(|error| error.to_string())?;
         let key = key(key_file)?;
         let keygen = Keygen::of_records(io::stdin().is_terminal());
@@ -290,7 +291,7 @@ impl Judged {
 }
 
 fn keep(past: &Past, judged: &Judged) -> io::Result<()> {
-    let _held = store::hold_run(&past.dir).map_err(io::Error::other)?;
+    let _held = gc::hold_run(&past.dir).map_err(io::Error::other)?;
     let value = json!({
         "schema": "runplan.decision/1",
         "run": past.id,

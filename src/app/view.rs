@@ -122,13 +122,13 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
 }
 
 /// Durations remembered in the workspace; read only, and none if there is no store.
-fn remembered(plan: &Plan) -> BTreeMap<String, Duration> {
+pub(super) fn remembered(plan: &Plan) -> BTreeMap<String, Duration> {
     Store::reader(plan.workspace.as_std_path()).map(|store| store.durations(&plan.name)).unwrap_or_default()
 }
 
 /// What would happen to each step, as far as it can be told without running anything: a `when` on variables is told,
 /// and what stands behind a step that it skips is blocked.
-fn prospects(plan: &Plan, graph: &Graph, selected: &[bool]) -> Vec<(Marker, String)> {
+pub(super) fn prospects(plan: &Plan, graph: &Graph, selected: &[bool]) -> Vec<(Marker, String)> {
     let mut all = vec![(Marker::Run, String::new()); plan.steps.len()];
     for &id in graph.order() {
         let step = plan.step(id);
@@ -327,7 +327,7 @@ fn names(plan: &Plan, needs: &[Need]) -> Vec<String> {
 }
 
 /// What a step does, in one line, as a person would type it.
-fn action_line(step: &Step) -> String {
+pub(super) fn action_line(step: &Step) -> String {
     match &step.action {
         Action::Run(spec) => command_line(&spec.command),
         Action::Http(spec) => request_line(spec),

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::direct;
+
 /// Largest whole number that every JSON reader keeps exact: 2^53 - 1.
 const MAX_EXACT: u64 = (1 << 53) - 1;
 
@@ -46,8 +48,7 @@ impl std::error::Error for CanonicalError {}
 /// # Errors
 /// When it holds a float or a whole number beyond ±(2^53 - 1).
 pub fn to_bytes(item: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
-    let value = serde_json::to_value(item).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
-    value_bytes(&value)
+    direct::write(item, None).map(|(text, _)| text)
 }
 
 /// The canonical line of a value, line feed included.
@@ -90,8 +91,25 @@ pub(crate) fn line_with(
 ) -> Result<Vec<u8>, CanonicalError> {
     let mut out = Vec::with_capacity(2048);
     let at = write_members(members, Some(name), &mut out)?;
+    Ok(with_member(out, at, name, value))
+}
+
+/// As [`line_with`], of plain data that is an object.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub(crate) fn line_of(
+    item: &impl Serialize,
+    name: &'static str,
+    value: impl FnOnce(&[u8]) -> String,
+) -> Result<Vec<u8>, CanonicalError> {
+    let (out, at) = direct::write(item, Some(name))?;
+    Ok(with_member(out, at, name, value))
+}
+
+fn with_member(mut out: Vec<u8>, at: Option<usize>, name: &str, value: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
     let member = format!("\"{name}\":\"{}\"", value(&out));
-    let member = match (at, members.is_empty()) {
+    let member = match (at, out.len() == 2) {
         (Some(_), _) => format!("{member},"),
         (None, true) => member,
         (None, false) => format!(",{member}"),
@@ -99,7 +117,7 @@ pub(crate) fn line_with(
     let at = at.unwrap_or(out.len() - 1);
     out.splice(at..at, member.into_bytes());
     out.push(b'\n');
-    Ok(out)
+    out
 }
 
 fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
@@ -128,7 +146,7 @@ fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
 }
 
 /// Whole numbers and texts have one spelling already: that of the writer, which escapes no more than it has to.
-fn plain(item: &impl Serialize, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+pub(super) fn plain(item: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), CanonicalError> {
     serde_json::to_writer(out, item).map_err(|e| CanonicalError::Serialize(e.to_string()))
 }
 
@@ -158,7 +176,7 @@ fn write_members(
 }
 
 /// By UTF-16 code units, as RFC 8785 has it.
-fn order(a: &str, b: &str) -> Ordering {
+pub(super) fn order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
@@ -178,7 +196,7 @@ pub fn check_line(bytes: &[u8]) -> Result<Value, CanonicalError> {
     Err(CanonicalError::NotCanonical(same))
 }
 
-fn check_number(number: &Number) -> Result<(), CanonicalError> {
+pub(super) fn check_number(number: &Number) -> Result<(), CanonicalError> {
     let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
     match size {
         None => Err(CanonicalError::Float(number.to_string())),
@@ -291,6 +309,10 @@ mod tests {
         fn what_is_written_is_read_back(value in any_json()) {
             let bytes = to_line(&value).unwrap();
             prop_assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 1);
+            prop_assert_eq!(&bytes[..bytes.len() - 1], value_bytes(&value).unwrap());
+            if let Value::Object(members) = &value {
+                prop_assert_eq!(line_with(members, "sum", |text| text.len().to_string()), line_of(members, "sum", |text| text.len().to_string()));
+            }
             prop_assert_eq!(&bytes[..bytes.len() - 1], serde_json_canonicalizer::to_vec(&value).unwrap());
             prop_assert_eq!(check_line(&bytes).unwrap(), value);
         }

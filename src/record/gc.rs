@@ -6,7 +6,7 @@
 //! which every run that is there is whole; the next one clears up.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +70,26 @@ pub fn size_of(path: &Path) -> u64 {
     }
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| size_of(&entry.path())).sum()
+}
+
+/// Keeps the folder of a run where it is, for who writes into it after the run is over, until this is dropped.
+///
+/// # Errors
+/// When there is no such run (any more), its engine is alive, or it cannot be locked.
+pub fn hold_run(run_dir: &Path) -> Result<File, StoreError> {
+    let path = run_dir.join("lock");
+    let file = lock_file(&path)?;
+    match file.try_lock_shared() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let run = run_dir.file_name().map(|name| name.to_string_lossy().into_owned());
+            return Err(StoreError::Busy { pid: None, run, since: None });
+        }
+        Err(TryLockError::Error(e)) => return Err(io_error("lock", &path)(e)),
+    }
+    // Between the two lines above it may have been removed.
+    fs::metadata(&path).map_err(io_error("read", &path))?;
+    Ok(file)
 }
 
 impl Store {
@@ -243,11 +263,11 @@ mod tests {
         let run = store.begin("a", 1, "now").unwrap();
         assert!(!store.discard("a").unwrap());
         drop(run);
-        let signing = super::super::store::hold_run(&store.run_path("a")).unwrap();
+        let signing = hold_run(&store.run_path("a")).unwrap();
         assert!(!store.discard("a").unwrap());
         drop(signing);
         assert!(store.discard("a").unwrap());
-        assert!(super::super::store::hold_run(&store.run_path("a")).is_err());
+        assert!(hold_run(&store.run_path("a")).is_err());
     }
 
     #[test]

@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((found.get("r1"), found.get("r2"), found.lines.len()), (Some(line.clone()), None, 1));
         // The last line about a run counts; one that was torn does not.
         let later = HistoryLine { record: "y".into(), ..line };
-        store.remember_steps(&[later.clone()]).unwrap();
+        store.remember_steps(std::slice::from_ref(&later)).unwrap();
         assert_eq!(store.history().get("r1"), Some(later));
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();

@@ -8,6 +8,7 @@
 pub mod baseline;
 pub mod canonical;
 pub mod difference;
+mod direct;
 pub mod format;
 pub mod gc;
 pub mod history;

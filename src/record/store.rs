@@ -94,26 +94,6 @@ pub fn is_live(run_dir: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Keeps the folder of a run where it is, for who writes into it after the run is over, until this is dropped.
-///
-/// # Errors
-/// When there is no such run (any more), its engine is alive, or it cannot be locked.
-pub fn hold_run(run_dir: &Path) -> Result<File, StoreError> {
-    let path = run_dir.join("lock");
-    let file = lock_file(&path)?;
-    match file.try_lock_shared() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let run = run_dir.file_name().map(|name| name.to_string_lossy().into_owned());
-            return Err(StoreError::Busy { pid: None, run, since: None });
-        }
-        Err(TryLockError::Error(e)) => return Err(io_error("lock", &path)(e)),
-    }
-    // Between the two lines above it may have been removed.
-    fs::metadata(&path).map_err(io_error("read", &path))?;
-    Ok(file)
-}
-
 /// The store of one workspace.
 #[derive(Debug)]
 pub struct Store {

@@ -1,12 +1,13 @@
 //! `runplan judge`: the criteria of a plan on what a run recorded, without running anything.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::purity::{is_pure, strace};
 use crate::seeded::Plan;
-use crate::support::Space;
+use crate::support::{Space, finish};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -159,6 +160,26 @@ fn what_was_not_recorded_is_unknown_and_never_passes() {
     assert_eq!((&said["before"]["verdict"], &said["now"]["verdict"]), (&json("\"NO-GO\""), &json("\"HOLD\"")));
     let ended = space.run(&["judge", "--plan", "milder.toml"]).code(3);
     let _ = ended.says("`env.HOME` was not recorded").says("it was not run (needs `b`, which did not succeed)");
+}
+
+/// Secrets were hidden before anything was judged, and nobody asks for them again; a text that the journal shortened
+/// stands by the verdict of then.
+#[test]
+fn secrets_and_long_texts_are_judged_as_they_were() {
+    let space = Space::plan(
+        "[secrets]\ntoken = { env = 'TOKEN' }\n[steps.tells]\nsecrets = ['token']\nrun = 'echo \"<$TOKEN>\"'\n\
+         pass = ['exit == 0', 'stdout contains \"<\"']\n[steps.long]\nrun = 'yes | head -c 200000; echo end'\n\
+         pass = ['exit == 0', 'stdout ends_with \"end\\n\"']\n",
+    );
+    let mut command = space.command(&["blueprint.toml"]);
+    let child = command.env("TOKEN", "not-a-real-one").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let _ = finish(child.expect("it starts")).code(0);
+    let _ = space.run(&["judge"]).code(0).says("the same record, byte for byte").hides("not-a-real-one");
+    let plan = space.read("blueprint.toml").replace("contains \"<\"", "contains \"<[secret token]>\"");
+    space.write("other.toml", plan.replace("ends_with \"end\\n\"", "starts_with \"y\""));
+    let ended = space.run(&["judge", "--plan", "other.toml"]).code(3);
+    let ended = ended.says("+ pass stdout contains \"<[secret token]>\": pass");
+    let _ = ended.says("`stdout` is not recorded whole").says("step long  pass → inconclusive");
 }
 
 #[test]

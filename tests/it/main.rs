@@ -14,6 +14,7 @@ mod faults;
 mod flow;
 mod gates;
 mod gc;
+mod graph;
 mod invalid;
 mod judging;
 mod layers;

@@ -358,15 +358,9 @@ fn ways_to_show(space: &Space, earlier: &str) -> Vec<Vec<String>> {
     all
 }
 
-/// Everything that takes a secret somewhere at once, and then every way to look at it.
-#[test]
-fn nothing_of_a_secret_comes_out_by_any_command() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let padding = "p".repeat(185);
-    // In the status line's neighbours: a header's value, the place a redirect names, a body that is cut in what is told.
-    let body = format!("{padding}{TOKEN} {FILED}");
-    let server = std::thread::spawn(move || {
+/// Answers two requests: in a header's value and name, in the place that a redirect names, and in the body.
+fn telltale(listener: TcpListener, body: String) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
         for stream in listener.incoming().take(2) {
             let mut stream = stream.expect("a connection");
             let mut asked = Vec::new();
@@ -385,7 +379,11 @@ fn nothing_of_a_secret_comes_out_by_any_command() {
             );
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("an answer");
         }
-    });
+    })
+}
+
+/// A plan of which every step takes a secret somewhere.
+fn talkative(port: u16, padding: &str) -> Space {
     let plan = format!(
         r#"
 [steps.both]
@@ -452,6 +450,18 @@ run = 'set -x; : "$T"; echo "$T" | sed s/$/!/ >&2; env; cat "/$T/x"'
         }] }],
     });
     space.write("scan.sarif", sarif.to_string());
+    space
+}
+
+/// Everything that takes a secret somewhere at once, and then every way to look at it.
+#[test]
+fn nothing_of_a_secret_comes_out_by_any_command() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    // So that what is told of a text ends in the middle of a secret.
+    let padding = "p".repeat(185);
+    let server = telltale(listener, format!("{padding}{TOKEN} {FILED}"));
+    let space = talkative(port, &padding);
     let secrets = [TOKEN, FILED];
     let ended = space.go(&["-j", "2", "--progress", "plain"]);
     assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);

@@ -24,7 +24,7 @@ pub(super) fn gather(
     plan: &Plan,
     cut: bool,
 ) -> (BTreeMap<String, Recorded>, BTreeMap<String, Vec<Facts>>) {
-    let journal = Journal { events: &then.begun.events, cut, secrets: !then.begun.head.secrets.is_empty() };
+    let journal = Journal::new(&then.begun.events, cut);
     let store = log.home.as_deref().and_then(|home| Store::reader(home).ok());
     let asked = wanted(&then.plan);
     let mut recorded = BTreeMap::new();
@@ -47,25 +47,44 @@ pub(super) fn gather(
 
 /// A journal with what has to be known of its texts.
 struct Journal<'a> {
-    events: &'a [Event],
+    /// By the step that they are about, in order.
+    by_step: BTreeMap<StepId, Vec<&'a Event>>,
     /// Some of them are shortened.
     cut: bool,
-    /// Secrets were replaced in them.
-    secrets: bool,
 }
 
-impl Journal<'_> {
+impl<'a> Journal<'a> {
+    fn new(events: &'a [Event], cut: bool) -> Self {
+        use EventKind::{Attempt, Commit, Reused, Sample, Start};
+        let mut by_step: BTreeMap<StepId, Vec<&Event>> = BTreeMap::new();
+        for event in events {
+            if let Start { step, .. }
+            | Sample { step, .. }
+            | Attempt { step, .. }
+            | Reused { step, .. }
+            | Commit { step, .. } = &event.kind
+            {
+                by_step.entry(*step).or_default().push(event);
+            }
+        }
+        Self { by_step, cut }
+    }
+
+    fn of(&self, step: StepId) -> &[&'a Event] {
+        self.by_step.get(&step).map_or(&[], Vec::as_slice)
+    }
+
     fn committed(&self, wanted: StepId) -> Option<&StepResult> {
-        self.events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::Commit { step, result } if *step == wanted => Some(&**result),
+        self.of(wanted).iter().rev().find_map(|event| match &event.kind {
+            EventKind::Commit { result, .. } => Some(&**result),
             _ => None,
         })
     }
 
     /// The run whose result stands for one of this run.
     fn taken_over(&self, wanted: StepId) -> Option<&str> {
-        self.events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::Reused { step, run } if *step == wanted => Some(run.as_str()),
+        self.of(wanted).iter().rev().find_map(|event| match &event.kind {
+            EventKind::Reused { run, .. } => Some(run.as_str()),
             _ => None,
         })
     }
@@ -74,13 +93,13 @@ impl Journal<'_> {
     fn attempts(&self, wanted: StepId, delay: Duration) -> Vec<Tried> {
         let mut tried = Vec::new();
         let (mut looks, mut start) = (Vec::new(), 0);
-        for event in self.events {
+        for event in self.of(wanted) {
             match &event.kind {
-                EventKind::Start { step, .. } if *step == wanted => {
+                EventKind::Start { .. } => {
                     looks.clear();
                     start = event.mono;
                 }
-                EventKind::Sample { step, state, criteria, facts, detail, .. } if *step == wanted => looks.push(Look {
+                EventKind::Sample { state, criteria, facts, detail, .. } => looks.push(Look {
                     impaired: self.impaired(facts),
                     facts: facts.clone(),
                     state: Some(*state),
@@ -89,7 +108,7 @@ impl Journal<'_> {
                     at: event.at,
                     elapsed: Duration::from_nanos(event.mono.saturating_sub(start)).saturating_sub(delay),
                 }),
-                EventKind::Attempt { step, result, .. } if *step == wanted => {
+                EventKind::Attempt { result, .. } => {
                     let looks = std::mem::take(&mut looks);
                     tried.push(self.tried(looks, result, event.at));
                 }
@@ -120,19 +139,9 @@ impl Journal<'_> {
         for (name, value) in &facts.values {
             if self.cut && any(value, &|value| cut_of(value).is_some()) {
                 found.insert(name.clone(), "it was too long for the journal".to_owned());
-            } else if self.secrets && any(value, &|value| holds_mark(value)) {
-                found.insert(name.clone(), "a secret in it was replaced".to_owned());
             }
         }
         found
-    }
-}
-
-fn holds_mark(value: &Value) -> bool {
-    match value {
-        Value::Text(text) => text.contains("[secret "),
-        Value::Json(json) => json.to_string().contains("[secret "),
-        _ => false,
     }
 }
 
@@ -178,7 +187,7 @@ fn looks_of(log: &Log, store: Option<&Store>, run: &str, step: &Step) -> Option<
     };
     let id = heads.iter().find(|head| head.name == step.name)?.step;
     let delay = step.sample.as_ref().map_or(Duration::ZERO, |sample| sample.delay);
-    let journal = Journal { events: &found.events, cut: found.cut > 0, secrets: true };
+    let journal = Journal::new(&found.events, found.cut > 0);
     let mut attempts = journal.attempts(id, delay);
     attempts.retain(|tried| tried.result.samples > 0 && tried.result.state.is_success());
     // In a run that was resumed, the same attempt may stand there twice, the second time without its looks.

@@ -1,8 +1,12 @@
 //! What judging again changed, as plain data: the record of the run beside what it comes to now.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value as Json, json};
 
 use crate::engine::rejudge::Rejudged;
+use crate::event::EventKind;
+use crate::ids::StepId;
 use crate::outcome::{CriterionResult, StepResult, Tier};
 use crate::plan::{self, Plan, Step};
 use crate::record::difference;
@@ -15,11 +19,15 @@ pub(super) fn told(then: &Then, now: &Now, plan: &Plan, path: Option<&str>) -> T
     let norms = (path.is_some()).then(|| (plan::norm(&then.plan), plan::norm(plan)));
     let mut changes = Vec::new();
     let mut same = 0;
+    let ids: BTreeMap<&str, StepId> = plan.ids().map(|id| (plan.step(id).name.as_str(), id)).collect();
+    let old: BTreeMap<&str, StepId> = then.plan.ids().map(|id| (then.plan.step(id).name.as_str(), id)).collect();
+    let lines: BTreeMap<&str, &StepLine> = then.record.steps.iter().map(|line| (line.id.as_str(), line)).collect();
+    let commits = commits(then);
     for line in &now.record.steps {
-        let Some(id) = plan.find(&line.id) else { continue };
+        let name = line.id.as_str();
+        let (Some(&id), Some(before)) = (ids.get(name), lines.get(name)) else { continue };
         let judged = &now.steps[id.index()];
-        let before = then.record.steps.iter().find(|old| old.id == line.id);
-        let Some(before) = before else { continue };
+        let old = old.get(name);
         let change = Change {
             step: line.id.clone(),
             before: outcome(before, None),
@@ -29,9 +37,9 @@ pub(super) fn told(then: &Then, now: &Now, plan: &Plan, path: Option<&str>) -> T
             notes: judged.notes.clone(),
             action: norms.as_ref().map_or_else(Vec::new, |(old, new)| other_action(old, new, &line.id)),
             criteria: criteria(
-                committed(then, &line.id),
+                old.and_then(|id| commits.get(id).copied()),
                 judged,
-                then.plan.find(&line.id).map(|id| then.plan.step(id)),
+                old.map(|id| then.plan.step(*id)),
                 plan.step(id),
             ),
         };
@@ -43,7 +51,8 @@ pub(super) fn told(then: &Then, now: &Now, plan: &Plan, path: Option<&str>) -> T
         }
     }
     let only = |ours: &[StepLine], theirs: &[StepLine]| -> Vec<String> {
-        let other = |line: &&StepLine| !theirs.iter().any(|other| other.id == line.id);
+        let theirs: BTreeSet<&str> = theirs.iter().map(|line| line.id.as_str()).collect();
+        let other = |line: &&StepLine| !theirs.contains(line.id.as_str());
         ours.iter().filter(other).map(|line| line.id.clone()).collect()
     };
     let record = now.record.finish(&now.decision).ok().map(|bytes| crate::digest::sha256_hex(&bytes));
@@ -68,13 +77,15 @@ pub(super) fn told(then: &Then, now: &Now, plan: &Plan, path: Option<&str>) -> T
     }
 }
 
-fn committed<'a>(then: &'a Then, name: &str) -> Option<&'a StepResult> {
-    use crate::event::EventKind::Commit;
-    let id = then.plan.find(name)?;
-    then.begun.events.iter().rev().find_map(|event| match &event.kind {
-        Commit { step, result } if *step == id => Some(&**result),
-        _ => None,
-    })
+/// The final result of each step.
+fn commits(then: &Then) -> BTreeMap<StepId, &StepResult> {
+    let mut found = BTreeMap::new();
+    for event in &then.begun.events {
+        if let EventKind::Commit { step, result } = &event.kind {
+            found.insert(*step, &**result);
+        }
+    }
+    found
 }
 
 fn outcome(line: &StepLine, unknown: Option<&String>) -> Outcome {

@@ -1,0 +1,71 @@
+//! What can be asked of a drawing, as words of the command line. Reads no file.
+
+use clap::{Args, ValueEnum};
+
+use super::PlanArgs;
+
+/// Draws the graph of a plan or of a run.
+#[derive(Args, Clone, Debug)]
+pub struct Graph {
+    /// Plan file
+    #[arg(default_value = "blueprint.toml")]
+    pub(super) plan: String,
+    #[command(flatten)]
+    pub args: PlanArgs,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value_t = GraphForm::Text, value_name = "FORMAT")]
+    pub format: GraphForm,
+    /// Only this step, what it waits for, and what waits for it
+    #[arg(long, value_name = "STEP")]
+    pub focus: Vec<String>,
+    /// So many steps away from the focus; for a tree, so many levels
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub depth: Option<u32>,
+    /// One box for all steps with the same first tag, in the same wave, or of the same matrix (above 150 steps: matrix, then tag)
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub group_by: Option<GroupBy>,
+    /// How the steps of this run ended: its id, its folder, or `latest`
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["plan", "vars", "var_files"])]
+    pub run: Option<String>,
+    /// Writes to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+}
+
+impl Graph {
+    /// The plan's path among the other arguments.
+    pub(super) fn checked(self) -> Self {
+        Self { args: self.args.of(self.plan.clone()), ..self }
+    }
+}
+
+/// Forms of a drawing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphForm {
+    /// Waves with what each step waits for.
+    #[default]
+    Text,
+    /// What a step waits for, indented.
+    Tree,
+    /// Graphviz.
+    Dot,
+    /// A Mermaid flowchart.
+    Mermaid,
+    /// A picture for a browser.
+    Svg,
+    /// For programs.
+    Json,
+}
+
+/// What stands in one box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupBy {
+    /// The first tag.
+    Tag,
+    /// The distance from the start.
+    Stage,
+    /// The name before the matrix part.
+    Matrix,
+    /// Every step for itself.
+    None,
+}

@@ -1,0 +1,369 @@
+//! Canonical JSON straight from plain data, without a tree in between: what the journal and the record are written by.
+//! Gives the same bytes as the tree's writer in `canonical`, or the same refusal; a test holds one against the other.
+
+use std::borrow::Cow;
+
+use serde::ser::{self, Error as _, Serialize};
+
+use super::canonical::{CanonicalError, check_number, order, plain};
+
+/// Bytes so far.
+pub(super) struct Writer {
+    out: Vec<u8>,
+    depth: usize,
+    /// A member that is to be put into the outermost object.
+    wanted: Option<&'static str>,
+    /// Where it has to stand; `None` behind all others.
+    place: Option<usize>,
+}
+
+/// The canonical text of an item, and where a member of this name would have to stand in it.
+pub(super) fn write(
+    item: &impl Serialize,
+    wanted: Option<&'static str>,
+) -> Result<(Vec<u8>, Option<usize>), CanonicalError> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), depth: 0, wanted, place: None };
+    item.serialize(&mut writer)?;
+    Ok((writer.out, writer.place))
+}
+
+impl ser::Error for CanonicalError {
+    fn custom<T: std::fmt::Display>(why: T) -> Self {
+        Self::Serialize(why.to_string())
+    }
+}
+
+/// An object or an array that is being written.
+pub(super) struct Group<'w> {
+    writer: &'w mut Writer,
+    start: usize,
+    close: &'static [u8],
+    /// Name and extent of each member, in the order in which they came; empty in an array.
+    members: Vec<(Cow<'static, str>, usize, usize)>,
+    is_first: bool,
+}
+
+impl Writer {
+    fn open(&mut self, bracket: u8, close: &'static [u8]) -> Group<'_> {
+        let start = self.out.len();
+        self.out.push(bracket);
+        self.depth += 1;
+        Group { writer: self, start, close, members: Vec::new(), is_first: true }
+    }
+
+    /// `{"Variant":`, which the group that comes next closes.
+    fn variant(&mut self, name: &'static str) -> Result<(), CanonicalError> {
+        self.out.push(b'{');
+        plain(&name, &mut self.out)?;
+        self.out.push(b':');
+        Ok(())
+    }
+
+    fn number(&mut self, number: &serde_json::Number) -> Result<(), CanonicalError> {
+        check_number(number)?;
+        plain(number, &mut self.out)
+    }
+}
+
+impl Group<'_> {
+    fn comma(&mut self) {
+        if !self.is_first {
+            self.writer.out.push(b',');
+        }
+        self.is_first = false;
+    }
+
+    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), CanonicalError> {
+        self.comma();
+        item.serialize(&mut *self.writer)
+    }
+
+    fn key(&mut self, name: Cow<'static, str>) -> Result<(), CanonicalError> {
+        self.comma();
+        let start = self.writer.out.len();
+        plain(&name, &mut self.writer.out)?;
+        self.writer.out.push(b':');
+        self.members.push((name, start, start));
+        Ok(())
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
+        value.serialize(&mut *self.writer)?;
+        let end = self.writer.out.len();
+        self.members.last_mut().ok_or_else(|| CanonicalError::custom("a value without a name"))?.2 = end;
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), CanonicalError> {
+        let in_order = self.members.windows(2).all(|pair| order(&pair[0].0, &pair[1].0).is_lt());
+        if !in_order {
+            // Of members of one name the last one counts, as in a tree.
+            let mut last = std::collections::BTreeMap::new();
+            for (at, (name, ..)) in self.members.iter().enumerate() {
+                last.insert(name.clone(), at);
+            }
+            let mut sorted: Vec<_> = last.into_values().filter_map(|at| self.members.get(at).cloned()).collect();
+            sorted.sort_by(|a, b| order(&a.0, &b.0));
+            let mut text = Vec::with_capacity(self.writer.out.len() - self.start);
+            for (number, (_, start, end)) in sorted.iter_mut().enumerate() {
+                if number > 0 {
+                    text.push(b',');
+                }
+                let moved = self.start + 1 + text.len();
+                text.extend_from_slice(&self.writer.out[*start..*end]);
+                (*start, *end) = (moved, self.start + 1 + text.len());
+            }
+            self.writer.out.truncate(self.start + 1);
+            self.writer.out.extend_from_slice(&text);
+            self.members = sorted;
+        }
+        self.writer.out.extend_from_slice(self.close);
+        self.writer.depth -= 1;
+        if let (0, Some(wanted)) = (self.writer.depth, self.writer.wanted) {
+            let next = self.members.iter().find(|(name, ..)| order(wanted, name).is_lt());
+            self.writer.place = next.map(|(_, start, _)| *start);
+        }
+        Ok(())
+    }
+}
+
+/// Names of members are texts.
+fn name_of<T: Serialize + ?Sized>(key: &T) -> Result<Cow<'static, str>, CanonicalError> {
+    match serde_json::to_value(key) {
+        Ok(serde_json::Value::String(name)) => Ok(name.into()),
+        _ => Err(CanonicalError::custom("the name of a member is no text")),
+    }
+}
+
+type Done = Result<(), CanonicalError>;
+
+macro_rules! numbers {
+    ($($method:ident $kind:ty),*) => {
+        $(fn $method(self, number: $kind) -> Done {
+            self.number(&number.into())
+        })*
+    };
+}
+
+impl<'w> ser::Serializer for &'w mut Writer {
+    type Ok = ();
+    type Error = CanonicalError;
+    type SerializeSeq = Group<'w>;
+    type SerializeTuple = Group<'w>;
+    type SerializeTupleStruct = Group<'w>;
+    type SerializeTupleVariant = Group<'w>;
+    type SerializeMap = Group<'w>;
+    type SerializeStruct = Group<'w>;
+    type SerializeStructVariant = Group<'w>;
+
+    numbers!(serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_u8 u8,
+             serialize_u16 u16, serialize_u32 u32, serialize_u64 u64);
+
+    fn serialize_i128(self, number: i128) -> Done {
+        match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(number), _) => self.number(&number.into()),
+            (_, Ok(number)) => self.number(&number.into()),
+            _ => Err(CanonicalError::custom("number out of range")),
+        }
+    }
+
+    fn serialize_f32(self, number: f32) -> Done {
+        self.serialize_f64(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Done {
+        match serde_json::Number::from_f64(number) {
+            Some(number) => self.number(&number),
+            None => self.serialize_unit(),
+        }
+    }
+
+    fn serialize_bool(self, yes: bool) -> Done {
+        self.out.extend_from_slice(if yes { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    fn serialize_char(self, letter: char) -> Done {
+        plain(&letter, &mut self.out)
+    }
+
+    fn serialize_str(self, text: &str) -> Done {
+        plain(&text, &mut self.out)
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Done {
+        let mut group = self.open(b'[', b"]");
+        bytes.iter().try_for_each(|byte| group.item(byte))?;
+        group.close()
+    }
+
+    fn serialize_none(self) -> Done {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, item: &T) -> Done {
+        item.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Done {
+        self.out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Done {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Done {
+        self.serialize_str(name)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, item: &T) -> Done {
+        item.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        item: &T,
+    ) -> Done {
+        let mut group = self.open(b'{', b"}");
+        group.key(name.into())?;
+        group.value(item)?;
+        group.close()
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Group<'w>, CanonicalError> {
+        Ok(self.open(b'[', b"]"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Group<'w>, CanonicalError> {
+        Ok(self.open(b'[', b"]"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Group<'w>, CanonicalError> {
+        Ok(self.open(b'[', b"]"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        _: usize,
+    ) -> Result<Group<'w>, CanonicalError> {
+        self.variant(name)?;
+        Ok(self.open(b'[', b"]}"))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Group<'w>, CanonicalError> {
+        Ok(self.open(b'{', b"}"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Group<'w>, CanonicalError> {
+        Ok(self.open(b'{', b"}"))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        name: &'static str,
+        _: usize,
+    ) -> Result<Group<'w>, CanonicalError> {
+        self.variant(name)?;
+        Ok(self.open(b'{', b"}}"))
+    }
+}
+
+macro_rules! items {
+    ($($kind:ident $method:ident),*) => {
+        $(impl ser::$kind for Group<'_> {
+            type Ok = ();
+            type Error = CanonicalError;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, item: &T) -> Done {
+                self.item(item)
+            }
+
+            fn end(self) -> Done {
+                self.close()
+            }
+        })*
+    };
+}
+
+items!(SerializeSeq serialize_element, SerializeTuple serialize_element, SerializeTupleStruct serialize_field,
+       SerializeTupleVariant serialize_field);
+
+impl ser::SerializeMap for Group<'_> {
+    type Ok = ();
+    type Error = CanonicalError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
+        self.key(name_of(key)?)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
+        self.value(value)
+    }
+
+    fn end(self) -> Done {
+        self.close()
+    }
+}
+
+macro_rules! fields {
+    ($($kind:ident),*) => {
+        $(impl ser::$kind for Group<'_> {
+            type Ok = ();
+            type Error = CanonicalError;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
+                self.key(name.into())?;
+                self.value(value)
+            }
+
+            fn end(self) -> Done {
+                self.close()
+            }
+        })*
+    };
+}
+
+fields!(SerializeStruct, SerializeStructVariant);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    enum Kind {
+        Unit,
+        One(u8),
+        Two(i8, Option<char>),
+        Named { z: i128, a: (), b: (u8, bool) },
+    }
+
+    #[test]
+    fn every_shape_is_written_as_by_way_of_a_tree() {
+        let all = (
+            [Kind::Unit, Kind::One(1), Kind::Two(-2, Some('\u{1f600}')), Kind::Two(3, None)],
+            Kind::Named { z: 1 << 40, a: (), b: (0, true) },
+            std::collections::BTreeMap::from([("\u{fb33}", 1), ("\u{1f600}", 2), ("\"", 3)]),
+            f64::NAN,
+        );
+        let tree = serde_json::to_value(&all).unwrap();
+        assert_eq!(write(&all, None).unwrap().0, super::super::canonical::value_bytes(&tree).unwrap());
+        for refused in [1.5, 2.0] {
+            let tree = serde_json::to_value(refused).unwrap();
+            let right = super::super::canonical::value_bytes(&tree).unwrap_err();
+            assert_eq!(write(&refused, None).unwrap_err(), right);
+        }
+        assert!(matches!(write(&u64::MAX, None), Err(CanonicalError::Range(_))));
+        assert!(matches!(write(&i128::MAX, None), Err(CanonicalError::Serialize(_))));
+        assert!(write(&std::collections::BTreeMap::from([(vec![1], 1)]), None).is_err());
+    }
+}
