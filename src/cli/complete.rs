@@ -162,8 +162,9 @@ fn values(option: &Arg, sub: &str, plan: &str) -> Candidates {
     if !known.is_empty() {
         return Candidates { words: known, ..Candidates::default() };
     }
-    let steps = ["needs", "after", "after_step", "skip", "from", "until", "step", "gate"];
+    let steps = ["needs", "after", "after_step", "skip", "from", "until", "step", "gate", "focus"];
     match option.get_id().as_str() {
+        "run" if sub == "graph" => Candidates { runs: true, files: true, ..Candidates::default() },
         "tag" => Candidates { tags_of: Some(plan.to_owned()), ..Candidates::default() },
         id if steps.contains(&id) && (sub != "add" || id != "step") => {
             Candidates { steps_of: Some(plan.to_owned()), ..Candidates::default() }
@@ -218,6 +219,8 @@ mod tests {
         assert_eq!(steps("explain p.toml u"), plan("p.toml"));
         assert_eq!(steps("add new --plan q.toml --needs "), plan("q.toml"));
         assert_eq!(steps("add new --after-step "), plan("blueprint.toml"));
+        assert_eq!(steps("graph p.toml --focus "), plan("p.toml"));
+        assert!(at("graph --run ").runs && at("graph --format m").words == ["mermaid"]);
         assert_eq!(at("p.toml --tag ").tags_of, plan("p.toml"));
         assert_eq!(at("p.toml --tag ").steps_of, None);
         assert!(

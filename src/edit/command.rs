@@ -185,6 +185,15 @@ const RISKY: &[&str] = &[
     "install",
     "down",
     "rm",
+    "accept",
+    "baseline",
+    "bless",
+    "fix",
+    "update",
+    "upgrade",
+    "bump",
+    "migrate",
+    "seed",
 ];
 
 /// Words of a target that does not end by itself.
@@ -279,7 +288,9 @@ fn why_not(code: &str, words: &[&str]) -> Option<&'static str> {
     }
     let runs_target = ["make", "just", "task", "npm", "rake", "pnpm", "yarn"].contains(&first);
     if runs_target || first.contains('.') {
-        let names = if runs_target { plain.join(" ") } else { first.to_owned() };
+        // A variable of make is no target: `make canary BASELINE=main`.
+        let targets = plain.iter().filter(|word| !word.contains('=')).copied().collect::<Vec<_>>();
+        let names = if runs_target { targets.join(" ") } else { first.to_owned() };
         return reserve(&names).filter(|_| !first.contains('.') || has_word(first, RISKY));
     }
     None

@@ -152,18 +152,28 @@ impl Draft {
     }
 }
 
-/// A paragraph as lines of comment.
+/// A paragraph as lines of comment; what stands in backticks stays in one line.
 fn comment(out: &mut String, paragraph: &str) {
-    let mut line = String::new();
-    for word in one_line(paragraph).split(' ') {
-        if !line.is_empty() && line.chars().count() + word.chars().count() >= WIDTH {
+    let (mut line, mut piece) = (String::new(), String::new());
+    let text = one_line(paragraph);
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        if !piece.is_empty() {
+            piece.push(' ');
+        }
+        piece.push_str(word);
+        if piece.matches('`').count() % 2 == 1 && words.peek().is_some() {
+            continue;
+        }
+        if !line.is_empty() && line.chars().count() + piece.chars().count() >= WIDTH {
             let _ = writeln!(out, "# {line}");
             line.clear();
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(&piece);
+        piece.clear();
     }
     let _ = writeln!(out, "# {line}");
 }
