@@ -188,14 +188,21 @@ pub(super) fn add(ask: &Add, terminal: &Terminal) -> Exit {
 }
 
 fn added(ask: &Add, terminal: &Terminal) -> Result<Exit, Fault> {
-    let text = read(&ask.path).map_err(|mut fault| {
-        if !Path::new(&ask.path).exists() {
+    let target = ask.into.as_deref().unwrap_or(&ask.path);
+    let text = read(target).map_err(|mut fault| {
+        if ask.into.is_none() && !Path::new(target).exists() {
             fault.text.push_str("; `runplan init` writes a first plan");
         }
         fault
     })?;
     let args = PlanArgs { path: ask.path.clone(), ..ask.plan.clone() };
-    let (before, _) = load::load_text(&args, &text);
+    let (before, _) = load::load(&args);
+    let whole = |name: &str| std::fs::canonicalize(name).ok();
+    let file = before.plan.sources.files.iter().map(|file| &file.path).find(|path| whole(path) == whole(target));
+    let Some(file) = file else {
+        tell(&before, terminal);
+        return Err(wrong(format!("`{target}` is no file of the plan `{}`", ask.path)));
+    };
     if let Some(there) = before.plan.steps.iter().find(|step| step.base == ask.step) {
         let free = (2..).map(|n| format!("{}-{n}", ask.step));
         let free =
@@ -212,12 +219,12 @@ fn added(ask: &Add, terminal: &Terminal) -> Result<Exit, Fault> {
             }
             adding::Refused::NoSuchStep => {
                 let near = crate::graph::nearest(behind, before.plan.steps.iter().map(|step| step.base.as_str()));
-                wrong(format!("`{}` has no step `{behind}`{near}", ask.path))
+                wrong(format!("`{target}` has no step `{behind}`{near}"))
             }
-            adding::Refused::NoPlace(why) => wrong(format!("the step can't be added to `{}`: {why}", ask.path)),
+            adding::Refused::NoPlace(why) => wrong(format!("the step can't be added to `{target}`: {why}")),
         }
     })?;
-    let (after, graph) = load::load_text(&args, &whole);
+    let (after, graph) = load::load_changed(&args, &before, file, &whole);
     if !after.diagnostics.is_empty() {
         tell(&after, terminal);
     }
@@ -232,10 +239,10 @@ fn added(ask: &Add, terminal: &Terminal) -> Result<Exit, Fault> {
         terminal.write(Stream::Out, &escape::text(&format!("{new}\n")));
         return Ok(Exit::Done);
     }
-    put(&ask.path, &whole, true)?;
+    put(target, &whole, true)?;
     let line = whole.find(&new).map_or(1, |at| whole[..at].lines().count() + 1);
     let next = format!("`runplan {} {}` runs it and what it needs", ask.path, ask.step);
-    terminal.write(Stream::Out, &escape::text(&format!("{}:{line}: added `{}`\n  {next}\n", ask.path, ask.step)));
+    terminal.write(Stream::Out, &escape::text(&format!("{target}:{line}: added `{}`\n  {next}\n", ask.step)));
     Ok(Exit::Done)
 }
 

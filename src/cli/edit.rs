@@ -101,6 +101,9 @@ pub struct Add {
     /// Where it is written: behind this step (default: behind the last one)
     #[arg(long, value_name = "STEP")]
     pub after_step: Option<String>,
+    /// File that it is written to: one that the plan includes (default: the plan file)
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<String>,
     /// Prints what would be added, and writes nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -266,6 +266,28 @@ fn git_sees_only_added_lines_and_rights_stay() {
     let stat = git(&["diff", "--numstat"]);
     assert_eq!(stat.split_whitespace().take(2).collect::<Vec<_>>(), ["4", "0"], "{}", git(&["diff"]));
     assert_eq!(std::fs::metadata(&plan).expect("it is there").permissions().mode() & 0o777, 0o640);
+    // Into a file that the plan includes, with what only the plan declares.
+    let into = "plans/staging/quality.toml";
+    let args = [
+        "add",
+        "goal",
+        "--plan",
+        "plans/staging/blueprint.toml",
+        "--into",
+        into,
+        "--file",
+        "pytest.ini",
+        "--pass",
+        "size < {{ vars.coverage_goal }}KiB",
+    ];
+    let _ = space.run(&args).code(0).says("plans/staging/quality.toml:");
+    assert_eq!(git(&["diff", "--numstat", into]).split_whitespace().take(2).collect::<Vec<_>>(), ["4", "0"]);
+    let _ = space.run(&["check", "plans/staging/blueprint.toml"]).code(0);
+    space.write("other.toml", "format = 1\n");
+    let _ = space
+        .run(&["add", "y", "--plan", "plans/staging/blueprint.toml", "--into", "other.toml", "--run", "x"])
+        .code(2)
+        .says("is no file of the plan");
 }
 
 #[test]
