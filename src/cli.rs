@@ -1,7 +1,11 @@
 //! The command line: argv in, a checked [`Command`] out. Reads no file, runs nothing.
 
+mod complete;
+mod edit;
 mod graph;
+mod man;
 mod past;
+mod sign;
 
 use std::ffi::OsString;
 
@@ -10,11 +14,14 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::graph::Selection;
 use crate::policy::OnFailure;
 
+pub use self::complete::{Candidates, Shell};
+pub use self::edit::{Add, Fmt, Form, Import, Init};
 pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{
-    AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Import, Judge, Replay, ReplayAs, Rerun, Resume, Show,
-    Verify,
+    AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
+pub use self::sign::Sign;
+use self::sign::SignArgs;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -89,70 +96,24 @@ pub enum Command {
     Graph(Graph),
     /// Write a run in the format of another tool.
     Export(Export),
-    /// Take in a run of another machine.
+    /// Take in a run of another machine, or make a plan of a checklist.
     Import(Import),
+    /// Add a step to a plan.
+    Add(Box<Add>),
+    /// Write a first plan.
+    Init(Init),
+    /// Lay plan files out.
+    Fmt(Fmt),
     /// Remove past runs.
     Gc(Gc),
     /// Print the JSON Schema of plan files.
     Schema,
-}
-
-/// A signature that somebody wants to give about a run.
-#[derive(Clone, Debug)]
-pub struct Sign {
-    /// The run.
-    pub run: String,
-    /// The `signoff` step that is approved, instead of the whole run.
-    pub gate: Option<String>,
-    /// Role that is signed for.
-    pub role: String,
-    /// Who signs, as the allowed-signers file says it.
-    pub who: String,
-    /// The key; the usual one if not given.
-    pub key: Option<String>,
-    /// Says no.
-    pub reject: bool,
-    /// What they add.
-    pub comment: Option<String>,
-}
-
-#[derive(Args)]
-struct SignArgs {
-    /// The run: its id, its folder, or `latest`
-    #[arg(default_value = "latest")]
-    run: String,
-    /// The `signoff` step that you approve, instead of the whole run
-    #[arg(long, value_name = "STEP")]
-    gate: Option<String>,
-    /// Role that you sign for, as in `[signoffs] roles`
-    #[arg(long, value_name = "ROLE", required_unless_present = "record")]
-    role: Option<String>,
-    /// Who you are, as the allowed-signers file names you
-    #[arg(long = "as", value_name = "WHO", env = "RUNPLAN_SIGN_AS", required_unless_present = "record")]
-    who: Option<String>,
-    /// Key: a private one, or a public one whose private half an agent holds (default: ~/.ssh/id_ed25519)
-    #[arg(long, value_name = "FILE", env = "RUNPLAN_SIGN_KEY")]
-    key: Option<String>,
-    /// Says no: the run, or the step, fails
-    #[arg(long)]
-    reject: bool,
-    /// What you want to add
-    #[arg(long, value_name = "TEXT")]
-    comment: Option<String>,
-    /// Signs the record itself: that this key vouches for these bytes; nothing is approved by it
-    #[arg(long, conflicts_with_all = ["gate", "role", "reject", "comment"])]
-    record: bool,
-}
-
-impl SignArgs {
-    fn checked(self) -> Command {
-        let Self { run, gate, role, who, key, reject, comment, record } = self;
-        if record {
-            return Command::SignRecord { run, key };
-        }
-        let (role, who) = (role.unwrap_or_default(), who.unwrap_or_default());
-        Command::Sign(Sign { run, gate, role, who, key, reject, comment })
-    }
+    /// Print what a shell reads for completion.
+    Completions(Shell),
+    /// Say what may stand at a place of the command line.
+    Complete(Candidates),
+    /// Print a manual page.
+    Man(String),
 }
 
 /// Forms of the readiness report.
@@ -413,11 +374,20 @@ enum Sub {
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
     /// from where they are written to.
     Export(Export),
-    /// Takes in a run that was exported as an archive
+    /// Makes a plan of a checklist, a Makefile or a compose file; or takes in an exported run
     ///
-    /// Whatever is not exactly what `export --format archive` writes is refused. An imported run is never the latest
-    /// one, no baseline and no part of the history; every command that is given its id finds it.
+    /// What FILE is is seen by its name and content. Every item becomes a step, and what can't be proven one that people
+    /// sign; the plan is checked before it is written. Of a run, whatever is not exactly what `export --format
+    /// archive` writes is refused. An imported run is never the latest one, no baseline and no part of the history.
     Import(Import),
+    /// Adds a step to a plan, comments and layout kept
+    ///
+    /// The plan is checked as a whole first: where anything is wrong, nothing is written.
+    Add(Box<Add>),
+    /// Writes a first plan for this folder, by what lies in it; runs nothing
+    Init(Init),
+    /// Lays plan files out: order of keys, alignment, blank lines; comments and meaning are kept
+    Fmt(Fmt),
     /// Removes old runs and what only they named, and says of each other run why it stays
     ///
     /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
@@ -425,6 +395,22 @@ enum Sub {
     Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
     Schema,
+    /// Prints completion for a shell, with the steps of plans: `source <(runplan completions bash)`
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Says what may stand where the last word is
+    #[command(hide = true)]
+    Complete {
+        #[arg(last = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Prints the manual page, or that of a command: `runplan man add | man -l -`
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -531,8 +517,18 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Graph(graph) => Command::Graph(graph.checked()),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
+        Sub::Add(add) => Command::Add(add),
+        Sub::Init(init) => Command::Init(init),
+        Sub::Fmt(fmt) => Command::Fmt(fmt),
         Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema => Command::Schema,
+        Sub::Completions { shell } => Command::Completions(shell),
+        Sub::Complete { words } => {
+            let mut top = Top::command();
+            top.build();
+            Command::Complete(complete::candidates(&top, &words))
+        }
+        Sub::Man { command } => Command::Man(man::page(Top::command(), command.as_deref())?),
     };
     Ok(command)
 }

@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | GO (or the command did what was asked) |
-//! | 1 | NO-GO; `diff`, `verify --rerun`, `judge` by the run's own plan: something differs |
+//! | 1 | NO-GO; `diff`, `fmt --check`, `verify --rerun`, `judge` by the run's own plan: something differs |
 //! | 2 | the plan or the command line is wrong; nothing ran |
 //! | 3 | HOLD |
 //! | 4 | a run log is corrupt or not reproducible |

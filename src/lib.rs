@@ -28,6 +28,7 @@
 //! | `digest` | SHA-256, the one hash | |
 //! | `mask` | secrets out of every byte | |
 //! | `markdown` | what stands in a Markdown text, and the same as HTML that can do no harm | |
+//! | `edit` | plan texts made and changed for a person; pure: text in, text out | `plan`, `markdown` |
 //! | `files` | paths inside the workspace, globs, digests of trees | `digest`, `outcome` |
 //! | `normalize` | filters over the lines of a file, and the digest of what they leave | `digest`, vocabulary |
 //! | `compare` | two samples, three answers: statistics; pure | |
@@ -57,8 +58,9 @@
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
-//!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap in `cli`,
-//!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`.
+//!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
+//!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
+//!   toml_edit in `edit`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -71,6 +73,7 @@ pub mod criteria;
 pub mod decide;
 pub mod digest;
 pub mod draw;
+pub mod edit;
 pub mod engine;
 pub mod event;
 pub mod exit;

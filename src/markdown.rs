@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 /// One box of a task list.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,6 +79,105 @@ pub fn outline(text: &str) -> (Vec<Heading>, Vec<Item>) {
         *text = line(text);
     }
     (headings, items)
+}
+
+/// A heading, a list item or a paragraph, as somebody who reads a checklist sees it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Level of a heading, 1 to 6; 0 for anything else.
+    pub heading: usize,
+    /// How many lists it stands in; 0 outside of them.
+    pub depth: usize,
+    /// Its box, if it has one: whether it is ticked.
+    pub ticked: Option<bool>,
+    /// What it says.
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Plain text; a line break is `\n`.
+    Text(String),
+    /// What stood in backticks.
+    Code(String),
+    /// Where a link leads.
+    Link(String),
+    /// A fenced block, and the word behind its fence.
+    Fence(String, String),
+}
+
+impl Line {
+    /// In one line without markup; nothing of fenced blocks.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let shown = self.parts.iter().map(|part| match part {
+            Part::Text(text) | Part::Code(text) => text.as_str(),
+            Part::Link(_) | Part::Fence(..) => "",
+        });
+        line(&shown.collect::<String>())
+    }
+}
+
+/// Headings, list items and paragraphs of a document, in order.
+#[must_use]
+pub fn lines(text: &str) -> Vec<Line> {
+    let mut lines = Vec::<Line>::new();
+    // Lines of the list items that are open, outermost first.
+    let mut open: Vec<usize> = Vec::new();
+    let (mut alone, mut fence) = (false, None::<(String, String)>);
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for event in Parser::new_ext(body, Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH) {
+        let at = if alone { lines.len().checked_sub(1) } else { open.last().copied() };
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                lines.push(Line { heading: level as usize, depth: open.len(), ..Line::default() });
+                alone = true;
+            }
+            Event::Start(Tag::Paragraph) if open.is_empty() => {
+                lines.push(Line::default());
+                alone = true;
+            }
+            Event::End(TagEnd::Heading(_) | TagEnd::Paragraph) => alone = false,
+            Event::Start(Tag::Item) => {
+                lines.push(Line { depth: open.len() + 1, ..Line::default() });
+                open.push(lines.len() - 1);
+            }
+            Event::End(TagEnd::Item) => drop(open.pop()),
+            Event::Start(Tag::CodeBlock(kind)) => {
+                let word = match kind {
+                    CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default().to_owned(),
+                    CodeBlockKind::Indented => String::new(),
+                };
+                fence = Some((word, String::new()));
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                if let (Some((word, code)), Some(at)) = (fence.take(), at) {
+                    lines[at].parts.push(Part::Fence(word, code));
+                }
+            }
+            Event::Text(piece) => match (&mut fence, at) {
+                (Some((_, code)), _) => code.push_str(&piece),
+                (None, Some(at)) => lines[at].parts.push(Part::Text(piece.into_string())),
+                (None, None) => {}
+            },
+            event => {
+                let Some(at) = at else { continue };
+                match event {
+                    Event::TaskListMarker(checked) => lines[at].ticked = Some(checked),
+                    Event::Code(code) => lines[at].parts.push(Part::Code(code.into_string())),
+                    Event::Start(Tag::Link { dest_url, .. }) => {
+                        lines[at].parts.push(Part::Link(dest_url.into_string()));
+                    }
+                    Event::SoftBreak | Event::HardBreak | Event::Start(Tag::Paragraph) => {
+                        lines[at].parts.push(Part::Text("\n".to_owned()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    lines
 }
 
 /// In one line.
@@ -207,6 +306,27 @@ mod tests {
         let html = to_html("| a | b |\n|---|---|\n| 1 | `x\\|y` |\n\n- [x] done\n- [ ] open\n");
         assert!(html.contains("<div class=\"wide\"><table>") && html.contains("</table>\n</div>"), "{html}");
         assert!(html.contains("<td><code>x|y</code></td>") && html.matches("type=\"checkbox\"").count() == 2, "{html}");
+    }
+
+    #[test]
+    fn lines_are_what_a_reader_sees() {
+        let text = "# T `c`\n\npara\nmore\n\n- [ ] outer `make x` [l](http://e.org/)\n  - [x] inner\n\n  ```sh\n  ls -l\n  ```\n- plain\n";
+        let all = lines(text);
+        let told: Vec<_> = all.iter().map(|line| (line.heading, line.depth, line.ticked, line.text())).collect();
+        let of = |heading, depth, ticked, text: &str| (heading, depth, ticked, text.to_owned());
+        assert_eq!(
+            told,
+            [
+                of(1, 0, None, "T c"),
+                of(0, 0, None, "para more"),
+                of(0, 1, Some(false), "outer make x l"),
+                of(0, 2, Some(true), "inner"),
+                of(0, 1, None, "plain"),
+            ]
+        );
+        assert!(all[2].parts.contains(&Part::Code("make x".into())));
+        assert!(all[2].parts.contains(&Part::Link("http://e.org/".into())));
+        assert!(all[2].parts.contains(&Part::Fence("sh".into(), "ls -l\n".into())), "{all:?}");
     }
 
     proptest! {

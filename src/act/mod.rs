@@ -46,6 +46,14 @@ use crate::facts::{Facts, Value};
 use crate::mask::Mask;
 use crate::outcome::{Cause, Exit, Note};
 
+/// The first document of a YAML text as JSON data, aliases resolved.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn yaml(text: &str) -> Result<serde_json::Value, String> {
+    data::parse(text, crate::action::Format::Yaml).map(|data| data.tree).map_err(|wrong| wrong.to_string())
+}
+
 /// Completes a template file's text.
 pub type Render = Arc<dyn Fn(&str) -> Result<String, String>>;
 

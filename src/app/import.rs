@@ -1,5 +1,5 @@
 //! `runplan import`: takes in a run that `export --format archive` wrote on any machine, or refuses it as a whole.
-//! Nothing that is in the archive is taken on trust.
+//! Nothing that is in the archive is taken on trust. What is no archive is made a plan of, in `edit`.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Seek as _, SeekFrom, Write};
@@ -19,10 +19,23 @@ use crate::report::verified::Standing;
 
 use super::archive::Packed;
 use super::past::{self, Fault, corrupt, wrong};
-use super::{log, verify};
+use super::{edit, log, verify};
 
 pub(super) fn import(ask: &Import, terminal: &Terminal) -> Exit {
-    match imported(ask) {
+    let done = match edit::form(ask) {
+        Some(form) => return edit::converted(ask, form, terminal),
+        None if ask.output.is_some() => Err(wrong(format!(
+            "`{}` is not known as a checklist, a Makefile or a compose file: say what it is, `--as checklist`",
+            ask.file
+        ))),
+        None => imported(ask).map_err(|mut fault| {
+            if ask.form.is_none() && !edit::is_archive(&ask.file) {
+                fault.text.push_str("; a checklist, a Makefile or a compose file is one by its name or by `--as`");
+            }
+            fault
+        }),
+    };
+    match done {
         Ok(text) => {
             terminal.write(Stream::Out, &escape::text(&text));
             Exit::Done
@@ -305,7 +318,8 @@ mod tests {
         let file = workspace.join("run.tar");
         std::fs::write(&file, bytes).unwrap();
         let log_dir = Some(workspace.display().to_string());
-        imported(&Import { file: file.display().to_string(), log_dir }).map_err(|fault| fault.text)
+        let file = file.display().to_string();
+        imported(&Import { file, log_dir, output: None, force: false, form: None }).map_err(|fault| fault.text)
     }
 
     #[test]

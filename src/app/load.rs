@@ -1,5 +1,7 @@
 //! From the command line's plan to a graph, with everything that is wrong said at once.
 
+use std::collections::HashMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::action::Action;
@@ -17,6 +19,24 @@ pub(super) struct Ready {
 
 /// Loads and checks; `None` if anything forbids running it.
 pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
+    load_by(args, &|path, options| plan::load(path, options))
+}
+
+/// As [`load`], with another text in place of the main file's.
+pub(super) fn load_text(args: &PlanArgs, text: &str) -> (Loaded, Option<Graph>) {
+    load_by(args, &|path, options| plan::load_text(path, text, options))
+}
+
+/// As [`load`], with another text in place of one of the plan's files, by its path in the sources of `known`.
+pub(super) fn load_changed(args: &PlanArgs, known: &Loaded, changed: &str, text: &str) -> (Loaded, Option<Graph>) {
+    let files = known.plan.sources.files.iter();
+    let texts = files.map(|file| if file.path == changed { text } else { &file.text }.to_owned());
+    let paths = known.plan.sources.files.iter().map(|file| Utf8PathBuf::from(&file.path));
+    let texts: HashMap<_, _> = paths.zip(texts).collect();
+    load_by(args, &|path, options| plan::load_kept(path, texts.clone(), options))
+}
+
+fn load_by(args: &PlanArgs, read: &dyn Fn(&Utf8Path, &LoadOptions<'_>) -> Loaded) -> (Loaded, Option<Graph>) {
     let today = args.date.clone().unwrap_or_else(super::world::today);
     let options = LoadOptions {
         today: &today,
@@ -26,7 +46,7 @@ pub(super) fn load(args: &PlanArgs) -> (Loaded, Option<Graph>) {
         strict: args.strict,
     };
     let path = Utf8PathBuf::from(&args.path);
-    let mut loaded = plan::load(&path, &options);
+    let mut loaded = read(&path, &options);
     if !loaded.has_errors() {
         let faults = children(&loaded.plan, &today, &mut vec![whole(&path)]);
         loaded.diagnostics.extend(faults);

@@ -2,8 +2,10 @@
 
 mod again;
 mod archive;
+mod complete;
 mod diff;
 mod draw;
+mod edit;
 mod export;
 mod gc;
 mod history;
@@ -92,6 +94,18 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Graph(ask) => draw::graph(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
+        Command::Add(ask) => edit::add(ask, terminal),
+        Command::Init(ask) => edit::init(ask, terminal),
+        Command::Fmt(ask) => edit::fmt(ask, terminal),
+        Command::Completions(shell) => {
+            terminal.write(Stream::Out, shell.script());
+            Exit::Done
+        }
+        Command::Complete(candidates) => complete::complete(candidates, terminal),
+        Command::Man(page) => {
+            terminal.write(Stream::Out, page);
+            Exit::Done
+        }
         Command::Schema => {
             let schema = plan::schema::blueprint();
             terminal.write(Stream::Out, &format!("{schema:#}\n"));
@@ -114,6 +128,7 @@ fn terminal(command: &Command) -> Terminal {
     let colour = match command {
         Command::Run(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
+        Command::Add(add) => add.plan.color,
         Command::Resume(resume) => resume.again.color,
         Command::Rerun(rerun) => rerun.again.color,
         _ => cli::Colour::Auto,

@@ -154,17 +154,6 @@ pub enum ExportFormat {
     Json,
 }
 
-/// Takes in a run that was exported as an archive.
-#[derive(Args, Clone, Debug)]
-pub struct Import {
-    /// The archive; `-` is stdin
-    #[arg(value_name = "FILE")]
-    pub file: String,
-    /// Folder whose `.runplan` takes it (default: the one here or above, else one that is made here)
-    #[arg(long, value_name = "DIR")]
-    pub log_dir: Option<String>,
-}
-
 /// Shows how a run ended.
 #[derive(Args, Clone, Debug)]
 pub struct Show {

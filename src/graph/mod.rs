@@ -17,6 +17,7 @@ use crate::ids::StepId;
 use crate::plan::Plan;
 use crate::plan::error::Diagnostic;
 
+pub(crate) use select::nearest;
 pub use select::{Selection, select};
 
 /// Why one step comes before another.

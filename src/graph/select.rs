@@ -124,7 +124,8 @@ fn tagged(plan: &Plan, tags: &[String], faults: &mut Vec<String>) -> Vec<StepId>
     plan.ids().filter(|id| plan.step(*id).tags.iter().any(|tag| tags.contains(tag))).collect()
 }
 
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+/// What somebody probably meant, as the end of a sentence; empty if nothing is near.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(score, _)| *score > 0.7)

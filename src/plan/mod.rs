@@ -16,6 +16,7 @@ mod keys;
 mod links;
 mod names;
 mod norm;
+pub mod order;
 mod people;
 mod preset;
 pub mod ratchet;

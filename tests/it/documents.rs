@@ -261,8 +261,28 @@ fn help(args: &[&str], columns: &str) -> String {
 #[test]
 fn help_is_as_it_was_and_fits_80_columns() {
     for name in [
-        "runplan", "run", "check", "list", "explain", "resume", "rerun", "sign", "decide", "report", "verify", "show",
-        "replay", "diff", "history", "export", "import",
+        "runplan",
+        "run",
+        "check",
+        "list",
+        "explain",
+        "resume",
+        "rerun",
+        "sign",
+        "decide",
+        "report",
+        "verify",
+        "show",
+        "replay",
+        "diff",
+        "history",
+        "export",
+        "import",
+        "add",
+        "init",
+        "fmt",
+        "completions",
+        "man",
     ] {
         let words: Vec<&str> = [name, "--help"].into_iter().filter(|word| *word != "runplan").collect();
         let said = help(&words, "80");

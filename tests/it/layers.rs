@@ -145,9 +145,11 @@ fn third_party_crates_have_one_home() {
         ("minijinja", "plan"),
         ("indicatif", "report"),
         ("clap", "cli"),
+        ("clap_mangen", "cli"),
         ("libm", "compare"),
         ("sha2", "digest"),
         ("pulldown_cmark", "markdown"),
+        ("toml_edit", "edit"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];

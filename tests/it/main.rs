@@ -8,6 +8,7 @@ mod baselines;
 mod children;
 mod compare;
 mod documents;
+mod edit;
 mod exports;
 mod faults;
 mod flow;
