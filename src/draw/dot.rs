@@ -37,7 +37,7 @@ pub fn dot(picture: &Picture) -> String {
 }
 
 fn drawn(number: usize, node: &Node) -> String {
-    let (fill, stroke) = node.mark.paint();
+    let (fill, stroke) = node.mark.colours();
     let label = if node.note.is_empty() { node.label.clone() } else { format!("{}\n{}", node.label, node.note) };
     let mut style = String::new();
     if !node.required {

@@ -1,18 +1,9 @@
 //! Where the boxes and lines of a layered drawing go: layers, dummies, crossing reduction, coordinates. Whole numbers, no
 //! randomness: the same graph gives the same picture everywhere. Knows no text and no colour.
 //!
-//! The method is that of K. Sugiyama, S. Tagawa, M. Toda, *Methods for visual understanding of hierarchical system
-//! structures* (IEEE Trans. SMC 11, 1981), with these parts:
-//!
-//! - **Layers**: the longest path from a source; a step that waits for nothing moves next to the first that needs it.
-//! - **Dummies**: a line over several layers passes through one dummy a layer. Lines that leave one box share their dummies
-//!   (a bus), so there are at most boxes × layers of them, not lines × layers.
-//! - **Order**: sweeps by the median of the neighbours (E. R. Gansner, E. Koutsofios, S. C. North, K.-P. Vo, *A technique
-//!   for drawing directed graphs*, IEEE Trans. Softw. Eng. 19, 1993), then exchanges of adjacent boxes; the order with the
-//!   fewest crossings stays. Crossings are counted in *O(e log v)* (W. Barth, M. Jünger, P. Mutzel, *Simple and efficient
-//!   bilayer cross counting*, GD 2002).
-//! - **Coordinates**: layer by layer the weighted least-squares fit to the neighbours under the distances that have to be
-//!   kept, which is an isotonic regression (pool adjacent violators; R. E. Barlow et al., 1972).
+//! The method and its sources stand in the documentation of the room. A line over several layers passes through one dummy
+//! a layer, shared by all lines of its box: at most boxes × layers of them. A step that waits for nothing stands next to the
+//! first that needs it.
 //!
 //! Lines bend only between layers and are parallel to the flow within one, at the place of their dummy: no line crosses a
 //! box.

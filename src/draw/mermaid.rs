@@ -39,7 +39,7 @@ pub fn mermaid(picture: &Picture) -> String {
         let _ = writeln!(text, "  n{} {arrow} n{}", line.from, line.to);
     }
     for mark in picture.marks() {
-        let (fill, stroke) = mark.paint();
+        let (fill, stroke) = mark.colours();
         let _ = writeln!(text, "  classDef {} fill:{fill},stroke:{stroke},color:#1c1c22", mark.word());
     }
     text

@@ -1,5 +1,11 @@
 //! A plan's graph as a picture: SVG with a layout of its own, DOT, Mermaid, a tree, JSON. Pure: plain data in, text out.
 //! Knows no plan, no state of a run and no terminal; what a box says enters as text that is safe to show.
+//!
+//! The layout of the SVG is that of K. Sugiyama, S. Tagawa, M. Toda, *Methods for visual understanding of hierarchical
+//! system structures* (IEEE Trans. SMC 11, 1981): layers by the longest path, dummies that lines of one box share, an
+//! order by medians and exchanges (E. R. Gansner et al., *A technique for drawing directed graphs*, IEEE Trans. Softw.
+//! Eng. 19, 1993) with crossings counted after W. Barth, M. Jünger, P. Mutzel (GD 2002), places by weighted least squares
+//! under the distances that have to be kept (isotonic regression, R. E. Barlow et al., 1972).
 
 mod dot;
 mod json;

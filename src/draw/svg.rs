@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Layout, Net, layout};
-use super::{Mark, Node, Picture};
+use super::{Node, Picture};
 
 /// Height of a box, pixels.
 const HEIGHT: i64 = 40;
@@ -200,7 +200,7 @@ fn words(class: &str, x: i64, y: i64, text: &str, columns: usize, letter: i64) -
 }
 
 /// Text for XML: what its first version forbids is replaced.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -214,11 +214,4 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-impl Mark {
-    /// Class definitions of Mermaid and colours of DOT.
-    pub(super) fn paint(self) -> (&'static str, &'static str) {
-        self.colours()
-    }
 }
