@@ -1,12 +1,8 @@
 //! A run that was interrupted goes on: wherever it was cut off, its record is that of a run without the interruption.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-
-use runplan::event::EventKind;
-use runplan::record::read;
 
 use crate::faults::{alive, recomputed};
 use crate::seeded::Seed;
@@ -53,54 +49,11 @@ run = 'echo x >> ran-last'
 run = 'echo x >> ran-tidy'
 "#;
 
-/// The record id of the plan, run in one go.
-fn clean(plan: &str, args: &[&str]) -> String {
-    let space = Space::plan(plan);
-    let ended = space.go(args);
-    assert!(ended.code < 4, "{}{}", ended.stdout, ended.stderr);
-    ended.record_id()
-}
-
 fn only_run(space: &Space) -> PathBuf {
     let mut runs = std::fs::read_dir(space.path().join(".runplan/runs")).expect("runs");
     let run = runs.next().expect("a run").expect("a folder").path();
     assert!(runs.next().is_none(), "one run");
     run
-}
-
-/// Starts the plan, reads that many events from its stdout and kills it. `None` if it ended before.
-fn killed_after(space: &Space, events: usize, jobs: &str) -> bool {
-    let mut command = space.command(&["blueprint.toml", "--progress", "json", "-j", jobs]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let seen = lines.by_ref().take(events).filter_map(Result::ok).count();
-    child.kill().expect("a process of ours");
-    child.wait().expect("it ends");
-    seen == events
-}
-
-#[test]
-fn killed_after_each_event_and_resumed_it_gives_the_clean_record() {
-    let right = clean(ALL, &[]);
-    let (mut events, mut taken) = (1, 0);
-    loop {
-        let space = Space::plan(ALL);
-        let cut = killed_after(&space, events, "2");
-        let run = only_run(&space);
-        if run.join("record.jsonl").exists() && read::is_closed(&read::recover_file(&run).expect("sound").events) {
-            assert!(!cut || events > 30, "it ends after {events} events");
-            let _ = space.run(&["resume"]).code(2).says("is complete").says("rerun");
-            break;
-        }
-        let ended = space.run(&["resume", "-j", "2"]).code(0).says("goes on with run");
-        assert_eq!(ended.record_id(), right, "after {events} events");
-        recomputed(&run);
-        let journal = read::recover_file(&run).expect("sound").events;
-        taken += journal.iter().filter(|event| matches!(event.kind, EventKind::Reused { .. })).count();
-        events += 1;
-    }
-    assert!(taken > events, "{taken} results were taken over after {events} cuts");
-    support::say(&format!("{} cuts, {taken} results taken over, one record", events - 1));
 }
 
 #[test]
