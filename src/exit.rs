@@ -6,7 +6,7 @@
 //! | 1 | NO-GO; `diff`, `fmt --check`, `verify --rerun`, `judge` by the run's own plan: something differs |
 //! | 2 | the plan or the command line is wrong; nothing ran |
 //! | 3 | HOLD |
-//! | 4 | a run log is corrupt or not reproducible |
+//! | 4 | a run log is corrupt or incomplete |
 //! | 70 | a bug in the engine |
 //! | 74 | the run log or stdout could not be written |
 //! | 128+n | interrupted by signal n (130 Ctrl-C, 143 SIGTERM) |
@@ -26,7 +26,7 @@ pub enum Exit {
     Differs,
     /// The plan or the command line is wrong.
     Usage,
-    /// A run log is corrupt or not reproducible.
+    /// A run log is corrupt or incomplete.
     Corrupt,
     /// A bug.
     Bug,
