@@ -42,7 +42,7 @@ needs="cc:build-essential git:git make:make node:nodejs npm:npm perl:perl pgrep:
 ssh-keygen:openssh-client strace:strace tar:tar openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
 prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager
 docker:docker.io dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2
-dot:graphviz fish:fish groff:groff-base zsh:zsh nsenter:util-linux setpriv:util-linux unshare:util-linux"
+chromium:chromium dot:graphviz fish:fish groff:groff-base tmux:tmux zsh:zsh nsenter:util-linux setpriv:util-linux unshare:util-linux"
 
 missing() {
     packages=
