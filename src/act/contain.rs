@@ -184,6 +184,9 @@ pub(super) async fn clear(
     patience: Patience,
     hurry: impl Future<Output = ()>,
 ) -> Vec<Note> {
+    if matches!(prey, Prey::Attempt { .. }) && linux::only_leaders(&leaders()) {
+        return Vec::new();
+    }
     let mut survivors = round(prey, None);
     if survivors.is_empty() {
         return Vec::new();
@@ -297,7 +300,8 @@ mod linux {
     use std::fs::{self, File};
     use std::io;
     use std::os::fd::OwnedFd;
-    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    use std::sync::OnceLock;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
@@ -376,6 +380,25 @@ mod linux {
     /// Where survivors can be: among our children, or anywhere if orphans don't come to us.
     fn candidates() -> Vec<i32> {
         if SUBREAPER.load(Ordering::Relaxed) { children().unwrap_or_else(everybody) } else { everybody() }
+    }
+
+    /// Whether nobody is a child of ours but leaders: nearly always, when a step ends. Orphans become children of the first
+    /// thread while it lives, and children of other threads are leaders; `false` where that can't be told.
+    pub(super) fn only_leaders(leaders: &BTreeSet<i32>) -> bool {
+        // Kept open: the file says at each reading how it is now.
+        static CHILDREN: OnceLock<Option<File>> = OnceLock::new();
+        let own = rustix::process::getpid().as_raw_nonzero();
+        let file = CHILDREN.get_or_init(|| File::open(format!("/proc/self/task/{own}/children")).ok());
+        let Some(file) = file.as_ref().filter(|_| SUBREAPER.load(Ordering::Relaxed)) else { return false };
+        let mut bytes = [0; 4096];
+        match file.read_at(&mut bytes, 0) {
+            // A full buffer may lack some.
+            Ok(n) if n < bytes.len() => {
+                let Ok(text) = std::str::from_utf8(&bytes[..n]) else { return false };
+                text.split_ascii_whitespace().all(|pid| pid.parse().is_ok_and(|pid: i32| leaders.contains(&pid)))
+            }
+            _ => false,
+        }
     }
 
     /// Our children; `None` on kernels without that list.
@@ -487,6 +510,10 @@ mod linux {
     }
 
     pub(super) fn holds(_pid: i32, _files: &[(u64, u64)]) -> bool {
+        false
+    }
+
+    pub(super) fn only_leaders(_: &BTreeSet<i32>) -> bool {
         false
     }
 

@@ -20,6 +20,7 @@ pub(crate) fn request(action: Action, workspace: &Path) -> Request {
         env: Vec::new(),
         stdin: Input::Null,
         spool: workspace.to_owned(),
+        named: PathBuf::new(),
         attempt: 1,
         deadline: None,
         timeout: None,
@@ -42,6 +43,7 @@ pub(crate) fn lent() -> (Lent, watch::Sender<Stop>) {
         spawned: Arc::new(|_| {}),
         mask: None,
         lost: Arc::default(),
+        slot: None,
         render: Arc::new(render),
         now: Arc::new(|| 1_000_000_000),
     };

@@ -25,6 +25,7 @@ pub mod scripted;
 pub mod service;
 mod signals;
 pub mod signoff;
+pub mod slots;
 #[cfg(test)]
 mod testing;
 mod tool;
@@ -35,6 +36,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -72,8 +74,10 @@ pub struct Request {
     pub env: Vec<(OsString, OsString)>,
     /// Standard input of a process.
     pub stdin: Input,
-    /// Folder for raw output (exists); files are [`Request::spool_file`].
+    /// Folder for raw output (exists, unless a slot is lent); files are [`Request::spool_file`].
     pub spool: PathBuf,
+    /// File of named outputs (`$RUNPLAN_OUTPUT`); no path where the action has none.
+    pub named: PathBuf,
     /// From 1.
     pub attempt: u32,
     /// The attempt must be over by then.
@@ -94,8 +98,14 @@ impl Request {
     /// `stdout`, or `2.stdout` from the second attempt on.
     #[must_use]
     pub fn spool_file(&self, stream: &str) -> PathBuf {
-        if self.attempt <= 1 { self.spool.join(stream) } else { self.spool.join(format!("{}.{stream}", self.attempt)) }
+        self.spool.join(spool_name(stream, self.attempt))
     }
+}
+
+/// `stdout`, or `2.stdout` from the second attempt on: a file in the folder of a step.
+#[must_use]
+pub fn spool_name(stream: &str, attempt: u32) -> String {
+    if attempt <= 1 { stream.to_owned() } else { format!("{attempt}.{stream}") }
 }
 
 /// Standard input.
@@ -136,6 +146,9 @@ pub struct Lent {
     pub mask: Option<Arc<Mask>>,
     /// Set, to a sentence, by what can't store the output of a step: the run has no result then.
     pub lost: Lost,
+    /// Files for a process that writes to them once; they get their place in the step's folder when there is something in
+    /// them. `None`: files are made in that folder.
+    pub slot: Option<Rc<slots::Slot>>,
     /// Renders template text with the values in force for the step (`Err`: one sentence with line and column).
     pub render: Render,
     /// Wall clock, milliseconds since 1970.

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 
 use super::contain::{self, Leader, Patience, Prey};
 use super::pump::Pump;
+use super::slots::{STREAMS, Slot};
 use super::{ActError, Input, Lent, Lost, Request, Stop, program, signals};
 use crate::action::Command;
 use crate::outcome::{Cause, Exit, Note};
@@ -38,8 +40,8 @@ const UNKILLABLE: Duration = Duration::from_secs(10);
 /// First pause before a start is tried again, doubled each time, and how often: two and a half seconds in all.
 const RETRY: (Duration, u32) = (Duration::from_millis(5), 9);
 
-/// The streams that are kept.
-const STREAMS: [&str; 2] = ["stdout", "stderr"];
+/// How long a stream with something in it may lie under a name that says nothing.
+const NAMELESS: Duration = Duration::from_millis(100);
 
 /// A running process group. Dropping it kills the group and everything that escaped from it.
 pub(super) struct Process {
@@ -49,6 +51,7 @@ pub(super) struct Process {
     watcher: Watcher,
     pumps: Vec<Pump>,
     files: [PathBuf; 2],
+    slot: Option<Rc<Slot>>,
     /// Device and inode of the output, or of the pipes that lead there.
     outputs: Vec<(u64, u64)>,
     mark: String,
@@ -69,8 +72,8 @@ enum Watcher {
 pub(super) struct Ended {
     pub(super) exit: Exit,
     pub(super) notes: Vec<Note>,
-    /// Size of what is stored.
-    pub(super) output_bytes: u64,
+    /// Sizes of what is stored: stdout, stderr. What is empty may have no file.
+    pub(super) sizes: [u64; 2],
     /// Why output could not be stored.
     pub(super) unstored: Option<String>,
 }
@@ -81,6 +84,16 @@ struct Line {
     file: PathBuf,
     args: Vec<OsString>,
 }
+
+impl Ended {
+    /// Size of all that is stored.
+    pub(super) fn output_bytes(&self) -> u64 {
+        self.sizes.iter().sum()
+    }
+}
+
+/// Where a stream goes: the file, and its device and inode where they are known.
+type Spool = (File, Option<(u64, u64)>);
 
 struct Started {
     handle: duct::Handle,
@@ -123,6 +136,7 @@ impl Process {
             pumps: Vec::new(),
             files,
             outputs,
+            slot: lent.slot.clone(),
             mark: request.mark.clone(),
             lost: lent.lost.clone(),
             stop: lent.stop.clone(),
@@ -146,7 +160,23 @@ impl Process {
 
     /// Completes when the leader has ended. It is a zombie then, until [`Process::finish`].
     pub(super) async fn exited(&mut self) {
-        self.watcher.wait().await;
+        let Some(slot) = self.slot.clone() else { return self.watcher.wait().await };
+        loop {
+            // Whoever looks at a step that runs looks for its output where it will be found later on.
+            if tokio::time::timeout(NAMELESS, self.watcher.wait()).await.is_ok() {
+                return;
+            }
+            // What can't be stored ends the run, not this wait.
+            let _ = self.settle(&slot);
+        }
+    }
+
+    fn settle(&self, slot: &Slot) -> Result<[u64; 2], String> {
+        slot.settle().map_err(|error| {
+            let text = format!("its output could not be stored: {error}");
+            let _ = self.lost.set(text.clone());
+            text
+        })
     }
 
     /// How the leader ended, if it has.
@@ -224,8 +254,17 @@ impl Process {
             notes.push(Note { code: "not_ended".into(), text: "the process did not end after SIGKILL".into() });
             Exit::Signal("SIGKILL".into())
         });
-        let output_bytes = self.files.iter().filter_map(|file| fs::metadata(file).ok()).map(|meta| meta.len()).sum();
-        Ended { exit, notes, output_bytes, unstored }
+        let sizes = match self.slot.clone() {
+            Some(slot) => self.settle(&slot).unwrap_or_else(|text| {
+                unstored.get_or_insert(text);
+                [0, 0]
+            }),
+            None => [0, 1].map(|number| fs::metadata(&self.files[number]).map_or(0, |meta| meta.len())),
+        };
+        if let Some(slot) = self.slot.as_ref().filter(|_| notes.iter().any(|note| note.code == "not_ended")) {
+            slot.spoil();
+        }
+        Ended { exit, notes, sizes, unstored }
     }
 
     /// Takes the exit status, if there is one. From here on the group's number means nothing any more.
@@ -337,7 +376,13 @@ fn stdin(request: &Request) -> Result<Option<File>, Fault> {
 }
 
 /// One try. The child gets files (or pipes), never anything that would need a thread.
-fn start(request: &Request, line: &Line, stdin: Option<&File>, spools: [File; 2], masked: bool) -> io::Result<Started> {
+fn start(
+    request: &Request,
+    line: &Line,
+    stdin: Option<&File>,
+    spools: [Spool; 2],
+    masked: bool,
+) -> io::Result<Started> {
     let mark = (OsString::from(contain::MARK), OsString::from(&request.mark));
     let name = line.program.clone();
     let mut expression = duct::cmd(line.file.as_os_str(), &line.args)
@@ -353,17 +398,19 @@ fn start(request: &Request, line: &Line, stdin: Option<&File>, spools: [File; 2]
         None => expression.stdin_null(),
     };
     let (mut pipes, mut outputs) = (Vec::new(), Vec::new());
-    for (stream, file) in STREAMS.iter().zip(spools) {
-        let end = if masked {
+    for (stream, (file, id)) in STREAMS.iter().zip(spools) {
+        let (end, id) = if masked {
             let (reader, writer) = io::pipe()?;
             pipes.push((reader, file));
-            OwnedFd::from(writer)
+            (File::from(OwnedFd::from(writer)), None)
         } else {
-            OwnedFd::from(file)
+            (file, id)
         };
-        let end = File::from(end);
-        let meta = end.metadata()?;
-        outputs.push((meta.dev(), meta.ino()));
+        let id = match id {
+            Some(id) => id,
+            None => end.metadata().map(|meta| (meta.dev(), meta.ino()))?,
+        };
+        outputs.push(id);
         expression = if *stream == "stdout" { expression.stdout_file(end) } else { expression.stderr_file(end) };
     }
     let (handle, leader) = contain::start(|| {
@@ -376,9 +423,18 @@ fn start(request: &Request, line: &Line, stdin: Option<&File>, spools: [File; 2]
 
 /// A fresh file for each stream; without them nothing is recorded any more.
 #[expect(clippy::result_large_err, reason = "it is what every action answers")]
-fn spools([out, err]: &[PathBuf; 2], lent: &Lent) -> Result<[File; 2], ActError> {
-    let made = |path: &Path| spool(path).map_err(|error| format!("cannot make `{}`: {error}", path.display()));
-    made(out).and_then(|out| Ok([out, made(err)?])).map_err(|text| {
+fn spools([out, err]: &[PathBuf; 2], lent: &Lent) -> Result<[Spool; 2], ActError> {
+    let made = |path: &Path| match spool(path) {
+        Ok(file) => Ok((file, None)),
+        Err(error) => Err(format!("cannot make `{}`: {error}", path.display())),
+    };
+    let both = match &lent.slot {
+        Some(slot) => {
+            slot.streams().map(|streams| streams.map(|(file, id)| (file, Some(id)))).map_err(|e| e.to_string())
+        }
+        None => made(out).and_then(|out| Ok([out, made(err)?])),
+    };
+    both.map_err(|text| {
         let _ = lent.lost.set(text.clone());
         ActError::new(Cause::ActionError, text)
     })

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::process::{Ended, Fault, Process, spoken};
+use super::slots::STREAMS;
 use super::{Act, ActError, Lent, Look, Observation, Request, Stop};
 use crate::action::{Action, Parse, RunSpec};
 use crate::facts::{Facts, Value};
@@ -90,7 +91,8 @@ async fn watch(process: &mut Process, deadline: Option<Instant>, began: Instant)
 }
 
 fn error((cause, detail): Fault, facts: Facts, ended: Ended) -> ActError {
-    ActError { cause, detail, exit: Some(ended.exit), facts, output_bytes: ended.output_bytes, notes: ended.notes }
+    let output_bytes = ended.output_bytes();
+    ActError { cause, detail, exit: Some(ended.exit), facts, output_bytes, notes: ended.notes }
 }
 
 /// The facts that every process has.
@@ -107,7 +109,8 @@ fn basic(exit: &Exit, duration: Duration) -> Facts {
 }
 
 fn observation(facts: Facts, ended: Ended) -> Observation {
-    let Ended { exit, notes, output_bytes, .. } = ended;
+    let output_bytes = ended.output_bytes();
+    let Ended { exit, notes, .. } = ended;
     Observation { facts, exit: Some(exit), output_bytes, notes, held: None }
 }
 
@@ -126,7 +129,7 @@ fn observe(
         let survived = |note: &Note| matches!(note.code.as_str(), "leaked_handles" | "left_running");
         facts.set("leaked", Value::Bool(ended.notes.iter().any(survived)));
     }
-    said(request, spec, files, facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
+    said(request, spec, (files, &ended.sizes), facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
         // What went wrong first is usually what matters.
         Exit::Code(0) => detail,
         Exit::Code(code) => format!("{detail}; the process ended with exit code {code}"),
@@ -135,16 +138,23 @@ fn observe(
 }
 
 /// Adds what was said, as far as it is wanted. Of a process that failed no JSON is expected: its exit code is the story.
-fn said(request: &Request, spec: &RunSpec, files: &[PathBuf; 2], facts: &mut Facts, well: bool) -> Result<(), String> {
+fn said(
+    request: &Request,
+    spec: &RunSpec,
+    (files, sizes): (&[PathBuf; 2], &[u64; 2]),
+    facts: &mut Facts,
+    well: bool,
+) -> Result<(), String> {
     let wants = |name: &str| request.wants.contains(name);
     let parse = spec.parse.or(wants("json").then_some(Parse::Json));
-    for (stream, file) in ["stdout", "stderr"].iter().zip(files) {
+    for ((stream, file), size) in STREAMS.iter().zip(files).zip(sizes) {
         let lines = format!("lines({stream})");
         let json = parse.filter(|_| *stream == "stdout");
         if !wants(stream) && !wants(&lines) && json.is_none() {
             continue;
         }
-        let bytes = read(file, stream)?;
+        // What is empty may have no file.
+        let bytes = if *size == 0 { Vec::new() } else { read(file, stream)? };
         if let Some(parse) = json {
             match parsed(&bytes, parse) {
                 Ok(json) => facts.set("json", Value::Json(json)),

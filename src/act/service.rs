@@ -100,7 +100,7 @@ impl Service {
                 (Cause::Interrupted, format!("interrupted before it was ready; ended by {signal}"), ended)
             }
         };
-        let (output_bytes, notes) = (ended.output_bytes, ended.notes);
+        let (output_bytes, notes) = (ended.output_bytes(), ended.notes);
         Err(ActError { cause, detail, exit: Some(ended.exit), facts, output_bytes, notes })
     }
 }

@@ -56,6 +56,7 @@ impl Bench {
             env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
             stdin: Input::Null,
             spool: self.dir.path().join("spool"),
+            named: PathBuf::new(),
             attempt: 1,
             deadline: None,
             timeout: None,
@@ -82,6 +83,7 @@ impl Bench {
             spawned: Arc::new(move |pid| spawned.lock().unwrap().push(pid)),
             mask: self.mask.clone(),
             lost: Arc::default(),
+            slot: None,
             render: Arc::new(|text| Ok(text.to_owned())),
             now: Arc::new(|| 0),
         }

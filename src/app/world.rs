@@ -212,6 +212,14 @@ impl Keeper for Kept {
         self.run.step_dir(rank, name).map_err(io::Error::other)
     }
 
+    fn place(&self, rank: u32, name: &str) -> PathBuf {
+        self.run.step_path(rank, name)
+    }
+
+    fn slots(&self) -> PathBuf {
+        self.run.steps()
+    }
+
     fn archive(&self, file: &Path, sha256: &str) -> Result<(), KeepError> {
         match self.store.archive(file, Some(sha256)) {
             Ok(_) => Ok(()),

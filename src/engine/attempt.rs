@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::act::{ActError, Held, Lent, Observation, Request, Stop};
+use crate::act::slots::Slot;
+use crate::act::{self, ActError, Held, Lent, Observation, Request, Stop};
 use crate::action::Action;
 use crate::criteria::Criterion;
 use crate::event::EventKind;
@@ -162,13 +163,15 @@ async fn attend(
     let step = shared.plan.step(id);
     given.identity = Some((ready.identity.clone(), ready.preimage.clone()));
     given.inputs.clone_from(&ready.inputs);
-    let request = match request(shared, id, attempt, &ready, course.started) {
-        Ok(request) => request,
+    let prepared = slot(shared, id, attempt, &ready)
+        .and_then(|slot| Ok((request(shared, id, attempt, &ready, course.started, slot.as_deref())?, slot)));
+    let (request, slot) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => return judge_error(shared, step, &Cause::ActionError, &error, course),
     };
-    let lent = lend(shared, id, stop, &ready);
+    let lent = Lent { slot, ..lend(shared, id, stop, &ready) };
     let mut judged = look_until_decided(shared, id, &request, &ready, &lent, course).await;
-    if course.held.is_none() {
+    if course.held.is_none() && (lent.slot.is_none() || course.output_bytes > 0) {
         course.spools = made::spools(&request.spool, attempt).await;
     }
     if let Some(waivers) = shared.options.waivers.get(&step.name)
@@ -207,7 +210,27 @@ async fn take_in(
     }
 }
 
-fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started: Instant) -> Result<Request, String> {
+/// Files for what the process of a `run` writes, which most write nothing to. A step that looks several times makes its own,
+/// fresh for each look.
+fn slot(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready) -> Result<Option<Rc<Slot>>, String> {
+    let step = shared.plan.step(id);
+    if !matches!(ready.action, Action::Run(_)) || step.sample.is_some() {
+        return Ok(None);
+    }
+    let folder = shared.keeper.place(shared.graph.rank(id), &step.name);
+    let paths = ["stdout", "stderr"].map(|stream| folder.join(act::spool_name(stream, attempt)));
+    let taken = shared.slots().and_then(|slots| slots.take(paths));
+    taken.map(|slot| Some(Rc::new(slot))).map_err(|error| shared.lose(&error))
+}
+
+fn request(
+    shared: &Shared<'_>,
+    id: StepId,
+    attempt: u32,
+    ready: &Ready,
+    started: Instant,
+    slot: Option<&Slot>,
+) -> Result<Request, String> {
     let step = shared.plan.step(id);
     let rank = shared.graph.rank(id);
     // Only a process writes anything there.
@@ -215,7 +238,11 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         ready.action,
         Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_) | Action::Alert(_)
     );
-    let spool = if writes { shared.keeper.spool(rank, &step.name) } else { Ok(PathBuf::new()) };
+    let spool = match slot {
+        Some(_) => Ok(shared.keeper.place(rank, &step.name)),
+        None if writes => shared.keeper.spool(rank, &step.name),
+        None => Ok(PathBuf::new()),
+    };
     let spool = spool.map_err(|e| format!("can't make the step's folder: {}", shared.lose(&e)))?;
     let mark = format!("{}/{rank}/{attempt}", shared.options.run);
     let mut request = Request {
@@ -226,6 +253,7 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         env: ready.env.clone(),
         stdin: ready.stdin.clone(),
         spool,
+        named: PathBuf::new(),
         attempt,
         deadline: step.timeout.map(|timeout| started + timeout),
         timeout: step.timeout,
@@ -235,10 +263,16 @@ fn request(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready, started
         mark,
     };
     if writes {
-        let output = request.spool_file("outputs");
-        let told = |e: io::Error| format!("can't make `{}`: {}", output.display(), shared.lose(&e));
-        std::fs::write(&output, b"").map_err(told)?;
-        request.env.push(("RUNPLAN_OUTPUT".into(), output.into()));
+        request.named = match slot {
+            Some(slot) => slot.named(),
+            None => {
+                let named = request.spool_file("outputs");
+                let told = |e: io::Error| format!("can't make `{}`: {}", named.display(), shared.lose(&e));
+                std::fs::write(&named, b"").map_err(told)?;
+                named
+            }
+        };
+        request.env.push(("RUNPLAN_OUTPUT".into(), request.named.clone().into()));
         request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
     }
     Ok(request)
@@ -253,6 +287,7 @@ fn lend(shared: &Rc<Shared<'_>>, id: StepId, stop: watch::Receiver<Stop>, ready:
         mask: shared.world.mask.clone(),
         lost: shared.lost.clone(),
         render: Arc::new(move |text| template::render_file(text, &context).map_err(|error| error.to_string())),
+        slot: None,
         now: shared.world.now.clone(),
     }
 }

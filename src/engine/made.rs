@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::act::Request;
+use crate::act::{self, Request};
 use crate::action::{Action, OutputSpec};
 use crate::facts::{Facts, Value};
 use crate::files::{self, Quit, Role};
@@ -57,16 +57,21 @@ fn digested(folder: &Path, names: &[String]) -> Vec<FileDigest> {
 
 /// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file.
 pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<()> {
-    if request.spool.as_os_str().is_empty() {
+    let path = &request.named;
+    if path.as_os_str().is_empty() {
         return Ok(());
     }
-    let path = request.spool_file("outputs");
-    match (std::fs::metadata(&path).map_or(0, |meta| meta.len()), mask) {
-        // Nearly every step: no empty file is left beside its output.
-        (0, _) => drop(std::fs::remove_file(&path)),
-        (1..=outputs::MOST_BYTES, Some(mask)) => std::fs::write(&path, mask.bytes(&std::fs::read(&path)?))?,
-        (_, Some(_)) => std::fs::remove_file(&path)?,
+    let shared = *path != request.spool_file("outputs");
+    match (std::fs::metadata(path).map_or(0, |meta| meta.len()), mask) {
+        // Nearly every step: the next one has it, or no empty file is left beside its output.
+        (0, _) if shared => return Ok(()),
+        (0, _) => drop(std::fs::remove_file(path)),
+        (1..=outputs::MOST_BYTES, Some(mask)) => std::fs::write(path, mask.bytes(&std::fs::read(path)?))?,
+        (_, Some(_)) => std::fs::remove_file(path)?,
         (_, None) => {}
+    }
+    if shared && path.exists() {
+        act::slots::place(path, &request.spool_file("outputs"))?;
     }
     Ok(())
 }
@@ -110,12 +115,15 @@ fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, Stri
     if !matches!(request.action, Action::Run(_) | Action::Service(_)) {
         return Ok(BTreeMap::new());
     }
-    let path = request.spool_file("outputs");
-    let size = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+    let path = &request.named;
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    if size == 0 && declared.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     if size > outputs::MOST_BYTES {
         return Err(invalid(format!("the output file has {size} bytes; at most {} are read", outputs::MOST_BYTES)));
     }
-    let bytes = std::fs::read(&path).map_err(|e| invalid(format!("can't read the output file: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| invalid(format!("can't read the output file: {e}")))?;
     let values = outputs::parse(&bytes, declared).map_err(invalid)?;
     Ok(values)
 }

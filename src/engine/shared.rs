@@ -1,6 +1,6 @@
 //! What all attempts of a run share: the plan, the world, and what earlier steps gave.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::act::slots::Slots;
 use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::event::EventKind;
 use crate::facts::{Facts, Value};
@@ -42,6 +43,7 @@ pub(super) struct Shared<'a> {
     pub(super) lost: Arc<OnceLock<String>>,
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
+    slots: OnceCell<Rc<Slots>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
     /// Steps that were executed, or services that come after one: what declares nothing and follows them is new too.
     fresh: RefCell<BTreeSet<StepId>>,
@@ -79,6 +81,7 @@ impl<'a> Shared<'a> {
             decision: Cell::new(None),
             lost: Arc::default(),
             reached: RefCell::default(),
+            slots: OnceCell::new(),
             done: RefCell::new(vec![None; plan.steps.len()]),
             fresh: RefCell::default(),
             idle: RefCell::default(),
@@ -88,6 +91,18 @@ impl<'a> Shared<'a> {
             env,
             normalizes: plan.steps.iter().flat_map(|step| &step.outputs).any(|output| !output.normalize.is_empty()),
         }
+    }
+
+    /// Files that steps write to, of the run.
+    ///
+    /// # Errors
+    /// When those of an engine that died can't be put aside.
+    pub(super) fn slots(&self) -> io::Result<Rc<Slots>> {
+        if let Some(slots) = self.slots.get() {
+            return Ok(Rc::clone(slots));
+        }
+        let slots = Rc::new(Slots::new(&self.keeper.slots())?);
+        Ok(Rc::clone(self.slots.get_or_init(|| slots)))
     }
 
     /// Keeps an artifact.

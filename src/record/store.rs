@@ -391,12 +391,24 @@ impl RunDir {
         Ok(sha256_hex(&lines))
     }
 
-    /// Makes and gives the folder for a step's raw output: `steps/0007-test-py-3.12`.
+    /// The folder of the folders of steps.
+    #[must_use]
+    pub fn steps(&self) -> PathBuf {
+        self.path.join("steps")
+    }
+
+    /// The folder for a step's raw output, `steps/0007-test-py-3.12`: not there for a step that wrote nothing.
+    #[must_use]
+    pub fn step_path(&self, rank: u32, name: &str) -> PathBuf {
+        self.steps().join(step_folder(rank, name))
+    }
+
+    /// Makes and gives [`RunDir::step_path`].
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn step_dir(&self, rank: u32, name: &str) -> Result<PathBuf, StoreError> {
-        let path = self.path.join("steps").join(step_folder(rank, name));
+        let path = self.step_path(rank, name);
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(io_error("create", &path))?;
         Ok(path)
     }

@@ -139,7 +139,8 @@ impl Manager {
 }
 
 fn over(cause: Cause, detail: String, ended: Ended) -> ActError {
-    let Ended { exit, notes, output_bytes, .. } = ended;
+    let output_bytes = ended.output_bytes();
+    let Ended { exit, notes, .. } = ended;
     ActError { exit: Some(exit), notes, output_bytes, ..ActError::new(cause, detail) }
 }
 

@@ -141,7 +141,7 @@ impl Alert {
         drill.log = manager.log();
         let over = manager.end().await;
         drop(capture);
-        finish(drill, outcome, request, over.output_bytes, over.notes)
+        finish(drill, outcome, request, over.output_bytes(), over.notes)
     }
 
     /// With one that runs already.
