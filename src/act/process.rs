@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ const NAMELESS: Duration = Duration::from_millis(100);
 /// A running process group. Dropping it kills the group and everything that escaped from it.
 pub(super) struct Process {
     /// Taken when it is reaped.
-    child: Option<(duct::Handle, Leader)>,
+    child: Option<(Child, Leader)>,
     pid: Pid,
     watcher: Watcher,
     pumps: Vec<Pump>,
@@ -96,7 +97,7 @@ impl Ended {
 type Spool = (File, Option<(u64, u64)>);
 
 struct Started {
-    handle: duct::Handle,
+    child: Child,
     leader: Leader,
     pipes: Vec<(PipeReader, File)>,
     outputs: Vec<(u64, u64)>,
@@ -126,11 +127,11 @@ impl Process {
                 }
             }
         };
-        let Started { handle, leader, pipes, outputs } = started;
+        let Started { child, leader, pipes, outputs } = started;
         let pid = Pid::from_raw(leader.pid())
             .ok_or_else(|| ActError::new(Cause::SpawnFailed, "the system gave no process id"))?;
         let mut process = Self {
-            child: Some((handle, leader)),
+            child: Some((child, leader)),
             pid,
             watcher: Watcher::new(pid),
             pumps: Vec::new(),
@@ -269,8 +270,8 @@ impl Process {
 
     /// Takes the exit status, if there is one. From here on the group's number means nothing any more.
     fn reap(&mut self) -> Option<Exit> {
-        let (handle, leader) = self.child.take()?;
-        let status = leader.reap(|| handle.try_wait().ok().flatten().map(|output| output.status))?;
+        let (mut child, leader) = self.child.take()?;
+        let status = leader.reap(|| child.try_wait().ok().flatten())?;
         match (status.code(), status.signal()) {
             (Some(code), _) => Some(Exit::Code(code)),
             (None, signal) => Some(Exit::Signal(signals::name(signal.unwrap_or(0)))),
@@ -375,7 +376,8 @@ fn stdin(request: &Request) -> Result<Option<File>, Fault> {
     }
 }
 
-/// One try. The child gets files (or pipes), never anything that would need a thread.
+/// One try. The child gets files (or pipes), never anything that would need a thread, and nothing that would keep the
+/// system's quick way of starting one (`posix_spawn`, which copies no memory) from being taken.
 fn start(
     request: &Request,
     line: &Line,
@@ -383,20 +385,13 @@ fn start(
     spools: [Spool; 2],
     masked: bool,
 ) -> io::Result<Started> {
-    let mark = (OsString::from(contain::MARK), OsString::from(&request.mark));
-    let name = line.program.clone();
-    let mut expression = duct::cmd(line.file.as_os_str(), &line.args)
-        .dir(&request.cwd)
-        .full_env(request.env.iter().cloned().chain([mark]))
-        .unchecked()
-        .before_spawn(move |command| {
-            command.arg0(&name).process_group(0);
-            Ok(())
-        });
-    expression = match stdin {
-        Some(file) => expression.stdin_file(file.try_clone()?),
-        None => expression.stdin_null(),
-    };
+    let mut command = std::process::Command::new(&line.file);
+    command.arg0(&line.program).args(&line.args).current_dir(&request.cwd).process_group(0);
+    command.env_clear().envs(request.env.iter().map(|(name, value)| (name, value))).env(contain::MARK, &request.mark);
+    command.stdin(match stdin {
+        Some(file) => Stdio::from(file.try_clone()?),
+        None => Stdio::null(),
+    });
     let (mut pipes, mut outputs) = (Vec::new(), Vec::new());
     for (stream, (file, id)) in STREAMS.iter().zip(spools) {
         let (end, id) = if masked {
@@ -411,14 +406,18 @@ fn start(
             None => end.metadata().map(|meta| (meta.dev(), meta.ino()))?,
         };
         outputs.push(id);
-        expression = if *stream == "stdout" { expression.stdout_file(end) } else { expression.stderr_file(end) };
+        if *stream == "stdout" {
+            command.stdout(end)
+        } else {
+            command.stderr(end)
+        };
     }
-    let (handle, leader) = contain::start(|| {
-        let handle = expression.start()?;
-        let pid = handle.pids().first().copied().unwrap_or(0);
-        Ok((handle, pid))
+    let (child, leader) = contain::start(|| {
+        let child = command.spawn()?;
+        let pid = child.id();
+        Ok((child, pid))
     })?;
-    Ok(Started { handle, leader, pipes, outputs })
+    Ok(Started { child, leader, pipes, outputs })
 }
 
 /// A fresh file for each stream; without them nothing is recorded any more.

@@ -15,6 +15,17 @@ pub(super) struct Writer {
     wanted: Option<&'static str>,
     /// Where it has to stand; `None` behind all others.
     place: Option<usize>,
+    /// Members of all open objects, those of the innermost last: one list, so that an object costs no memory of its own.
+    members: Vec<Member>,
+    /// Where members are put in order.
+    scratch: Vec<u8>,
+}
+
+/// Name and extent of a member.
+struct Member {
+    name: Cow<'static, str>,
+    start: usize,
+    end: usize,
 }
 
 /// The canonical text of an item, and where a member of this name would have to stand in it.
@@ -22,7 +33,8 @@ pub(super) fn write(
     item: &impl Serialize,
     wanted: Option<&'static str>,
 ) -> Result<(Vec<u8>, Option<usize>), CanonicalError> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), depth: 0, wanted, place: None };
+    let (out, members) = (Vec::with_capacity(1024), Vec::with_capacity(64));
+    let mut writer = Writer { out, depth: 0, wanted, place: None, members, scratch: Vec::new() };
     item.serialize(&mut writer)?;
     Ok((writer.out, writer.place))
 }
@@ -38,8 +50,8 @@ pub(super) struct Group<'w> {
     writer: &'w mut Writer,
     start: usize,
     close: &'static [u8],
-    /// Name and extent of each member, in the order in which they came; empty in an array.
-    members: Vec<(Cow<'static, str>, usize, usize)>,
+    /// From here on the writer's members are those of this object, in the order in which they came.
+    first: usize,
     is_first: bool,
 }
 
@@ -48,7 +60,8 @@ impl Writer {
         let start = self.out.len();
         self.out.push(bracket);
         self.depth += 1;
-        Group { writer: self, start, close, members: Vec::new(), is_first: true }
+        let first = self.members.len();
+        Group { writer: self, start, close, first, is_first: true }
     }
 
     /// `{"Variant":`, which the group that comes next closes.
@@ -83,46 +96,48 @@ impl Group<'_> {
         let start = self.writer.out.len();
         plain(&name, &mut self.writer.out)?;
         self.writer.out.push(b':');
-        self.members.push((name, start, start));
+        self.writer.members.push(Member { name, start, end: start });
         Ok(())
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
         value.serialize(&mut *self.writer)?;
         let end = self.writer.out.len();
-        self.members.last_mut().ok_or_else(|| CanonicalError::custom("a value without a name"))?.2 = end;
+        let own = self.writer.members.get_mut(self.first..).and_then(<[Member]>::last_mut);
+        own.ok_or_else(|| CanonicalError::custom("a value without a name"))?.end = end;
         Ok(())
     }
 
-    fn close(mut self) -> Result<(), CanonicalError> {
-        let in_order = self.members.windows(2).all(|pair| order(&pair[0].0, &pair[1].0).is_lt());
-        if !in_order {
-            // Of members of one name the last one counts, as in a tree.
-            let mut last = std::collections::BTreeMap::new();
-            for (at, (name, ..)) in self.members.iter().enumerate() {
-                last.insert(name.clone(), at);
-            }
-            let mut sorted: Vec<_> = last.into_values().filter_map(|at| self.members.get(at).cloned()).collect();
-            sorted.sort_by(|a, b| order(&a.0, &b.0));
-            let mut text = Vec::with_capacity(self.writer.out.len() - self.start);
-            for (number, (_, start, end)) in sorted.iter_mut().enumerate() {
-                if number > 0 {
-                    text.push(b',');
+    fn close(self) -> Result<(), CanonicalError> {
+        let Self { writer, start, close, first, .. } = self;
+        let Writer { out, members, scratch, .. } = &mut *writer;
+        let own = &mut members[first..];
+        if !own.windows(2).all(|pair| order(&pair[0].name, &pair[1].name).is_lt()) {
+            own.sort_by(|a, b| order(&a.name, &b.name));
+            scratch.clear();
+            for at in 0..own.len() {
+                // Of members of one name the last one counts, as in a tree.
+                if own.get(at + 1).is_some_and(|next| next.name == own[at].name) {
+                    own[at].start = start + 1 + scratch.len();
+                    continue;
                 }
-                let moved = self.start + 1 + text.len();
-                text.extend_from_slice(&self.writer.out[*start..*end]);
-                (*start, *end) = (moved, self.start + 1 + text.len());
+                if !scratch.is_empty() {
+                    scratch.push(b',');
+                }
+                let moved = start + 1 + scratch.len();
+                scratch.extend_from_slice(&out[own[at].start..own[at].end]);
+                (own[at].start, own[at].end) = (moved, start + 1 + scratch.len());
             }
-            self.writer.out.truncate(self.start + 1);
-            self.writer.out.extend_from_slice(&text);
-            self.members = sorted;
+            out.truncate(start + 1);
+            out.extend_from_slice(scratch);
         }
-        self.writer.out.extend_from_slice(self.close);
-        self.writer.depth -= 1;
-        if let (0, Some(wanted)) = (self.writer.depth, self.writer.wanted) {
-            let next = self.members.iter().find(|(name, ..)| order(wanted, name).is_lt());
-            self.writer.place = next.map(|(_, start, _)| *start);
+        out.extend_from_slice(close);
+        writer.depth -= 1;
+        if let (0, Some(wanted)) = (writer.depth, writer.wanted) {
+            let next = writer.members[first..].iter().find(|member| order(wanted, &member.name).is_lt());
+            writer.place = next.map(|member| member.start);
         }
+        writer.members.truncate(first);
         Ok(())
     }
 }

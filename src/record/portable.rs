@@ -1,6 +1,9 @@
 //! Takes this machine's workspace path out of texts. Knows no file system and no format.
 
+use serde::Serialize;
 use serde_json::Value;
+
+use super::canonical::{self, CanonicalError};
 
 /// What stands in place of the absolute path of the workspace.
 const PLACEHOLDER: &str = "{{ plan.workspace }}";
@@ -12,6 +15,29 @@ pub(super) fn without_workspace(value: &mut Value, workspace: &str) {
         return;
     }
     walk(value, workspace);
+}
+
+/// Canonical text of an item, without the workspace's path. Nearly nothing names it: then there is no tree in between.
+///
+/// # Errors
+/// As [`canonical::to_bytes`].
+pub(super) fn to_bytes(item: &impl Serialize, workspace: &str) -> Result<Vec<u8>, CanonicalError> {
+    let bytes = canonical::to_bytes(item)?;
+    if !may_name(&bytes, workspace.trim_end_matches('/')) {
+        return Ok(bytes);
+    }
+    let mut value = serde_json::to_value(item).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
+    without_workspace(&mut value, workspace);
+    canonical::value_bytes(&value)
+}
+
+/// Whether canonical text may hold that path somewhere: whatever has escapes in it is not looked for.
+fn may_name(text: &[u8], workspace: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
+    match std::str::from_utf8(text) {
+        Ok(text) if workspace.chars().all(plain) => text.contains(workspace),
+        _ => true,
+    }
 }
 
 fn walk(value: &mut Value, workspace: &str) {

@@ -1,7 +1,7 @@
 //! The digest of an action's identity and the text it is made from. Reads no file; what counts is [`ActionForm`]'s matter.
 
-use super::canonical::{self, CanonicalError};
-use super::portable::without_workspace;
+use super::canonical::CanonicalError;
+use super::portable;
 use crate::digest::Sha256Stream;
 use crate::identity::ActionForm;
 
@@ -19,9 +19,7 @@ pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), Canonica
     form.secrets.dedup();
     form.inputs.sort_unstable();
     form.needs.values_mut().for_each(|need| need.outputs.sort_unstable());
-    let mut value = serde_json::to_value(&form).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
-    without_workspace(&mut value, form.workspace);
-    let preimage = canonical::value_bytes(&value)?;
+    let preimage = portable::to_bytes(&form, form.workspace)?;
     let mut digest = Sha256Stream::new();
     digest.update(DOMAIN);
     digest.update(&preimage);

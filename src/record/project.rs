@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::canonical::{self, CanonicalError};
+use super::canonical::CanonicalError;
 use super::format::{RECORD, SEMANTICS};
-use super::portable::without_workspace;
+use super::portable;
 use super::read::current;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
@@ -429,12 +428,15 @@ impl Record {
     }
 
     fn line(&self, t: &str, line: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
-        let mut value = serde_json::to_value(line).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
-        without_workspace(&mut value, &self.workspace);
-        if let Json::Object(members) = &mut value {
-            members.insert("t".to_owned(), t.into());
+        #[derive(Serialize)]
+        struct Tagged<'a, L> {
+            t: &'a str,
+            #[serde(flatten)]
+            line: &'a L,
         }
-        canonical::to_line(&value)
+        let mut bytes = portable::to_bytes(&Tagged { t, line }, &self.workspace)?;
+        bytes.push(b'\n');
+        Ok(bytes)
     }
 }
 
