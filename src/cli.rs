@@ -5,6 +5,7 @@ mod edit;
 mod graph;
 mod man;
 mod past;
+mod schema;
 mod sign;
 
 use std::ffi::OsString;
@@ -106,8 +107,8 @@ pub enum Command {
     Fmt(Fmt),
     /// Remove past runs.
     Gc(Gc),
-    /// Print the JSON Schema of plan files.
-    Schema,
+    /// Print the JSON Schema of plan files, or write it to this file.
+    Schema(Option<String>),
     /// Print what a shell reads for completion.
     Completions(Shell),
     /// Say what may stand at a place of the command line.
@@ -394,7 +395,7 @@ enum Sub {
     /// reused result rests on.
     Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
-    Schema,
+    Schema(schema::Schema),
     /// Prints completion for a shell, with the steps of plans: `source <(runplan completions bash)`
     Completions {
         #[arg(value_enum)]
@@ -521,7 +522,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Init(init) => Command::Init(init),
         Sub::Fmt(fmt) => Command::Fmt(fmt),
         Sub::Gc(gc) => Command::Gc(gc),
-        Sub::Schema => Command::Schema,
+        Sub::Schema(asked) => Command::Schema(asked.output),
         Sub::Completions { shell } => Command::Completions(shell),
         Sub::Complete { words } => {
             let mut top = Top::command();

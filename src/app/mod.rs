@@ -19,6 +19,7 @@ mod rejudge;
 mod reproduce;
 mod reuse;
 mod run;
+mod schema;
 mod show;
 mod sign;
 mod verify;
@@ -32,7 +33,6 @@ use std::process::ExitCode;
 use crate::act::contain;
 use crate::cli::{self, Command};
 use crate::exit::Exit;
-use crate::plan;
 use crate::report::style::ColourChoice;
 use crate::report::terminal::{Stream, Terminal};
 
@@ -106,11 +106,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
             terminal.write(Stream::Out, page);
             Exit::Done
         }
-        Command::Schema => {
-            let schema = plan::schema::blueprint();
-            terminal.write(Stream::Out, &format!("{schema:#}\n"));
-            Exit::Done
-        }
+        Command::Schema(output) => schema::schema(output.as_deref(), terminal),
     }
 }
 

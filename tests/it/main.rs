@@ -31,6 +31,7 @@ mod resume;
 mod reuse;
 mod running;
 mod scale;
+mod schema;
 mod secrets;
 mod seeded;
 mod serial;
