@@ -36,6 +36,7 @@
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `draw` | a graph as a picture: a layout of its own, SVG, DOT, Mermaid, tree, JSON; pure | |
+//! | `page` | a plan or a run as one page for a browser: its data as JSON, its markup, styles and script; pure | `digest` |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
@@ -88,6 +89,7 @@ pub mod markdown;
 pub mod mask;
 pub mod normalize;
 pub mod outcome;
+pub mod page;
 pub mod place;
 pub mod plan;
 pub mod policy;

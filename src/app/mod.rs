@@ -13,6 +13,7 @@ mod import;
 mod judgement;
 mod load;
 mod log;
+mod page;
 mod past;
 mod readiness;
 mod rejudge;
