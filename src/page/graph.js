@@ -200,6 +200,7 @@ const graph = {
       box.classList.add(state);
       box.querySelector(".s").textContent = sign(state);
     }
-    for (const { path, to } of this.lines) path.classList.toggle("blast", states.get(to) === "blocked");
+    const bad = ["fail", "error", "inconclusive", "blocked"];
+    for (const { path, from, to } of this.lines) path.classList.toggle("blast", states.get(to) === "blocked" && bad.includes(states.get(from)));
   },
 };

@@ -53,10 +53,18 @@ function facts() {
 
 function reasons() {
   const { run, decision } = data;
-  if (!decision) return run && run.why ? [make("div", { class: "reason dull" }, make("p", {}, run.why))] : [];
-  const one = (tones, mark) => ({ id, reason }) => make("div", { class: "reason " + tones }, make("span", { "aria-hidden": "true" }, mark),
-    make("p", {}, id && (data.byName.has(id) ? make("a", { href: "#step=" + encodeURIComponent(id), class: "mono" }, id) : make("code", {}, id)), id && " ", reason));
-  return [...decision.vetoes.map(one("bad", "✗")), ...decision.holds.map(one("hold", "…"))];
+  if (!decision) return run && run.why ? [make("div", { class: "reason dull" }, make("p", {}, prose(run.why)))] : [];
+  const link = (id) => (data.byName.has(id) ? make("a", { href: "#step=" + encodeURIComponent(id), class: "mono" }, id) : make("code", {}, id));
+  // What only stands behind another failure is told in one line.
+  const behind = ({ id }) => id && data.byName.has(id) && data.byName.get(id).state === "blocked";
+  const block = (tones, mark, list) => {
+    if (!list.length) return null;
+    const own = list.filter((veto) => !behind(veto)).map(({ id, reason }) => make("li", {}, id && link(id), id && " ", prose(reason)));
+    const rest = list.filter(behind);
+    if (rest.length) own.push(make("li", { class: "behind" }, count(rest.length, "step") + " not run behind " + (rest.length > 1 ? "failures: " : "a failure: "), rest.map(({ id }, i) => [i ? ", " : "", link(id)])));
+    return make("div", { class: "reason " + tones }, make("span", { "aria-hidden": "true" }, mark), make("ul", {}, own));
+  };
+  return [block("bad", "✗", decision.vetoes), block("hold", "…", decision.holds)];
 }
 
 // The product, a line a factor, so that it can be computed again by hand.
@@ -96,7 +104,7 @@ const COLUMNS = [
   { id: "severity", title: "Severity", key: (s) => ["low", "medium", "high", "critical"].indexOf(s.severity), cell: (s) => s.severity + (s.required ? "" : ", advisory") },
   { id: "tries", title: "Tries", num: true, key: (s) => (s.attempts || []).length, cell: (s) => (s.attempts || []).length || "" },
   { id: "time", title: "Time", num: true, key: (s) => s.time_ns ?? -1, cell: (s) => (s.time_ns === undefined ? "" : (data.run ? "" : "≈ ") + duration(s.time_ns)) },
-  { id: "why", title: "Why", key: (s) => s.why || "", cell: (s) => make("span", { class: "why" }, s.why || (s.notes || []).join(" · ")) },
+  { id: "why", title: "Why", key: (s) => s.why || "", cell: (s) => make("span", { class: "why" }, prose(s.why || (s.notes || []).join(" · "))) },
 ];
 
 function table() {
@@ -327,7 +335,7 @@ function rest() {
   const moments = data.moments || [];
   $("moments-part").hidden = !moments.length;
   const one = (m) => make("li", {}, make("span", { class: "num" }, "+" + duration(m.at)), make("span", {},
-    m.step && make("a", { href: "#step=" + encodeURIComponent(m.step), class: "mono" }, m.step), m.step && " ", m.text, " ", make("span", { class: "tier" }, m.name)));
+    m.step && make("a", { href: "#step=" + encodeURIComponent(m.step), class: "mono" }, m.step), m.step && " ", prose(m.text), " ", make("span", { class: "tier" }, m.name)));
   fill($("moments"), moments.slice(0, 200).map(one));
   fill($("foot"), data.left_out && make("p", {}, data.left_out), make("p", {}, data.run ? "Made from the log of run " + data.run.id + ". " : "Nothing was run for this page. ", "It holds everything it shows and asks nobody for anything."));
 }
@@ -361,12 +369,13 @@ function start() {
   system.addEventListener("change", pressed);
   addEventListener("hashchange", () => show());
   document.addEventListener("keydown", key);
-  let width = innerWidth;
-  addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
-    timeline(data, open);
-  });
+  let width = $("main").clientWidth;
+  new ResizeObserver(() => {
+    if ($("main").clientWidth === width) return;
+    width = $("main").clientWidth;
+    // Not within the observation: what is drawn anew has another size.
+    requestAnimationFrame(() => { timeline(data, open); trend(data); mark(view.chosen); });
+  }).observe($("main"));
   if (location.hash.startsWith("#step=")) show();
 }
 

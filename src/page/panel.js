@@ -21,7 +21,7 @@ function panel(step, data, close) {
     make("div", { class: "tags" }, make("span", { class: "pill b-" + step.state }, badge(step.state)), make("span", {}, bits.filter(Boolean).join(" · "))),
     (step.notes || []).length ? make("p", { class: "plot-note" }, step.notes.join(" · ")) : null,
     (step.tags || []).length ? make("div", { class: "tags" }, step.tags.map((tag) => make("span", { class: "tag" }, tag))) : null,
-    step.why && make("p", { class: "because b-" + step.state }, step.why),
+    step.why && make("p", { class: "because b-" + step.state }, prose(step.why)),
     step.docs && make("p", { class: "plot-note" }, step.docs),
     step.action && part("What it does", copyable(step.action.map((line) => line.replace(/^\$ /, "")).join("\n"), true)),
     part("Criteria", criteria(step)),
@@ -55,7 +55,7 @@ function criteria(step) {
       make("div", {},
         make("code", {}, one.text), make("span", { class: "tier" }, one.tier + (one.origin === "implied" ? ", implied" : "")),
         (one.expected || one.actual) && make("div", { class: "pair" }, pair("expected", one.expected), pair("actual", one.actual), one.margin && make("span", {}, one.margin)),
-        (one.notes || []).map((note) => make("p", { class: "note" }, note)),
+        (one.notes || []).map((note) => make("p", { class: "note" }, prose(note))),
         !one.state && one.origin && make("p", { class: "note" }, one.origin)));
   };
   return make("ul", { class: "crit-list" }, list.map(row));
@@ -73,7 +73,7 @@ function attempts(step) {
   const more = list.flatMap((one) => [one.detail && list.length > 1 && "Attempt " + one.number + ": " + one.detail, ...(one.notes || [])]).filter(Boolean);
   const heads = ["#", "State", "Began", "Took", "Ended"].map((text) => make("th", { scope: "col", class: ["#", "Began", "Took"].includes(text) ? "num" : null }, text));
   return [make("table", { class: "small" }, make("thead", {}, make("tr", {}, heads)), make("tbody", {}, list.map(row))),
-    ...more.map((text) => make("p", { class: "plot-note" }, text))];
+    ...more.map((text) => make("p", { class: "plot-note" }, prose(text)))];
 }
 
 function plot(one) {

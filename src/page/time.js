@@ -88,7 +88,8 @@ function trend(data) {
   const runs = data.trend || [];
   $("trend-part").hidden = runs.length < 2;
   if (runs.length < 2) return;
-  const [w, h] = [460, 86];
+  const room = $("trend").clientWidth || 900;
+  const [w, h] = [Math.max(240, Math.floor(room > 640 ? (room - 30) / 2 : room)), 86];
   const x = (i) => 22 + (i / Math.max(1, runs.length - 1)) * (w - 44);
   const is = (run) => data.run && run.run === data.run.id;
   const words = (run) => run.run + ": " + run.end + (run.risk === undefined ? "" : ", risk " + run.risk) + ", " + duration(run.took_ns) + ", " + moment(run.at);

@@ -17,7 +17,7 @@ function make(name, attributes, ...children) {
 }
 
 function add(element, children) {
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false || child === "") continue;
     element.append(child instanceof Node ? child : String(child));
   }
@@ -42,6 +42,11 @@ const word = (state) => WORDS[state] || state;
 
 function badge(state, text) {
   return make("span", { class: "state s-" + state }, make("span", { class: "sign", "aria-hidden": "true" }, sign(state)), text || word(state));
+}
+
+// A text with what stands in backticks as code.
+function prose(text) {
+  return text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? make("code", {}, part) : part));
 }
 
 function count(n, what) {

@@ -26,13 +26,18 @@ pub(super) fn of_events(events: &[Event]) -> BTreeMap<StepId, Vec<Plot>> {
                     (*number, *seen) = (*attempt, Looks::default());
                 }
                 seen.states.push(letter(*state));
-                // The first criterion that is a number.
-                let found =
-                    criteria.iter().find_map(|criterion| Some((&criterion.text, history::number(&criterion.actual)?)));
-                let (label, value) = found.map_or((None, None), |(text, value)| (Some(text.clone()), Some(value)));
-                seen.label = seen.label.take().or(label);
-                seen.unit = value.map_or(seen.unit, |(_, unit)| unit);
-                seen.values.push(value.map(|(value, _)| value));
+                let looks = seen.states.len();
+                for criterion in criteria {
+                    let Some((value, unit)) = history::number(&criterion.actual) else { continue };
+                    if !seen.series.iter().any(|series| series.label == criterion.text && series.unit == unit) {
+                        seen.series.push(Series { label: criterion.text.clone(), unit, values: Vec::new() });
+                    }
+                    let series = seen.series.iter_mut().find(|s| s.label == criterion.text && s.unit == unit);
+                    if let Some(series) = series.filter(|series| series.values.len() < looks) {
+                        series.values.resize(looks - 1, None);
+                        series.values.push(Some(value));
+                    }
+                }
             }
             EventKind::Attempt { step, result, .. } => {
                 plots.insert(*step, of_facts(&result.facts));
@@ -51,21 +56,38 @@ pub(super) fn of_events(events: &[Event]) -> BTreeMap<StepId, Vec<Plot>> {
 
 #[derive(Default)]
 struct Looks {
-    label: Option<String>,
-    unit: &'static str,
-    values: Vec<Option<f64>>,
+    series: Vec<Series>,
     states: String,
 }
 
+/// What a criterion saw, look by look.
+#[derive(Default)]
+struct Series {
+    label: String,
+    unit: &'static str,
+    values: Vec<Option<f64>>,
+}
+
+impl Series {
+    fn varies(&self) -> bool {
+        let mut seen = self.values.iter().flatten();
+        seen.next().is_some_and(|first| seen.any(|value| value != first))
+    }
+}
+
 impl Looks {
+    /// One criterion stands for the step: the first whose figure is not the same at every look, else the first.
     fn plot(self) -> Plot {
         let count = self.states.len();
         let surplus = count.saturating_sub(POINTS);
+        let chosen = self.series.iter().position(Series::varies).unwrap_or(0);
+        let mut series = self.series.into_iter().nth(chosen).unwrap_or_default();
+        series.values.resize(count, None);
         Plot {
-            label: escape::line(&self.label.unwrap_or_else(|| "looks".to_owned())),
-            unit: self.unit,
+            label: if series.label.is_empty() { "looks".to_owned() } else { escape::line(&series.label) },
+            unit: series.unit,
             // The last ones decided.
-            values: self.values.into_iter().skip(surplus).collect(),
+            values: series.values.into_iter().skip(surplus).collect(),
             count,
             states: self.states.chars().skip(surplus).collect(),
         }
