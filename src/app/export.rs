@@ -260,7 +260,11 @@ pub(super) fn end_of(path: &Path, most: u64) -> io::Result<Wrote> {
 /// Finds the secrets of the run's plan, as far as they are set here. What the run stored was masked with those it had.
 pub(super) fn mask(dir: &Path, events: &[Event]) -> Option<Mask> {
     let (head, settings) = opening(events)?;
-    let secrets = again::secrets(dir, head, settings);
+    masking(again::secrets(dir, head, settings))
+}
+
+/// Finds these secrets, as far as they are long enough to be told from other texts.
+pub(super) fn masking(secrets: BTreeMap<String, String>) -> Option<Mask> {
     let secrets: Vec<(String, Vec<u8>)> = secrets
         .into_iter()
         .map(|(name, value)| (name, value.into_bytes()))

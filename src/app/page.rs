@@ -90,8 +90,12 @@ fn of_plan(ready: &Ready, ask: &Ask) -> Gathered {
         trend,
         ..Page::default()
     };
-    let data = serde_json::to_value(&page).unwrap_or_default();
-    Gathered { data, picture, mask: None }
+    let mut data = serde_json::to_value(&page).unwrap_or_default();
+    let mask = exports::masking(super::world::secrets_here(plan));
+    if let Some(mask) = &mask {
+        exports::conceal_texts(mask, &mut data);
+    }
+    Gathered { data, picture, mask }
 }
 
 /// A run, over or going on, from its journal and the files beside it.

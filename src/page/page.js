@@ -369,6 +369,12 @@ function start() {
   system.addEventListener("change", pressed);
   addEventListener("hashchange", () => show());
   document.addEventListener("keydown", key);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#step=']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    open(decodeURIComponent(link.hash.slice(6)), link);
+  });
   let width = $("main").clientWidth;
   new ResizeObserver(() => {
     if ($("main").clientWidth === width) return;

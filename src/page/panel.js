@@ -40,8 +40,10 @@ function panel(step, data, close) {
   ];
 }
 
+// As if a link had been followed, only at once.
 function go(name) {
-  location.hash = "step=" + encodeURIComponent(name);
+  history.pushState(null, "", "#step=" + encodeURIComponent(name));
+  show();
 }
 
 function criteria(step) {
