@@ -189,7 +189,7 @@ function filter() {
     const box = graph.boxes.get(name);
     if (box) box.box.classList.toggle("out", active && !fits);
   }
-  if (view.chosen === null) $("graph").classList.toggle("far", active);
+  $("graph").classList.toggle("sift", active && view.chosen === null);
   $("count").textContent = active ? n + " of " + count(data.steps.length, "step") : count(data.steps.length, "step");
   $("none").hidden = n > 0;
 }
