@@ -216,7 +216,7 @@ impl<'a> Judge<'a> {
 
     fn risk(&self, risk: &mut Risk, diags: &mut Diags) {
         let scope = Scope {
-            shape: Shape::of(&Action::Value(crate::action::ValueSpec { values: Vec::new() })),
+            shape: Shape::of(&Action::Value(ValueSpec { values: Vec::new() })),
             vars: &self.kinds,
             ratchet: false,
             baseline: false,
