@@ -49,7 +49,7 @@ fn key(scan: &Scan<'_>, at: usize) -> Option<(Range<usize>, String)> {
     }
     for value in &scan.values {
         let Some(found) = value.keys.iter().position(|key| holds(&key.at)) else { continue };
-        let start = value.parent.map_or(tables[value.table], |parent| guides[parent].map(Guide::element))?;
+        let start = value.parent.map_or(tables[value.table], |parent| guides[parent])?;
         let above = value.keys[..found].iter().try_fold(start, |guide, key| guide.under(&key.name))?;
         let about_key = above.about(&value.keys[found].name)?;
         return Some((value.keys[found].at.clone(), about(&about_key)));

@@ -127,7 +127,7 @@ fn key(scan: &Scan<'_>, parent: Option<usize>, at: usize) -> Spot {
         return Spot::Nowhere;
     }
     let (mut guide, mut names) = match parent {
-        Some(parent) => (marks::guides(scan)[parent].map(Guide::element), path(scan, parent)),
+        Some(parent) => (marks::guides(scan)[parent], path(scan, parent)),
         None => {
             let head = scan.tables[table].keys.iter().map(|key| key.name.to_string()).collect();
             (marks::table_guides(scan)[table], head)
