@@ -3,6 +3,7 @@
 mod complete;
 mod edit;
 mod graph;
+mod lsp;
 mod man;
 mod past;
 mod schema;
@@ -18,6 +19,7 @@ use crate::policy::OnFailure;
 pub use self::complete::{Candidates, Shell};
 pub use self::edit::{Add, Fmt, Form, Import, Init};
 pub use self::graph::{Graph, GraphForm, GroupBy};
+pub use self::lsp::Lsp;
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
@@ -105,6 +107,8 @@ pub enum Command {
     Init(Init),
     /// Lay plan files out.
     Fmt(Fmt),
+    /// Serve editors.
+    Lsp(Lsp),
     /// Remove past runs.
     Gc(Gc),
     /// Print the JSON Schema of plan files, or write it to this file.
@@ -389,6 +393,8 @@ enum Sub {
     Init(Init),
     /// Lays plan files out: order of keys, alignment, blank lines; comments and meaning are kept
     Fmt(Fmt),
+    /// Serves editors: the language server protocol over stdin and stdout
+    Lsp(Lsp),
     /// Removes old runs and what only they named, and says of each other run why it stays
     ///
     /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
@@ -521,6 +527,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Add(add) => Command::Add(add),
         Sub::Init(init) => Command::Init(init),
         Sub::Fmt(fmt) => Command::Fmt(fmt),
+        Sub::Lsp(lsp) => Command::Lsp(lsp),
         Sub::Gc(gc) => Command::Gc(gc),
         Sub::Schema(asked) => Command::Schema(asked.output),
         Sub::Completions { shell } => Command::Completions(shell),

@@ -36,6 +36,7 @@
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `draw` | a graph as a picture: a layout of its own, SVG, DOT, Mermaid, tree, JSON; pure | |
+//! | `page` | a plan or a run as one page for a browser: its data as JSON, its markup, styles and script; pure | `digest` |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
 //! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
@@ -45,6 +46,7 @@
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
 //! | `export` | past runs in the formats of others; pure: bytes out | `record`, `report`, `digest`, vocabulary |
+//! | `lsp` | a plan in an editor: what is wrong, what may be written, what it means; writes nothing | `plan`, `graph`, `criteria`, `edit`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
 //! | `app` | the composition root | everything |
@@ -60,7 +62,7 @@
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
 //!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
 //!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
-//!   toml_edit in `edit`.
+//!   toml_edit in `edit`, lsp-server in `lsp`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -84,10 +86,12 @@ pub mod graph;
 pub mod identity;
 pub mod ids;
 pub mod judge;
+pub mod lsp;
 pub mod markdown;
 pub mod mask;
 pub mod normalize;
 pub mod outcome;
+pub mod page;
 pub mod place;
 pub mod plan;
 pub mod policy;

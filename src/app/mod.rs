@@ -13,6 +13,8 @@ mod import;
 mod judgement;
 mod load;
 mod log;
+mod page;
+mod lsp;
 mod past;
 mod readiness;
 mod rejudge;
@@ -97,6 +99,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Add(ask) => edit::add(ask, terminal),
         Command::Init(ask) => edit::init(ask, terminal),
         Command::Fmt(ask) => edit::fmt(ask, terminal),
+        Command::Lsp(ask) => lsp::lsp(ask),
         Command::Completions(shell) => {
             terminal.write(Stream::Out, shell.script());
             Exit::Done

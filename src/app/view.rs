@@ -209,7 +209,7 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, logs: Option<&str>, termina
     Exit::Done
 }
 
-fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason): (Marker, String)) -> Explain {
+pub(super) fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason): (Marker, String)) -> Explain {
     let step = plan.step(id);
     let noted = |need: &Need| {
         let earlier = plan.step(need.step);

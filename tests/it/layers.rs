@@ -150,6 +150,7 @@ fn third_party_crates_have_one_home() {
         ("sha2", "digest"),
         ("pulldown_cmark", "markdown"),
         ("toml_edit", "edit"),
+        ("lsp_server", "lsp"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];

@@ -19,6 +19,7 @@ mod invalid;
 mod judging;
 mod layers;
 mod nested;
+mod page;
 mod past_runs;
 mod pty;
 mod purity;
