@@ -5,6 +5,7 @@ mod edit;
 mod graph;
 mod man;
 mod past;
+mod progress;
 mod sign;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
+pub use self::progress::{OutputArg, ProgressArgs};
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -159,8 +161,8 @@ pub struct Run {
     pub shuffle: Option<u32>,
     /// Overrides the plan's fail mode.
     pub on_failure: Option<OnFailure>,
-    /// How progress is shown.
-    pub progress: crate::report::Progress,
+    /// How progress and the steps' own output are shown.
+    pub shown: ProgressArgs,
     /// Wait for another run in the same workspace instead of refusing.
     pub wait: bool,
     /// The folder that gets `.runplan`, instead of the workspace.
@@ -221,29 +223,6 @@ enum Mode {
     Independent,
     Stop,
     Continue,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ProgressArg {
-    #[default]
-    Auto,
-    Tty,
-    Plain,
-    Json,
-    None,
-}
-
-impl ProgressArg {
-    fn meant(self) -> crate::report::Progress {
-        use crate::report::Progress;
-        match self {
-            Self::Auto => Progress::Auto,
-            Self::Tty => Progress::Tty,
-            Self::Plain => Progress::Plain,
-            Self::Json => Progress::Json,
-            Self::None => Progress::None,
-        }
-    }
 }
 
 const EXIT_CODES: &str = "\
@@ -447,9 +426,8 @@ struct RunArgs {
     /// What a failure does to the rest: only dependants are skipped, later ranks are not reached, or nothing
     #[arg(long, value_enum, value_name = "MODE")]
     on_failure: Option<Mode>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
-    progress: ProgressArg,
+    #[command(flatten)]
+    shown: ProgressArgs,
     /// Waits while another run is going on in the same workspace
     #[arg(long)]
     wait: bool,
@@ -558,7 +536,7 @@ impl RunArgs {
                 Mode::Stop => OnFailure::Stop,
                 Mode::Continue => OnFailure::Continue,
             }),
-            progress: self.progress.meant(),
+            shown: self.shown,
             wait: self.wait,
             log_dir: self.log_dir,
             force: self.force,

@@ -8,6 +8,7 @@ mod draw;
 mod edit;
 mod export;
 mod gc;
+mod github;
 mod history;
 mod import;
 mod judgement;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::act::contain;
-use crate::cli::Run;
+use crate::cli::{self, Run};
 use crate::criteria::{self, Evidence};
 use crate::digest::sha256_hex;
 use crate::engine::{self, Options, Outlet};
@@ -23,6 +23,7 @@ use crate::record::{self, project, store};
 use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, Reporter};
 
+use super::github;
 use super::judgement;
 use super::load::{self, Ready};
 use super::readiness;
@@ -68,7 +69,7 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         select: command.selection.words(),
         jobs: command.jobs,
         shuffle: command.shuffle,
-        progress: command.progress,
+        shown: command.shown,
         wait: command.wait,
         logs,
         today: command.plan.date.clone().unwrap_or_else(world::today),
@@ -94,7 +95,7 @@ pub(super) struct Order<'a> {
     pub(super) jobs: Option<u32>,
     /// Ready steps start in a random order; 0 takes a seed of the run's own.
     pub(super) shuffle: Option<u32>,
-    pub(super) progress: report::Progress,
+    pub(super) shown: cli::ProgressArgs,
     pub(super) wait: bool,
     /// The folder that has `.runplan`.
     pub(super) logs: PathBuf,
@@ -230,8 +231,8 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     };
     let journal = open_journal(order, &run, &mut world, settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
-    let reporter =
-        report::make(order.progress, terminal.clone(), view::context(order.again.clone(), ready, &run, &options));
+    terminal.detach();
+    let reporter = reporter(order, &run, &options, terminal)?;
     let resumed = order.resumed().is_some();
     let mut outlet = Outlets { journal, reporter, kept: Vec::new(), resumed, seen: reuse::declared(plan) };
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
@@ -254,7 +255,32 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
         readiness::after_run(run.path(), &order.today, terminal);
     }
+    if github::is_here() && !github::is_nested() {
+        github::publish(run.path(), status, &order.today, terminal);
+    }
     Ok(Exit::Run(status))
+}
+
+/// The reporter that was asked for. Where GitHub runs it, the log is one of GitHub's, with everything that steps wrote: it
+/// is folded there.
+fn reporter(
+    order: &Order<'_>,
+    run: &Rc<store::RunDir>,
+    options: &Options,
+    terminal: &Terminal,
+) -> io::Result<Box<dyn Reporter>> {
+    use report::{Output, Progress};
+    let mode = match order.shown.progress() {
+        Progress::Auto if github::is_here() => Progress::Github,
+        mode => mode,
+    };
+    let on_github = mode == Progress::Github;
+    let output = order.shown.output().unwrap_or(if on_github { Output::All } else { Output::Failed });
+    let mut context = view::context(order.again.clone(), order.ready, run, options, output);
+    if on_github {
+        github::prepare(&mut context)?;
+    }
+    Ok(report::make(mode, terminal.clone(), context))
 }
 
 /// Leaves to later runs what they may reuse.
