@@ -39,5 +39,6 @@ mod staging;
 mod statistics;
 mod support;
 mod terminal;
+mod tmux;
 mod torture;
 mod waivers;
