@@ -26,6 +26,7 @@ use crate::report::{self, Reporter};
 use super::github;
 use super::judgement;
 use super::load::{self, Ready};
+use super::lock;
 use super::readiness;
 use super::reuse::{self, Source};
 use super::view;
@@ -35,23 +36,15 @@ use super::world::{self, Kept};
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
-    let Some(mut ready) = load::ready(&command.plan, terminal) else { return Exit::Usage };
-    if let Some(mode) = command.on_failure {
-        ready.loaded.plan.on_failure = mode;
-        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
-    }
-    let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
-        Ok(selected) => selected,
-        Err(faults) => {
-            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
-            return Exit::Usage;
-        }
-    };
-    // People approve a whole plan: a run of some steps by name asks nobody.
-    if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
-        ready.loaded.plan.signoffs = None;
-    }
+    let Some((ready, selected)) = asked(command, terminal) else { return Exit::Usage };
     let plan = &ready.loaded.plan;
+    if let Some(file) = &command.locked {
+        match lock::hold(file, plan, &command.selection.words()) {
+            Ok(None) => {}
+            Ok(Some(note)) => terminal.write(Stream::Err, &format!("runplan: {note}\n")),
+            Err(text) => return tell(Trouble::Refused(text), terminal),
+        }
+    }
     let logs = match &command.log_dir {
         Some(folder) => std::fs::create_dir_all(folder).and_then(|()| std::path::absolute(folder)),
         None => Ok(plan.workspace.clone().into_std_path_buf()),
@@ -83,6 +76,27 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         like: None,
     };
     go(&order, terminal)
+}
+
+/// The plan as it would be run, and which steps of it; says what is wrong.
+pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bool>)> {
+    let mut ready = load::ready(&command.plan, terminal)?;
+    if let Some(mode) = command.on_failure {
+        ready.loaded.plan.on_failure = mode;
+        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
+    }
+    let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
+        Ok(selected) => selected,
+        Err(faults) => {
+            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
+            return None;
+        }
+    };
+    // People approve a whole plan: a run of some steps by name asks nobody.
+    if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
+        ready.loaded.plan.signoffs = None;
+    }
+    Some((ready, selected))
 }
 
 /// What to run and how, however it was asked for.

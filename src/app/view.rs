@@ -25,7 +25,7 @@ use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, About, Context, Excerpt, Left, Output, Pace, Tail, Which, format};
 
 use super::load::{self, Ready};
-use super::reuse;
+use super::{lock, reuse, run};
 
 /// Bytes read from the end of an output file to show its last lines.
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -72,15 +72,16 @@ pub(super) fn list(args: &PlanArgs, format: Format, terminal: &Terminal) -> Exit
 }
 
 pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
-    let Some(Ready { loaded, graph }) = load::ready(&command.plan, terminal) else { return Exit::Usage };
+    let Some((Ready { loaded, graph }, selected)) = run::asked(command, terminal) else { return Exit::Usage };
     let plan = &loaded.plan;
-    let selected = match graph::select(plan, &graph, &command.selection) {
-        Ok(selected) => selected,
-        Err(faults) => {
-            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
-            return Exit::Usage;
+    if let Some(file) = &command.out {
+        let lock = lock::of(plan, &command.selection.words());
+        let saved = lock.and_then(|lock| std::fs::write(file, lock::text(&lock)).map_err(|error| error.to_string()));
+        if let Err(error) = saved {
+            terminal.write(Stream::Err, &format!("runplan: `{file}` can't be written: {error}\n"));
+            return Exit::Unrecorded;
         }
-    };
+    }
     let remembered = remembered(plan);
     let known = heads::estimate(&remembered);
     let mut prospects = prospects(plan, &graph, &selected);

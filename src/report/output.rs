@@ -344,10 +344,12 @@ mod tests {
     use super::*;
     use crate::outcome::State;
 
+    type Files = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
+
     const PLAIN: Look = Look { width: 80, colour: false };
 
     /// Stored streams by `name attempt stream`; reads at most `most` bytes at once.
-    fn stored(files: &[(&str, &[u8])], most: usize) -> (Context, Rc<RefCell<BTreeMap<String, Vec<u8>>>>) {
+    fn stored(files: &[(&str, &[u8])], most: usize) -> (Context, Files) {
         let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
         let files = Rc::new(RefCell::new(files));
         let kept = Rc::clone(&files);
