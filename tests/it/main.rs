@@ -41,5 +41,6 @@ mod staging;
 mod statistics;
 mod support;
 mod terminal;
+mod tmux;
 mod torture;
 mod waivers;
