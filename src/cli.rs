@@ -5,6 +5,8 @@ mod edit;
 mod graph;
 mod man;
 mod past;
+#[cfg(feature = "serve")]
+mod serve;
 mod sign;
 
 use std::ffi::OsString;
@@ -20,6 +22,8 @@ pub use self::graph::{Graph, GraphForm, GroupBy};
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
+#[cfg(feature = "serve")]
+pub use self::serve::Serve;
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -94,6 +98,9 @@ pub enum Command {
     History(History),
     /// Draw the graph of a plan or of a run.
     Graph(Graph),
+    /// Show runs in a browser.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine, or make a plan of a checklist.
@@ -369,6 +376,12 @@ enum Sub {
     History(History),
     /// Draws the graph of a plan, or of how a run ended
     Graph(Graph),
+    /// Shows past runs, and the one that goes on, in a browser of this machine
+    ///
+    /// Prints an address with a random token, the only way in; listens on loopback only and writes nothing. The pages are
+    /// those of `graph --format html`; that of a run that goes on follows it.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -515,6 +528,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
         Sub::Graph(graph) => Command::Graph(graph.checked()),
+        #[cfg(feature = "serve")]
+        Sub::Serve(serve) => Command::Serve(serve),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Add(add) => Command::Add(add),

@@ -20,6 +20,8 @@ mod rejudge;
 mod reproduce;
 mod reuse;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sign;
 mod verify;
@@ -93,6 +95,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(ask) => serve::serve(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),
