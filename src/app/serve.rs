@@ -17,7 +17,7 @@ use crate::listen::door::{Door, Entry, guarded};
 use crate::listen::{self, Answer, Asked, Body, Limits};
 use crate::page::{self, Mode};
 use crate::record::journal;
-use crate::record::store::Store;
+use crate::record::store::{self, Store};
 use crate::report::format;
 use crate::report::terminal::{Stream, Terminal};
 
@@ -44,7 +44,12 @@ struct Site {
 pub(super) fn serve(ask: &Serve, terminal: &Terminal) -> Exit {
     let home = match &ask.log_dir {
         Some(folder) => std::path::absolute(folder).map_err(|error| wrong(format!("`{folder}`: {error}"))),
-        None => past::workspace(),
+        None => past::workspace().map_err(|_| {
+            wrong(
+                "no `.runplan` here or above; run a plan first, or name the folder that gets it: `--log-dir .`"
+                    .to_owned(),
+            )
+        }),
     };
     match home.and_then(|home| going(&home, ask.port, terminal)) {
         Ok(()) => Exit::Done,
@@ -53,7 +58,13 @@ pub(super) fn serve(ask: &Serve, terminal: &Terminal) -> Exit {
 }
 
 fn going(home: &Path, port: u16, terminal: &Terminal) -> Result<(), Fault> {
-    let runs = Store::reader(home).and_then(|store| store.runs()).map_err(|error| wrong(error.to_string()))?;
+    if !home.is_dir() {
+        return Err(wrong(format!("`{}` is no folder", home.display())));
+    }
+    // Of a folder that has no log yet the first run is waited for.
+    let has_log = std::fs::symlink_metadata(home.join(store::FOLDER).join("runs")).is_ok();
+    let runs = Store::reader(home).and_then(|store| store.runs());
+    let runs = if has_log { runs.map_err(|error| wrong(error.to_string()))?.len() } else { 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
     let runtime = runtime.map_err(|error| wrong(format!("no runtime: {error}")))?;
     let token = world::random::<32>().map_err(|error| wrong(format!("no random bytes: {error}")))?;
@@ -76,7 +87,7 @@ fn going(home: &Path, port: u16, terminal: &Terminal) -> Result<(), Fault> {
         // From here on nobody who was told the address is turned away.
         let mut ends = Ends::new().map_err(|error| wrong(format!("signals: {error}")))?;
         terminal.write(Stream::Out, &format!("{}\n", site.door.address()));
-        let many = format::count(runs.len(), "run");
+        let many = format::count(runs, "run");
         let text = format!("runplan: {many} of `{}`, for this machine only; Ctrl-C ends it\n", home.display());
         terminal.write(Stream::Err, &text);
         ends.next().await;
@@ -246,16 +257,16 @@ impl Site {
     /// What changes on the page of a run, until it ends.
     async fn run_news(self: Arc<Self>, id: String, sender: mpsc::Sender<Vec<u8>>) {
         let mut told = Json::Null;
-        let (mut seen, mut quiet) = (None, 0);
+        let mut seen = Seen::default();
+        let mut quiet = 0;
         loop {
             let began = Instant::now();
             let (site, of) = (Arc::clone(&self), id.clone());
             let looked = tokio::task::spawn_blocking(move || site.look(&of, seen)).await;
-            let Ok((size, found)) = looked else { return };
+            let Ok((now, found)) = looked else { return };
+            seen = now;
             let (mut news, mut over) = (None, false);
-            // A log that can't be read at this moment is read at the next.
-            if let Some(Ok(data)) = found {
-                seen = size;
+            if let Some(data) = found {
                 news = changes(&told, &data).map(|changes| event("page", &changes));
                 over = data["run"]["end"] != "running";
                 told = data;
@@ -271,16 +282,32 @@ impl Site {
         }
     }
 
-    /// Size of the journal, and the data of the page if that is another one than `seen` or the engine is gone.
-    fn look(&self, id: &str, seen: Option<u64>) -> (Option<u64>, Option<Result<Json, Fault>>) {
-        let Some(store) = self.store() else { return (None, None) };
+    /// What of a run was seen, and the data of the page if there is more to see or the engine is gone.
+    fn look(&self, id: &str, seen: Seen) -> (Seen, Option<Json>) {
+        let Some(store) = self.store() else { return (seen, None) };
         let live = store.is_live(id).unwrap_or(false);
-        let size = std::fs::metadata(store.run_path(id).join(journal::FILE_NAME)).map(|there| there.len()).ok();
-        if live && seen.is_some() && seen == size {
-            return (size, None);
+        let journal = store.run_path(id).join(journal::FILE_NAME);
+        let now =
+            seen.watch.iter().chain([&journal]).map(|file| std::fs::metadata(file).map_or(0, |there| there.len()));
+        let size = Some(now.sum());
+        if live && seen.size == size {
+            return (seen, None);
         }
-        (size, Some(self.gathered(id).map(|gathered| gathered.data)))
+        match self.gathered(id) {
+            Ok(gathered) => (Seen { size, watch: gathered.watch }, Some(gathered.data)),
+            // A log that can't be read at this moment is read at the next.
+            Err(_) => (seen, None),
+        }
     }
+}
+
+/// How much of a run was seen.
+#[derive(Default)]
+struct Seen {
+    /// Bytes of the journal and of what is watched.
+    size: Option<u64>,
+    /// What the steps that are going on write to.
+    watch: Vec<PathBuf>,
 }
 
 /// Whoever costs much is asked less often.

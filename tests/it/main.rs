@@ -35,6 +35,7 @@ mod scale;
 mod secrets;
 mod seeded;
 mod serial;
+mod serve;
 mod signoffs;
 mod staging;
 mod statistics;
