@@ -9,6 +9,8 @@ mod past;
 mod progress;
 mod run;
 mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod sign;
 
 use std::ffi::OsString;
@@ -25,6 +27,8 @@ pub use self::past::{
 pub use self::progress::{OutputArg, ProgressArgs};
 pub use self::run::Run;
 use self::run::{RunArgs, Watch};
+#[cfg(feature = "serve")]
+pub use self::serve::Serve;
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -101,6 +105,9 @@ pub enum Command {
     History(History),
     /// Draw the graph of a plan or of a run.
     Graph(Graph),
+    /// Show runs in a browser.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine, or make a plan of a checklist.
@@ -327,6 +334,12 @@ enum Sub {
     History(History),
     /// Draws the graph of a plan, or of how a run ended
     Graph(Graph),
+    /// Shows past runs, and the one that goes on, in a browser of this machine
+    ///
+    /// Prints an address with a random token, the only way in; listens on loopback only and writes nothing. The pages are
+    /// those of `graph --format html`; that of a run that goes on follows it.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -425,6 +438,8 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
         Sub::Graph(graph) => Command::Graph(graph.checked()),
+        #[cfg(feature = "serve")]
+        Sub::Serve(serve) => Command::Serve(serve),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Add(add) => Command::Add(add),

@@ -25,6 +25,8 @@ mod reproduce;
 mod reuse;
 mod run;
 mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sign;
 mod verify;
@@ -99,6 +101,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(ask) => serve::serve(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),

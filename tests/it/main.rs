@@ -36,6 +36,7 @@ mod schema;
 mod secrets;
 mod seeded;
 mod serial;
+mod serve;
 mod signoffs;
 mod staging;
 mod statistics;
