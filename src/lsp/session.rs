@@ -143,7 +143,10 @@ impl<'w> Session<'w> {
             self.out.push(notification("textDocument/publishDiagnostics", params));
         }
         for (uri, list) in now {
-            if self.published.get(&uri) != Some(&list) {
+            let before = self.published.get(&uri);
+            // Of a file that is not open, nothing is said unless something is wrong with it.
+            let silent = before.is_none() && list == json!([]) && self.documents.get(&uri).is_none();
+            if before != Some(&list) && !silent {
                 let params = json!({ "uri": uri, "diagnostics": list });
                 self.out.push(notification("textDocument/publishDiagnostics", params));
                 self.published.insert(uri, list);

@@ -18,6 +18,7 @@ mod graph;
 mod invalid;
 mod judging;
 mod layers;
+mod lsp;
 mod nested;
 mod page;
 mod past_runs;
