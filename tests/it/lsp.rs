@@ -68,7 +68,9 @@ fn a_language_client_completes_jumps_renames_and_sees_a_circle() {
     assert_eq!(*answer("ended"), 0);
     // What was renamed holds, in both files.
     let _ = space.run(&["check", "blueprint.toml", "--strict"]).code(0).says("2002 steps");
-    assert!(space.read("more.toml").contains("steps.the-last.status") && !space.read("more.toml").contains("step-1999"));
+    assert!(
+        space.read("more.toml").contains("steps.the-last.status") && !space.read("more.toml").contains("step-1999")
+    );
     let times: Vec<String> = lines
         .iter()
         .filter_map(|line| Some((line["what"].as_str()?, line["ms"].as_f64().filter(|ms| *ms > 0.0)?)))
