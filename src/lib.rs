@@ -47,6 +47,7 @@
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
 //! | `export` | past runs in the formats of others; pure: bytes out | `record`, `report`, `digest`, vocabulary |
+//! | `lsp` | a plan in an editor: what is wrong, what may be written, what it means; writes nothing | `plan`, `graph`, `criteria`, `edit`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
 //! | `app` | the composition root | everything |
@@ -62,7 +63,7 @@
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
 //!   `listen`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
 //!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
-//!   toml_edit in `edit`.
+//!   toml_edit in `edit`, lsp-server in `lsp`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -87,6 +88,7 @@ pub mod identity;
 pub mod ids;
 pub mod judge;
 pub mod listen;
+pub mod lsp;
 pub mod markdown;
 pub mod mask;
 pub mod normalize;

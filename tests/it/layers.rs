@@ -153,6 +153,7 @@ fn third_party_crates_have_one_home() {
         ("http_body_util", "listen"),
         ("pulldown_cmark", "markdown"),
         ("toml_edit", "edit"),
+        ("lsp_server", "lsp"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];
