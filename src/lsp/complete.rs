@@ -244,7 +244,7 @@ fn takes_list(guide: Guide) -> bool {
 
 fn text(asked: &Asked<'_>, scan: &Scan<'_>, value: usize) -> Option<Found> {
     let value_of = &scan.values[value];
-    let guide = marks::guides(scan)[value].map(Guide::element);
+    let guide = marks::guide_of(scan, value).map(Guide::element);
     let read = scan.read(value_of)?;
     let typed = read.before(asked.at);
     let before = &read.text[..typed];

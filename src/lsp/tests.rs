@@ -576,6 +576,21 @@ fn the_protocol_is_kept() {
 }
 
 #[test]
+fn a_client_that_watches_files_is_asked_to() {
+    let capabilities = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+    let (_, answers) = talk(&[
+        request(1, "initialize", &json!({ "capabilities": capabilities })),
+        note("initialized", &json!({})),
+        framed(&json!({ "jsonrpc": "2.0", "id": "plans", "result": null })),
+        request(2, "shutdown", &Json::Null),
+        note("exit", &Json::Null),
+    ]);
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[1]["method"], "client/registerCapability");
+    assert_eq!(answers[1]["params"]["registrations"][0]["registerOptions"]["watchers"][0]["globPattern"], "**/*.toml");
+}
+
+#[test]
 fn a_panic_ends_no_session() {
     fn fails(_: &Utf8Path, _: Texts<'_>) -> Checked {
         panic!("as a bug would")
