@@ -214,6 +214,20 @@ fn steps_are_offered_that_close_no_circle() {
 }
 
 #[test]
+fn of_very_many_steps_those_are_offered_that_fit() {
+    let many: String = (0..900).map(|at| format!("[steps.s-{at}]\nrun = 'x'\n")).collect();
+    let text = format!("format = 1\n{many}[steps.new]\nrun = 'x'\n");
+    let mut desk = Desk::new(&[("blueprint.toml", &text)]);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"s77|\"]\n"), "completion", json!({}));
+    let labels: Vec<&str> =
+        answer["items"].as_array().unwrap().iter().filter_map(|item| item["label"].as_str()).collect();
+    assert!(labels.contains(&"s-77") && labels.contains(&"s-797") && labels.len() < 40, "{labels:?}");
+    assert_eq!(answer["isIncomplete"], true);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"|\"]\n"), "completion", json!({}));
+    assert_eq!(answer["items"].as_array().unwrap().len(), 200);
+}
+
+#[test]
 fn the_last_good_plan_serves_while_the_text_is_broken() {
     let mut desk = desk();
     let broken = PLAN.replace("needs = [\"test\", \"build\"]", "needs = [\"test\", \"|\nafter = [");
