@@ -22,7 +22,6 @@ mod layers;
 mod lock;
 mod lsp;
 mod nested;
-mod nested;
 mod output;
 mod page;
 mod past_runs;
