@@ -75,8 +75,9 @@ fn laid(texts: &[Text]) -> Space {
     );
     for (at, text) in texts.iter().enumerate() {
         // A line that names a schema by a path of its own would be followed.
-        let bytes = String::from_utf8(text.bytes.clone())
-            .map_or_else(std::string::FromUtf8Error::into_bytes, |text| text.replace("#:schema ", "# schema ").into_bytes());
+        let bytes = String::from_utf8(text.bytes.clone()).map_or_else(std::string::FromUtf8Error::into_bytes, |text| {
+            text.replace("#:schema ", "# schema ").into_bytes()
+        });
         space.write(&file(at), bytes);
     }
     space
