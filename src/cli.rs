@@ -3,10 +3,14 @@
 mod complete;
 mod edit;
 mod graph;
+mod lsp;
 mod man;
 mod past;
 mod progress;
 mod run;
+mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod sign;
 
 use std::ffi::OsString;
@@ -16,12 +20,15 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub use self::complete::{Candidates, Shell};
 pub use self::edit::{Add, Fmt, Form, Import, Init};
 pub use self::graph::{Graph, GraphForm, GroupBy};
+pub use self::lsp::Lsp;
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
 pub use self::progress::{OutputArg, ProgressArgs};
 pub use self::run::Run;
 use self::run::{RunArgs, Watch};
+#[cfg(feature = "serve")]
+pub use self::serve::Serve;
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -98,6 +105,9 @@ pub enum Command {
     History(History),
     /// Draw the graph of a plan or of a run.
     Graph(Graph),
+    /// Show runs in a browser.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine, or make a plan of a checklist.
@@ -108,10 +118,12 @@ pub enum Command {
     Init(Init),
     /// Lay plan files out.
     Fmt(Fmt),
+    /// Serve editors.
+    Lsp(Lsp),
     /// Remove past runs.
     Gc(Gc),
-    /// Print the JSON Schema of plan files.
-    Schema,
+    /// Print the JSON Schema of plan files, or write it to this file.
+    Schema(Option<String>),
     /// Print what a shell reads for completion.
     Completions(Shell),
     /// Say what may stand at a place of the command line.
@@ -322,6 +334,12 @@ enum Sub {
     History(History),
     /// Draws the graph of a plan, or of how a run ended
     Graph(Graph),
+    /// Shows past runs, and the one that goes on, in a browser of this machine
+    ///
+    /// Prints an address with a random token, the only way in; listens on loopback only and writes nothing. The pages are
+    /// those of `graph --format html`; that of a run that goes on follows it.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -341,13 +359,15 @@ enum Sub {
     Init(Init),
     /// Lays plan files out: order of keys, alignment, blank lines; comments and meaning are kept
     Fmt(Fmt),
+    /// Serves editors: the language server protocol over stdin and stdout
+    Lsp(Lsp),
     /// Removes old runs and what only they named, and says of each other run why it stays
     ///
     /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
     /// reused result rests on.
     Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
-    Schema,
+    Schema(schema::Schema),
     /// Prints completion for a shell, with the steps of plans: `source <(runplan completions bash)`
     Completions {
         #[arg(value_enum)]
@@ -418,13 +438,16 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
         Sub::Graph(graph) => Command::Graph(graph.checked()),
+        #[cfg(feature = "serve")]
+        Sub::Serve(serve) => Command::Serve(serve),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Add(add) => Command::Add(add),
         Sub::Init(init) => Command::Init(init),
         Sub::Fmt(fmt) => Command::Fmt(fmt),
+        Sub::Lsp(lsp) => Command::Lsp(lsp),
         Sub::Gc(gc) => Command::Gc(gc),
-        Sub::Schema => Command::Schema,
+        Sub::Schema(asked) => Command::Schema(asked.output),
         Sub::Completions { shell } => Command::Completions(shell),
         Sub::Complete { words } => {
             let mut top = Top::command();

@@ -15,6 +15,8 @@ mod judgement;
 mod load;
 mod lock;
 mod log;
+mod lsp;
+mod page;
 mod past;
 mod readiness;
 mod reads;
@@ -22,6 +24,9 @@ mod rejudge;
 mod reproduce;
 mod reuse;
 mod run;
+mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sign;
 mod verify;
@@ -36,7 +41,6 @@ use std::process::ExitCode;
 use crate::act::contain;
 use crate::cli::{self, Command};
 use crate::exit::Exit;
-use crate::plan;
 use crate::report::style::ColourChoice;
 use crate::report::terminal::{Stream, Terminal};
 
@@ -97,11 +101,14 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(ask) => serve::serve(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),
         Command::Init(ask) => edit::init(ask, terminal),
         Command::Fmt(ask) => edit::fmt(ask, terminal),
+        Command::Lsp(ask) => lsp::lsp(ask),
         Command::Completions(shell) => {
             terminal.write(Stream::Out, shell.script());
             Exit::Done
@@ -111,11 +118,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
             terminal.write(Stream::Out, page);
             Exit::Done
         }
-        Command::Schema => {
-            let schema = plan::schema::blueprint();
-            terminal.write(Stream::Out, &format!("{schema:#}\n"));
-            Exit::Done
-        }
+        Command::Schema(output) => schema::schema(output.as_deref(), terminal),
     }
 }
 

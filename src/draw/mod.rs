@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use dot::dot;
 pub use json::json;
 pub use mermaid::{MOST_LINES, mermaid};
-pub use svg::svg;
+pub use svg::{svg, svg_part};
 pub use text::text;
 pub use tree::tree;
 
@@ -50,11 +50,13 @@ pub enum Mark {
     Pending,
     /// Never reached.
     NotRun,
+    /// Going on right now.
+    Running,
 }
 
 impl Mark {
     /// Every mark.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Run,
         Self::Reuse,
         Self::Skip,
@@ -66,6 +68,7 @@ impl Mark {
         Self::Inconclusive,
         Self::Pending,
         Self::NotRun,
+        Self::Running,
     ];
 
     /// The word of legends, classes and JSON.
@@ -83,6 +86,7 @@ impl Mark {
             Self::Inconclusive => "inconclusive",
             Self::Pending => "pending",
             Self::NotRun => "not_run",
+            Self::Running => "running",
         }
     }
 
@@ -101,13 +105,14 @@ impl Mark {
             Self::Inconclusive => "?",
             Self::Pending => "…",
             Self::NotRun => "–",
+            Self::Running => "▶",
         }
     }
 
     /// Fill and stroke on white paper.
     fn colours(self) -> (&'static str, &'static str) {
         match self {
-            Self::Run => ("#eef2ff", "#4f5fbf"),
+            Self::Run | Self::Running => ("#eef2ff", "#4f5fbf"),
             Self::Reuse => ("#e6f6f8", "#1f7f8f"),
             Self::Skip | Self::NotRun => ("#f4f4f5", "#8a8a92"),
             Self::Blocked => ("#f6efe6", "#9a6b2f"),

@@ -8,15 +8,15 @@ use regex::Regex;
 use crate::support::{Ended, RUNPLAN, Space, copy, finish, repository};
 
 /// A fenced block of a document.
-struct Block {
+pub struct Block {
     /// What stands behind the fence (`toml error`).
-    kind: String,
+    pub kind: String,
     /// For messages.
-    place: String,
-    text: String,
+    pub place: String,
+    pub text: String,
 }
 
-fn blocks(document: &str) -> Vec<Block> {
+pub fn blocks(document: &str) -> Vec<Block> {
     let path = repository().join(document);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
     let (mut found, mut open): (Vec<Block>, Option<Block>) = (Vec::new(), None);
@@ -37,7 +37,7 @@ fn blocks(document: &str) -> Vec<Block> {
 }
 
 /// A plan as it stands in a document, made whole.
-fn whole(text: &str) -> String {
+pub fn whole(text: &str) -> String {
     let mut plan = text.to_owned();
     if !plan.contains("format = 1") {
         plan.insert_str(0, "format = 1\n");
