@@ -8,24 +8,30 @@ mod draw;
 mod edit;
 mod export;
 mod gc;
+mod github;
 mod history;
 mod import;
 mod judgement;
 mod load;
+mod lock;
 mod log;
 mod lsp;
 mod page;
 mod past;
 mod readiness;
+mod reads;
 mod rejudge;
 mod reproduce;
 mod reuse;
 mod run;
 mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sign;
 mod verify;
 mod view;
+mod watch;
 mod world;
 
 use std::ffi::OsString;
@@ -77,6 +83,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
     match command {
         Command::Run(run) if run.dry_run => view::dry_run(run, terminal),
         Command::Run(run) => run::run(run, terminal),
+        Command::Watch(run) => watch::watch(run, terminal),
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
         Command::Explain { plan, step, log_dir } => view::explain(plan, step, log_dir.as_deref(), terminal),
@@ -94,6 +101,8 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(ask) => serve::serve(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),
@@ -125,7 +134,7 @@ fn said(answer: &clap::Error) -> Exit {
 
 fn terminal(command: &Command) -> Terminal {
     let colour = match command {
-        Command::Run(run) => run.plan.color,
+        Command::Run(run) | Command::Watch(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
         Command::Add(add) => add.plan.color,
         Command::Resume(resume) => resume.again.color,

@@ -5,7 +5,7 @@ mod plots;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
@@ -20,12 +20,12 @@ use crate::page::{self, Mode, Moment, Page, Past};
 use crate::record::history::HistoryLine;
 use crate::record::store::Store;
 use crate::report::terminal::Terminal;
-use crate::report::{escape, format};
+use crate::report::{Which, escape, format};
 
 use super::load::{self, Ready};
 use super::log::{self, Log};
 use super::past::{Fault, corrupt, wrong};
-use super::{draw as drawing, export as exports, history};
+use super::{draw as drawing, export as exports, history, view};
 
 /// Runs of the trend.
 const RUNS: usize = 24;
@@ -36,6 +36,9 @@ pub(super) struct Gathered {
     pub(super) data: Json,
     /// The graph.
     pub(super) picture: Picture,
+    /// What the steps that are going on write to.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only what is served goes on being looked at"))]
+    pub(super) watch: Vec<PathBuf>,
     /// Takes out secrets that are set here.
     mask: Option<Mask>,
 }
@@ -95,7 +98,7 @@ fn of_plan(ready: &Ready, ask: &Ask) -> Gathered {
     if let Some(mask) = &mask {
         exports::conceal_texts(mask, &mut data);
     }
-    Gathered { data, picture, mask }
+    Gathered { data, picture, watch: Vec::new(), mask }
 }
 
 /// A run, over or going on, from its journal and the files beside it.
@@ -155,7 +158,8 @@ pub(super) fn of_run(log: &Log) -> Result<Gathered, Fault> {
     if let Some(mask) = &mask {
         exports::conceal_texts(mask, &mut data);
     }
-    Ok(Gathered { data, picture, mask })
+    let watch = if log.live { watch(log, &run) } else { Vec::new() };
+    Ok(Gathered { data, picture, watch, mask })
 }
 
 fn opening(kind: &EventKind) -> Option<(&PlanHead, &Settings)> {
@@ -175,6 +179,17 @@ fn commands(log: &Log, head: &PlanHead) -> Vec<String> {
         format!("runplan explain {}", format::shell_word(&head.path)),
         format!("runplan show {} --step", format::shell_word(&run)),
     ]
+}
+
+/// The files that steps write to at this moment.
+fn watch(log: &Log, run: &export::Run) -> Vec<PathBuf> {
+    let open = run.steps.iter().filter(|step| step.came == export::Came::Unfinished);
+    let last = open.filter_map(|step| Some((&step.head, step.attempts.last()?.number)));
+    last.flat_map(|(head, attempt)| {
+        let which = Which { rank: head.rank, name: &head.name, attempt };
+        ["stdout", "stderr"].map(|stream| view::spool_path(&log.dir, which, stream))
+    })
+    .collect()
 }
 
 fn moments(run: &export::Run) -> Vec<Moment> {

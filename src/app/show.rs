@@ -53,7 +53,8 @@ pub(super) fn replay(ask: &Replay, terminal: &Terminal) -> Exit {
         ReplayAs::Plain => Progress::Plain,
         ReplayAs::Json => Progress::Json,
     };
-    let mut reporter = report::make(mode, terminal.clone(), context(&log, &found.events));
+    let told = Context { output: ask.output.meant(), ..context(&log, &found.events) };
+    let mut reporter = report::make(mode, terminal.clone(), told);
     for event in &found.events {
         if reporter.event(event).is_err() {
             return Exit::Bug;
@@ -138,6 +139,7 @@ fn context(log: &Log, events: &[Event]) -> Context {
         .collect();
     Context {
         excerpt: Box::new(move |place| excerpt(&sources, place)),
+        read: view::reads(&log.dir),
         tail: Box::new(move |which, stream| view::tail(&dir, &stands, which, stream)),
         about: Box::new(move |name| abouts.get(name).cloned()),
         run_dir,

@@ -214,6 +214,20 @@ fn steps_are_offered_that_close_no_circle() {
 }
 
 #[test]
+fn of_very_many_steps_those_are_offered_that_fit() {
+    let many: String = (0..900).map(|at| format!("[steps.s-{at}]\nrun = 'x'\n")).collect();
+    let text = format!("format = 1\n{many}[steps.new]\nrun = 'x'\n");
+    let mut desk = Desk::new(&[("blueprint.toml", &text)]);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"s77|\"]\n"), "completion", json!({}));
+    let labels: Vec<&str> =
+        answer["items"].as_array().unwrap().iter().filter_map(|item| item["label"].as_str()).collect();
+    assert!(labels.contains(&"s-77") && labels.contains(&"s-797") && labels.len() < 40, "{labels:?}");
+    assert_eq!(answer["isIncomplete"], true);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"|\"]\n"), "completion", json!({}));
+    assert_eq!(answer["items"].as_array().unwrap().len(), 200);
+}
+
+#[test]
 fn the_last_good_plan_serves_while_the_text_is_broken() {
     let mut desk = desk();
     let broken = PLAN.replace("needs = [\"test\", \"build\"]", "needs = [\"test\", \"|\nafter = [");
@@ -247,6 +261,8 @@ fn values_are_offered_by_their_key() {
     let mut desk = desk();
     let with = |text: &str| format!("{PLAN}[steps.new]\nrun = 'x'\n{text}");
     assert_eq!(desk.offers(&with("severity = \"h|\"")), ["high"]);
+    let answer = desk.ask("blueprint.toml", &with("on_failure = \"|\""), "completion", json!({}));
+    assert!(answer["items"][0]["documentation"]["value"].is_string(), "what a word means: {answer}");
     assert_eq!(desk.offers(&with("severity = |")), ["\"low\"", "\"medium\"", "\"high\"", "\"critical\""]);
     assert_eq!(desk.offers(&with("required = |")), ["true", "false"]);
     assert_eq!(desk.offers(&with("pool = \"|\"")), ["db"]);
@@ -322,7 +338,7 @@ fn an_included_file_is_a_part_of_its_plan() {
     let mut desk = parts();
     let said = desk.said();
     // Only what is wrong in the included file, which is no plan by itself: no output `v`.
-    assert_eq!(said.keys().collect::<Vec<_>>(), ["blueprint.toml", "more.toml", "waivers.toml"]);
+    assert_eq!(said.keys().collect::<Vec<_>>(), ["more.toml"]);
     assert_eq!(said["more.toml"].len(), 1, "{said:?}");
     assert!(said["more.toml"][0].starts_with("template 1:16-"), "{said:?}");
     // A text that is not saved wins over the disk.
@@ -573,6 +589,21 @@ fn the_protocol_is_kept() {
     assert_eq!(logged, 1, "the message that is none");
     assert_eq!(talk(&[]).0, Ended::Abruptly);
     assert_eq!(talk(&[note("exit", &Json::Null)]).0, Ended::Abruptly);
+}
+
+#[test]
+fn a_client_that_watches_files_is_asked_to() {
+    let capabilities = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+    let (_, answers) = talk(&[
+        request(1, "initialize", &json!({ "capabilities": capabilities })),
+        note("initialized", &json!({})),
+        framed(&json!({ "jsonrpc": "2.0", "id": "plans", "result": null })),
+        request(2, "shutdown", &Json::Null),
+        note("exit", &Json::Null),
+    ]);
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[1]["method"], "client/registerCapability");
+    assert_eq!(answers[1]["params"]["registrations"][0]["registerOptions"]["watchers"][0]["globPattern"], "**/*.toml");
 }
 
 #[test]

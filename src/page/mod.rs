@@ -13,6 +13,8 @@ use crate::digest::sha256_base64;
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
+const RUNS_FRAME: &str = include_str!("runs.html");
+const RUNS_SCRIPT: &str = concat!(include_str!("tools.js"), include_str!("runs.js"));
 const SCRIPT: &str = concat!(
     include_str!("tools.js"),
     include_str!("graph.js"),
@@ -279,7 +281,11 @@ pub enum Mode {
 /// What the page may do: its own styles and script, and nothing else.
 #[must_use]
 pub fn policy(mode: Mode) -> String {
-    let (style, script) = (sha256_base64(STYLE.as_bytes()), sha256_base64(SCRIPT.as_bytes()));
+    allowed(mode, SCRIPT)
+}
+
+fn allowed(mode: Mode, script: &str) -> String {
+    let (style, script) = (sha256_base64(STYLE.as_bytes()), sha256_base64(script.as_bytes()));
     let connect = if mode == Mode::Served { "; connect-src 'self'" } else { "" };
     format!(
         "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'{connect}; base-uri 'none'; \
@@ -306,16 +312,31 @@ pub fn html(data: &Json, drawing: &str, mode: Mode) -> String {
         "mode" => served.to_owned(),
         _ => String::new(),
     };
-    // Cut once, so that nothing that was put in is taken for a place to fill.
-    let mut text = String::with_capacity(FRAME.len() + STYLE.len() + SCRIPT.len() + data.len() + drawing.len());
-    for (number, part) in FRAME.split("@@").enumerate() {
-        if number % 2 == 0 {
-            text.push_str(part);
-        } else {
-            text.push_str(&fill(part));
-        }
-    }
-    text
+    filled(FRAME, fill)
+}
+
+/// What the list of runs may do.
+#[must_use]
+pub fn runs_policy() -> String {
+    allowed(Mode::Served, RUNS_SCRIPT)
+}
+
+/// The list of runs, as it is served.
+#[must_use]
+pub fn runs(data: &Json) -> String {
+    filled(RUNS_FRAME, |name| match name {
+        "policy" => runs_policy(),
+        "style" => STYLE.to_owned(),
+        "script" => RUNS_SCRIPT.to_owned(),
+        "data" => embedded(data),
+        _ => String::new(),
+    })
+}
+
+/// Cut once, so that nothing that was put in is taken for a place to fill.
+fn filled(frame: &str, fill: impl Fn(&str) -> String) -> String {
+    let part = |(number, part): (usize, &str)| if number % 2 == 0 { part.to_owned() } else { fill(part) };
+    frame.split("@@").enumerate().map(part).collect()
 }
 
 /// JSON that can stand in a `script` element: nothing in it ends the element.
@@ -355,8 +376,8 @@ mod tests {
         assert!(file.starts_with("default-src 'none'; style-src 'sha256-"), "{file}");
         assert!(!file.contains("connect-src") && !file.contains("unsafe"), "{file}");
         assert!(policy(Mode::Served).contains("; connect-src 'self';"));
-        for (name, text) in [("style", STYLE), ("script", SCRIPT)] {
-            assert!(file.contains(&sha256_base64(text.as_bytes())), "{name}");
+        for (name, text) in [("style", STYLE), ("script", SCRIPT), ("script", RUNS_SCRIPT)] {
+            assert!((file.clone() + &runs_policy()).contains(&sha256_base64(text.as_bytes())), "{name}");
             // What the element holds is these bytes only as long as nothing in them ends it.
             assert!(!text.contains("</") && !text.contains("@@"), "{name}");
         }

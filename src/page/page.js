@@ -24,7 +24,7 @@ function lead() {
 
 function gauge({ risk, go: most, no_go: least }) {
   const [w, h] = [300, 44];
-  const x = (n) => 4 + (n / 100) * (w - 8);
+  const x = (n) => 8 + (n / 100) * (w - 16);
   const svg = make("svg:svg", { class: "gauge", viewBox: "0 0 " + w + " " + h, role: "img", "aria-label": "Risk " + risk + " of 100; GO up to " + most + ", NO-GO from " + least });
   const part = (name, from, to) => make("svg:rect", { class: name, x: x(from), y: 13, width: Math.max(0, x(to) - x(from)), height: 8 });
   svg.append(part("go", 0, most), part("mid", most, least), part("no", least, 100));
@@ -351,6 +351,54 @@ function draw() {
   rest();
 }
 
+// News of a run that goes on: what changed, each with its place.
+function update(news) {
+  const changed = news.steps || [];
+  delete news.steps;
+  Object.assign(data, news);
+  const active = document.activeElement;
+  const focused = active && active.closest("#body tr") ? active.closest("tr").dataset.step : null;
+  const within = active && active.closest("#panel");
+  for (const [at, step] of changed) data.steps[at] = step;
+  index();
+  for (const [, step] of changed) {
+    const old = view.rows.get(step.name).row;
+    old.replaceWith(row(step));
+    if (step.name === focused) view.rows.get(step.name).row.querySelector(".name").focus({ preventScroll: true });
+  }
+  draw();
+  filter();
+  if (view.sort) arrange();
+  if (view.chosen !== null && changed.some(([, step]) => step.name === view.chosen)) {
+    show(true);
+    if (within) $("panel-title").focus({ preventScroll: true });
+  } else mark(view.chosen);
+}
+
+function listen() {
+  if (document.body.dataset.mode !== "served") return;
+  $("home").hidden = false;
+  if (!data.run || data.run.end !== "running") return;
+  const live = $("live");
+  const time = make("span", { "aria-hidden": "true", class: "num" });
+  const text = make("span", {}, "Live");
+  fill(live, text, time);
+  live.hidden = false;
+  const clock = setInterval(() => { time.textContent = duration(Math.max(0, Math.round((Date.now() - Date.parse(data.run.started)) / 1000)) * 1e9); }, 1000);
+  const source = new EventSource(location.pathname + "/events");
+  source.addEventListener("page", (event) => {
+    text.textContent = "Live";
+    update(JSON.parse(event.data));
+  });
+  source.addEventListener("end", () => {
+    source.close();
+    clearInterval(clock);
+    fill(live, "Ended: " + data.run.end);
+    live.classList.add("over");
+  });
+  source.addEventListener("error", () => { text.textContent = "No connection, trying again"; });
+}
+
 function start() {
   try {
     const kept = localStorage.getItem("runplan-theme");
@@ -383,6 +431,7 @@ function start() {
     requestAnimationFrame(() => { timeline(data, open); trend(data); mark(view.chosen); });
   }).observe($("main"));
   if (location.hash.startsWith("#step=")) show();
+  listen();
 }
 
 start();
