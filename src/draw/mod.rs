@@ -229,9 +229,11 @@ impl Picture {
         !line.soft && matches!(to.mark, Mark::Blocked | Mark::NotRun) && from.stops()
     }
 
-    /// Whether a line is of the critical path.
+    /// Whether a line is of the critical path: from one of its boxes to the next. A path goes up in plan rank.
     fn critical(&self, line: &Line) -> bool {
-        !line.soft && self.nodes[line.from].critical && self.nodes[line.to].critical
+        let ends = self.nodes[line.from].critical && self.nodes[line.to].critical;
+        let next = || self.nodes[line.from..line.to].iter().skip(1).all(|between| !between.critical);
+        !line.soft && ends && line.from < line.to && next()
     }
 
     /// Only the boxes that are marked `true`, and the lines between them.

@@ -31,7 +31,7 @@ svg{background:#fff;color-scheme:light dark;font-family:ui-monospace,SFMono-Regu
 .e{fill:none;stroke:#9a9aa6;stroke-width:1.3}.e.soft{stroke-dasharray:2 4}.e.cut{stroke:#b3261e;stroke-dasharray:9 4}.e.crit{stroke:#1c1c22;stroke-width:2.4}\
 .a{fill:#9a9aa6}.a.cut{fill:#b3261e}.a.crit{fill:#1c1c22}.f{stroke:#c4c4cc;stroke-dasharray:2 5}\
 @media(prefers-color-scheme:dark){svg{background:#16161a}.t,.n text:not(.s){fill:#ececf1}.u,.n text.m{fill:#a6a6b2}\
-.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.e.cut{stroke:#f0857d}.a.cut{fill:#f0857d}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}}";
+.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.e.cut{stroke:#f0857d}.a.cut{fill:#f0857d}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}.n text.s,.u tspan{filter:brightness(1.7)}}";
 
 /// Draws.
 #[must_use]

@@ -132,7 +132,8 @@ pub fn small(seed: u64) -> String {
     let mut text = format!("format = 1\n[plan]\nname = \"small\"\ntitle = {}\n", quoted(random.pick(&HOSTILE)));
     let mut names: Vec<String> = Vec::new();
     for at in 0..5 + random.below(40) {
-        let name = if at < NAMES.len() && random.chance(50) { NAMES[at].to_owned() } else { format!("s-{at}") };
+        let odd = NAMES.get(at).filter(|_| random.chance(50));
+        let name = odd.map_or_else(|| format!("s-{at}"), |name| (*name).to_owned());
         let _ = writeln!(text, "[steps.{name}]\nrun = \"true\"\ntitle = {}", quoted(random.pick(&HOSTILE)));
         for (key, percent) in [("needs", 80), ("after", 15)] {
             let recent = names.len().saturating_sub(12);
