@@ -261,8 +261,10 @@ pub(super) fn of_events(log: &Log, events: &[Event]) -> Result<Picture, Fault> {
     let critical = longest(&nodes, &lines);
     critical.iter().for_each(|&node| nodes[node].critical = true);
     let names: Vec<&str> = critical.iter().map(|&node| nodes[node].name.as_str()).collect();
-    let whole =
-        events.last().map(|event| format!("took {}", format::duration(std::time::Duration::from_nanos(event.mono))));
+    let whole = events.last().map(|event| {
+        let time = format::duration(std::time::Duration::from_nanos(event.mono));
+        if log.live { format!("{time} so far") } else { format!("took {time}") }
+    });
     let summary = summary(&nodes, &names, whole);
     let title = escape::line(plan.title.as_deref().unwrap_or(&plan.name));
     Ok(Picture { title, path: escape::line(&format!("{} run {}", plan.path, log.id)), summary, nodes, lines })

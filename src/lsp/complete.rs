@@ -26,6 +26,9 @@ pub(super) const ENUM: u32 = 20;
 const REFERENCE: u32 = 18;
 pub(super) const OPERATOR: u32 = 24;
 
+/// Most that are offered at once.
+const MOST: usize = 200;
+
 /// Something that may be written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Item {
@@ -88,10 +91,32 @@ pub(super) fn completion(asked: &Asked<'_>) -> Answer {
         }
         Spot::Nowhere => None,
     };
-    let Some(Found { range, items, partial }) = found else { return Ok(Json::Null) };
+    let Some(Found { range, mut items, mut partial }) = found else { return Ok(Json::Null) };
+    if items.len() > MOST {
+        fewer(&mut items, asked.page.text.get(range.start..asked.at).unwrap_or(""));
+        partial = true;
+    }
     let range = asked.page.range(&range, asked.client.unit);
     let list: Vec<Json> = items.into_iter().enumerate().map(|(at, item)| shown(asked, item, &range, at)).collect();
     Ok(json!({ "isIncomplete": partial, "items": list }))
+}
+
+/// Of very many, those that what is typed may stand for, what begins with it first; the client asks again with more.
+fn fewer(items: &mut Vec<Item>, typed: &str) {
+    let typed = typed.trim_start_matches(['"', '\'']).to_lowercase();
+    let may_stand = |item: &Item| {
+        let mut wanted = typed.chars();
+        let mut next = wanted.next();
+        for c in item.label.chars().flat_map(char::to_lowercase) {
+            if next == Some(c) {
+                next = wanted.next();
+            }
+        }
+        next.is_none()
+    };
+    items.retain(may_stand);
+    items.sort_by_key(|item| !item.label.to_lowercase().trim_start_matches(['"', '[']).starts_with(&typed));
+    items.truncate(MOST);
 }
 
 fn shown(asked: &Asked<'_>, item: Item, range: &Json, at: usize) -> Json {
@@ -204,7 +229,7 @@ fn keys(
     items
 }
 
-/// Whether a value with no quotes yet is wanted in quotes.
+/// What may stand where no quote is yet.
 fn values(asked: &Asked<'_>, scan: &Scan<'_>, guide: Option<Guide>, path: &[String], in_list: bool) -> Vec<Item> {
     let Some(guide) = guide else { return Vec::new() };
     let wrap = |name: &str| if in_list || !takes_list(guide) { format!("\"{name}\"") } else { format!("[\"{name}\"]") };
@@ -244,7 +269,7 @@ fn takes_list(guide: Guide) -> bool {
 
 fn text(asked: &Asked<'_>, scan: &Scan<'_>, value: usize) -> Option<Found> {
     let value_of = &scan.values[value];
-    let guide = marks::guides(scan)[value].map(Guide::element);
+    let guide = marks::guide_of(scan, value).map(Guide::element);
     let read = scan.read(value_of)?;
     let typed = read.before(asked.at);
     let before = &read.text[..typed];

@@ -39,8 +39,6 @@ pub(super) fn hover(asked: &Asked<'_>) -> Answer {
 /// A key, by the tables.
 fn key(scan: &Scan<'_>, at: usize) -> Option<(Range<usize>, String)> {
     let holds = |range: &Range<usize>| range.start <= at && at <= range.end;
-    let guides = marks::guides(scan);
-    let tables = marks::table_guides(scan);
     for head in scan.tables.iter().filter(|head| holds(&head.at)) {
         let found = head.keys.iter().position(|key| holds(&key.at))?;
         let above = head.keys[..found].iter().try_fold(marks::root(scan), |guide, key| guide.under(&key.name))?;
@@ -49,7 +47,10 @@ fn key(scan: &Scan<'_>, at: usize) -> Option<(Range<usize>, String)> {
     }
     for value in &scan.values {
         let Some(found) = value.keys.iter().position(|key| holds(&key.at)) else { continue };
-        let start = value.parent.map_or(tables[value.table], |parent| guides[parent])?;
+        let start = match value.parent {
+            Some(parent) => marks::guide_of(scan, parent)?,
+            None => marks::table_guide(scan, value.table)?,
+        };
         let above = value.keys[..found].iter().try_fold(start, |guide, key| guide.under(&key.name))?;
         let about_key = above.about(&value.keys[found].name)?;
         return Some((value.keys[found].at.clone(), about(&about_key)));
@@ -60,7 +61,7 @@ fn key(scan: &Scan<'_>, at: usize) -> Option<(Range<usize>, String)> {
 /// A fact in a criterion.
 fn value(asked: &Asked<'_>, scan: &Scan<'_>) -> Option<(Range<usize>, String)> {
     let found = scan.value_at(asked.at)?;
-    let guide = marks::guides(scan)[found].map(Guide::element)?;
+    let guide = marks::guide_of(scan, found).map(Guide::element)?;
     if guide.names() != Some(Names::Subject) && !guide.takes().contains(&Takes::Criterion) {
         return None;
     }

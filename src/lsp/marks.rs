@@ -122,7 +122,7 @@ pub(super) fn root(scan: &Scan<'_>) -> Guide {
 }
 
 /// What the key tables say of each value's place.
-pub(super) fn guides(scan: &Scan<'_>) -> Vec<Option<Guide>> {
+fn guides(scan: &Scan<'_>) -> Vec<Option<Guide>> {
     let tables: Vec<Option<Guide>> = table_guides(scan);
     let mut all: Vec<Option<Guide>> = Vec::with_capacity(scan.values.len());
     for value in &scan.values {
@@ -136,8 +136,29 @@ pub(super) fn guides(scan: &Scan<'_>) -> Vec<Option<Guide>> {
     all
 }
 
+/// What the key tables say of one value's place.
+pub(super) fn guide_of(scan: &Scan<'_>, value: usize) -> Option<Guide> {
+    let mut way = vec![value];
+    while let Some(parent) = way.last().and_then(|last| scan.values[*last].parent) {
+        way.push(parent);
+    }
+    let mut guide = table_guide(scan, scan.values[value].table)?;
+    let mut in_list = false;
+    for value in way.iter().rev().map(|at| &scan.values[*at]) {
+        let start = if in_list { guide.element() } else { guide };
+        guide = value.keys.iter().try_fold(start, |guide, key| guide.under(&key.name))?;
+        in_list = value.form == Form::List;
+    }
+    Some(guide)
+}
+
+/// What the key tables say of one table.
+pub(super) fn table_guide(scan: &Scan<'_>, table: usize) -> Option<Guide> {
+    scan.tables[table].keys.iter().try_fold(root(scan), |guide, key| guide.under(&key.name))
+}
+
 /// What the key tables say of each table.
-pub(super) fn table_guides(scan: &Scan<'_>) -> Vec<Option<Guide>> {
+fn table_guides(scan: &Scan<'_>) -> Vec<Option<Guide>> {
     let root = root(scan);
     let of = |head: &super::scan::Head<'_>| head.keys.iter().try_fold(root, |guide, key| guide.under(&key.name));
     scan.tables.iter().map(of).collect()
@@ -361,7 +382,16 @@ db = 1
                 "+pool db",
             ]
         );
-        let sheet = Sheet::of(&Scan::of(text));
+        let scan = Scan::of(text);
+        for (at, guide) in guides(&scan).into_iter().enumerate() {
+            assert_eq!(
+                guide.map(Guide::takes),
+                guide_of(&scan, at).map(Guide::takes),
+                "{:?}",
+                scan.path(&scan.values[at])
+            );
+        }
+        let sheet = Sheet::of(&scan);
         assert_eq!(sheet.named_files, ["b.toml"]);
         let blocks: Vec<(&str, bool)> = sheet.blocks.iter().map(|b| (b.name.as_str(), b.finally)).collect();
         assert_eq!(blocks, [("dotted", false), ("a", false), ("b", true)]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use camino::Utf8PathBuf;
-use lsp_server::{ErrorCode, Message};
+use lsp_server::{ErrorCode, Message, Request};
 use serde_json::{Value as Json, json};
 
 use super::documents::{Documents, Page};
@@ -53,6 +53,8 @@ pub(super) struct Client {
     pub(super) nested_symbols: bool,
     /// Code actions that are no commands.
     pub(super) literal_actions: bool,
+    /// It can be asked to tell of files that change on the disk.
+    watches: bool,
 }
 
 pub(super) struct Session<'w> {
@@ -162,6 +164,14 @@ impl<'w> Session<'w> {
         let document = params.get("textDocument").unwrap_or(&Json::Null);
         let uri = document.get("uri").and_then(Json::as_str).unwrap_or("");
         match method {
+            "initialized" if self.client.watches => {
+                let watchers = json!({ "watchers": [{ "globPattern": "**/*.toml" }] });
+                let one =
+                    json!({ "id": "plans", "method": "workspace/didChangeWatchedFiles", "registerOptions": watchers });
+                let params = json!({ "registrations": [one] });
+                let method = "client/registerCapability".to_owned();
+                self.out.push(Request { id: "plans".to_owned().into(), method, params }.into());
+            }
             "textDocument/didOpen" => {
                 let text = document.get("text").and_then(Json::as_str).unwrap_or("");
                 if !uri.is_empty() {
@@ -316,6 +326,7 @@ fn client(params: &Json) -> Client {
         document_changes: can("workspace/workspaceEdit/documentChanges"),
         nested_symbols: can("textDocument/documentSymbol/hierarchicalDocumentSymbolSupport"),
         literal_actions: at("textDocument/codeAction/codeActionLiteralSupport").is_some(),
+        watches: can("workspace/didChangeWatchedFiles/dynamicRegistration"),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn spot(scan: &Scan<'_>, at: usize) -> Spot {
             Form::Text { .. } => Spot::Text(value),
             Form::Bare => bare(scan, value, at),
             Form::List => {
-                let guide = marks::guides(scan)[value].map(Guide::element);
+                let guide = marks::guide_of(scan, value).map(Guide::element);
                 let path = path(scan, value);
                 Spot::Bare { guide, typed: word(text, at), path, in_list: true }
             }
@@ -87,7 +87,7 @@ fn bare(scan: &Scan<'_>, value: usize, at: usize) -> Spot {
     let parent = value_of.parent.map(|parent| scan.values[parent].form);
     // A comma that is still to come: `[a, b` reads as words.
     let in_list = parent == Some(Form::List);
-    let guide = marks::guides(scan)[value].map(|guide| if in_list { guide.element() } else { guide });
+    let guide = marks::guide_of(scan, value).map(|guide| if in_list { guide.element() } else { guide });
     let typed = word(scan.text, at);
     Spot::Bare { guide, typed, path: path(scan, value), in_list }
 }
@@ -127,10 +127,10 @@ fn key(scan: &Scan<'_>, parent: Option<usize>, at: usize) -> Spot {
         return Spot::Nowhere;
     }
     let (mut guide, mut names) = match parent {
-        Some(parent) => (marks::guides(scan)[parent], path(scan, parent)),
+        Some(parent) => (marks::guide_of(scan, parent), path(scan, parent)),
         None => {
             let head = scan.tables[table].keys.iter().map(|key| key.name.to_string()).collect();
-            (marks::table_guides(scan)[table], head)
+            (marks::table_guide(scan, table), head)
         }
     };
     let at_top = parent.is_none() && table == 0 && dotted.is_empty();

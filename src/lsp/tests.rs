@@ -214,6 +214,20 @@ fn steps_are_offered_that_close_no_circle() {
 }
 
 #[test]
+fn of_very_many_steps_those_are_offered_that_fit() {
+    let many: String = (0..900).map(|at| format!("[steps.s-{at}]\nrun = 'x'\n")).collect();
+    let text = format!("format = 1\n{many}[steps.new]\nrun = 'x'\n");
+    let mut desk = Desk::new(&[("blueprint.toml", &text)]);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"s77|\"]\n"), "completion", json!({}));
+    let labels: Vec<&str> =
+        answer["items"].as_array().unwrap().iter().filter_map(|item| item["label"].as_str()).collect();
+    assert!(labels.contains(&"s-77") && labels.contains(&"s-797") && labels.len() < 40, "{labels:?}");
+    assert_eq!(answer["isIncomplete"], true);
+    let answer = desk.ask("blueprint.toml", &format!("{text}needs = [\"|\"]\n"), "completion", json!({}));
+    assert_eq!(answer["items"].as_array().unwrap().len(), 200);
+}
+
+#[test]
 fn the_last_good_plan_serves_while_the_text_is_broken() {
     let mut desk = desk();
     let broken = PLAN.replace("needs = [\"test\", \"build\"]", "needs = [\"test\", \"|\nafter = [");
@@ -573,6 +587,21 @@ fn the_protocol_is_kept() {
     assert_eq!(logged, 1, "the message that is none");
     assert_eq!(talk(&[]).0, Ended::Abruptly);
     assert_eq!(talk(&[note("exit", &Json::Null)]).0, Ended::Abruptly);
+}
+
+#[test]
+fn a_client_that_watches_files_is_asked_to() {
+    let capabilities = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+    let (_, answers) = talk(&[
+        request(1, "initialize", &json!({ "capabilities": capabilities })),
+        note("initialized", &json!({})),
+        framed(&json!({ "jsonrpc": "2.0", "id": "plans", "result": null })),
+        request(2, "shutdown", &Json::Null),
+        note("exit", &Json::Null),
+    ]);
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[1]["method"], "client/registerCapability");
+    assert_eq!(answers[1]["params"]["registrations"][0]["registerOptions"]["watchers"][0]["globPattern"], "**/*.toml");
 }
 
 #[test]

@@ -86,3 +86,55 @@ fn stdout_has_messages_only_and_the_end_of_input_is_the_end() {
     let ended = finish(child);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (1, "", ""));
 }
+
+/// The set-up that the documentation gives to Neovim before 0.11, which its 0.11 has too.
+fn neovim_setup() -> String {
+    let page = include_str!("../../plans/EDITORS.md");
+    let blocks = page.split("```lua\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.filter(|block| !block.contains("vim.lsp.config(")).collect()
+}
+
+#[test]
+fn neovim_understands_the_setup_of_the_documentation() {
+    if Command::new("nvim").arg("--version").output().is_err() {
+        return skip("neovim");
+    }
+    let space = Space::plan("[steps.build]\nrun = 'x'\n[steps.test]\nrun = 'x'\nneeds = ['build', 'biuld']\n");
+    let asks = r#"
+vim.cmd('filetype on')
+vim.cmd('edit blueprint.toml')
+local function out(text) io.stdout:write(text .. '\n') end
+local said = vim.wait(20000, function() return #vim.diagnostic.get(0) > 0 end, 10)
+if not said then out('no diagnostics') vim.cmd('cquit') end
+local fault = vim.diagnostic.get(0)[1]
+out('diagnostic ' .. fault.lnum .. ' ' .. fault.code)
+vim.api.nvim_win_set_cursor(0, { 6, 12 })
+vim.lsp.buf.definition()
+local jumped = vim.wait(20000, function() return vim.api.nvim_win_get_cursor(0)[1] == 2 end, 10)
+out('jumped ' .. tostring(jumped))
+local lenses = vim.lsp.buf_request_sync(0, 'textDocument/codeLens', { textDocument = vim.lsp.util.make_text_document_params() }, 20000)
+for _, answer in pairs(lenses) do
+  out('lenses ' .. #answer.result .. ' ' .. type(vim.lsp.commands[answer.result[1].command.command]))
+end
+vim.cmd('qall!')
+"#;
+    space.write("setup.lua", neovim_setup()).write("asks.lua", asks);
+    let bin = PathBuf::from(RUNPLAN);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("nvim");
+    command.args(["--headless", "-u", "NONE", "-i", "NONE", "-c", "luafile setup.lua", "-c", "luafile asks.lua"]);
+    command.current_dir(space.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("PATH", format!("{}:{path}", bin.parent().expect("a folder").display()));
+    for name in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+        command.env(name, space.path().join("home"));
+    }
+    let ended = finish(command.spawn().expect("it starts"));
+    let told: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(
+        told,
+        ["diagnostic 5 unknown-step", "jumped true", "lenses 2 function"],
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+}
