@@ -412,11 +412,7 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
-    // What a service took is its whole life, most of it beside what needs it.
-    let lasts = |step: &Step| match step.action {
-        Action::Service(_) => Duration::ZERO,
-        _ => known(&step.name),
-    };
+    let lasts = |step: &Step| lasts(step, &known);
     let tails = ready.graph.tails(&|id| lasts(plan.step(id)));
     let own: Vec<Duration> = plan.steps.iter().map(lasts).collect();
     let any_known = !options.durations.is_empty();
@@ -528,14 +524,23 @@ pub(super) fn reads(run: &Path) -> report::Reads {
     })
 }
 
+/// How long a step holds up what needs it. What a service took is its whole life, most of it beside what needs it.
+fn lasts(step: &Step, known: &dyn Fn(&str) -> Duration) -> Duration {
+    match step.action {
+        Action::Service(_) => Duration::ZERO,
+        _ => known(&step.name),
+    }
+}
+
 /// How long steps took, may take, and which of them hold up the run.
 fn paces(plan: &Plan, graph: &Graph, durations: &BTreeMap<String, Duration>) -> report::Lookup<Pace> {
     let known = heads::estimate(durations);
     let critical =
-        if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| known(&plan.step(id).name)) };
+        if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| lasts(plan.step(id), &known)) };
     let pace = |id: StepId| {
         let step = plan.step(id);
-        let usual = durations.get(&step.name).copied();
+        let service = matches!(step.action, Action::Service(_));
+        let usual = durations.get(&step.name).copied().filter(|_| !service);
         (step.name.clone(), Pace { usual, timeout: step.timeout, critical: critical.contains(&id) })
     };
     let paces: BTreeMap<String, Pace> = plan.ids().map(pace).collect();

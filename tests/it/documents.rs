@@ -266,6 +266,7 @@ fn help_is_as_it_was_and_fits_80_columns() {
         "check",
         "list",
         "explain",
+        "watch",
         "resume",
         "rerun",
         "sign",
