@@ -249,7 +249,9 @@ fn values(asked: &Asked<'_>, scan: &Scan<'_>, guide: Option<Guide>, path: &[Stri
         };
         match takes {
             Takes::Bool => ["true", "false"].into_iter().for_each(|word| add(Item::new(word, ENUM, "boolean"))),
-            Takes::Word(words) => words.iter().for_each(|word| add(Item::new(wrap(word), ENUM, ""))),
+            Takes::Word(words) => {
+                words.iter().for_each(|word| add(Item::new(wrap(word), ENUM, "").doc(guide.meaning(word))));
+            }
             Takes::Sketch(text) => add(Item::new(format!("\"{text}\""), UNIT, "").insert(format!("\"${{1:{text}}}\""))),
             Takes::Text(_) | Takes::Criterion => {
                 let quotes = wrap("");
@@ -300,7 +302,10 @@ fn text(asked: &Asked<'_>, scan: &Scan<'_>, value: usize) -> Option<Found> {
         return Some(Found::whole(range, items));
     }
     let words = takes.iter().flat_map(|takes| match takes {
-        Takes::Word(words) => words.iter().map(|word| Item::new(*word, ENUM, "")).collect(),
+        Takes::Word(words) => {
+            let meaning = |word: &str| guide.map_or("", |guide| guide.meaning(word));
+            words.iter().map(|word| Item::new(*word, ENUM, "").doc(meaning(word))).collect()
+        }
         Takes::Sketch(text) => vec![Item::new(*text, UNIT, "")],
         _ => Vec::new(),
     });

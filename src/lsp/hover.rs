@@ -39,7 +39,7 @@ pub(super) fn hover(asked: &Asked<'_>) -> Answer {
 /// A key, by the tables.
 fn key(scan: &Scan<'_>, at: usize) -> Option<(Range<usize>, String)> {
     let holds = |range: &Range<usize>| range.start <= at && at <= range.end;
-    for head in scan.tables.iter().filter(|head| holds(&head.at)) {
+    if let Some(head) = scan.tables.iter().find(|head| holds(&head.at)) {
         let found = head.keys.iter().position(|key| holds(&key.at))?;
         let above = head.keys[..found].iter().try_fold(marks::root(scan), |guide, key| guide.under(&key.name))?;
         let about_key = above.about(&head.keys[found].name)?;

@@ -261,6 +261,8 @@ fn values_are_offered_by_their_key() {
     let mut desk = desk();
     let with = |text: &str| format!("{PLAN}[steps.new]\nrun = 'x'\n{text}");
     assert_eq!(desk.offers(&with("severity = \"h|\"")), ["high"]);
+    let answer = desk.ask("blueprint.toml", &with("on_failure = \"|\""), "completion", json!({}));
+    assert!(answer["items"][0]["documentation"]["value"].is_string(), "what a word means: {answer}");
     assert_eq!(desk.offers(&with("severity = |")), ["\"low\"", "\"medium\"", "\"high\"", "\"critical\""]);
     assert_eq!(desk.offers(&with("required = |")), ["true", "false"]);
     assert_eq!(desk.offers(&with("pool = \"|\"")), ["db"]);

@@ -2,6 +2,7 @@
 //! names, and what the tables say of it. Looks at tables only; knows no plan.
 
 use super::keys::{Key, Kind, Shape};
+use super::schema::words;
 use super::tables;
 
 /// A place in the tables: what may stand there.
@@ -9,6 +10,8 @@ use super::tables;
 pub struct Guide {
     shape: Shape,
     names: Option<Names>,
+    /// The key whose value it is.
+    key: &'static str,
 }
 
 /// What a text names.
@@ -72,23 +75,24 @@ impl Guide {
     /// A plan file.
     #[must_use]
     pub fn document() -> Self {
-        Self { shape: Shape::Table(&tables::DOCUMENT), names: None }
+        Self { shape: Shape::Table(&tables::DOCUMENT), names: None, key: "" }
     }
 
     /// A waiver file.
     #[must_use]
     pub fn waivers() -> Self {
-        Self { shape: Shape::Table(&tables::WAIVERS), names: None }
+        Self { shape: Shape::Table(&tables::WAIVERS), names: None, key: "" }
     }
 
     /// What stands under a key; through a list of tables as if it were one.
     #[must_use]
     pub fn under(self, key: &str) -> Option<Self> {
         match self.table()? {
-            Shape::Map(of) => Some(Self { shape: *of, names: self.names }),
+            Shape::Map(of) => Some(Self { shape: *of, ..self }),
             Shape::Table(kind) => {
-                let shape = kind.key(key).map(|key| key.shape).or(kind.open)?;
-                Some(Self { shape, names: names(kind, key) })
+                let known = kind.key(key);
+                let shape = known.map(|known| known.shape).or(kind.open)?;
+                Some(Self { shape, names: names(kind, key), key: known.map_or("", |known| known.name) })
             }
             _ => None,
         }
@@ -105,6 +109,12 @@ impl Guide {
             }
         }
         Self { shape: of(self.shape).unwrap_or(self.shape), ..self }
+    }
+
+    /// What one of the words that may stand here means, where that needs saying.
+    #[must_use]
+    pub fn meaning(self, word: &str) -> &'static str {
+        words::meaning(self.key, word).unwrap_or("")
     }
 
     /// What a text here names.

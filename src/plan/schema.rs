@@ -5,7 +5,7 @@
 //! what the key says of itself. Only the step, which is large, stands in one place.
 
 mod rules;
-mod words;
+pub(super) mod words;
 
 use serde_json::{Map, Value as Json, json};
 
