@@ -423,6 +423,10 @@ function start() {
     event.preventDefault();
     open(decodeURIComponent(link.hash.slice(6)), link);
   });
+  // Paper can't be clicked: what is folded is unfolded on it.
+  let folded = false;
+  addEventListener("beforeprint", () => { folded = !$("terms").open; $("terms").open = true; });
+  addEventListener("afterprint", () => { if (folded) $("terms").open = false; });
   let width = $("main").clientWidth;
   new ResizeObserver(() => {
     if ($("main").clientWidth === width) return;
