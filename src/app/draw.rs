@@ -255,14 +255,17 @@ pub(super) fn of_events(log: &Log, events: &[Event]) -> Result<Picture, Fault> {
         of_result(head, results.get(&head.step), times.get(&head.step), running)
     };
     let mut nodes: Vec<Node> = heads.iter().map(node).collect();
+    blast(&mut nodes, heads.iter().map(|head| results.get(&head.step).and_then(|result| result.cause.as_ref())));
     for line in &lines {
         nodes[line.to].wave = nodes[line.to].wave.max(nodes[line.from].wave + 1);
     }
     let critical = longest(&nodes, &lines);
     critical.iter().for_each(|&node| nodes[node].critical = true);
     let names: Vec<&str> = critical.iter().map(|&node| nodes[node].name.as_str()).collect();
-    let whole =
-        events.last().map(|event| format!("took {}", format::duration(std::time::Duration::from_nanos(event.mono))));
+    let whole = events.last().map(|event| {
+        let time = format::duration(std::time::Duration::from_nanos(event.mono));
+        if log.live { format!("{time} so far") } else { format!("took {time}") }
+    });
     let summary = summary(&nodes, &names, whole);
     let title = escape::line(plan.title.as_deref().unwrap_or(&plan.name));
     Ok(Picture { title, path: escape::line(&format!("{} run {}", plan.path, log.id)), summary, nodes, lines })
@@ -292,10 +295,27 @@ fn of_result(head: &StepHead, result: Option<&&StepResult>, time: Option<&u64>, 
     })
 }
 
+/// What each failure kept from running: `causes` are those of the boxes, in their order.
+fn blast<'a>(nodes: &mut [Node], causes: impl Iterator<Item = Option<&'a Cause>>) {
+    let mut behind: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (node, cause) in nodes.iter().zip(causes) {
+        if let Some(Cause::NeedFailed(root) | Cause::Stopped(root)) = cause {
+            behind.entry(root).or_default().push(node.name.clone());
+        }
+    }
+    for node in nodes.iter_mut() {
+        if let Some(blast) = behind.remove(node.name.as_str()) {
+            let note = format!("{} · blocks {}", node.note, blast.len());
+            *node = boxed(Node { note, blast, ..std::mem::take(node) });
+        }
+    }
+}
+
 /// What stands behind a failure is its blast radius: blocked, with its root.
 fn why(cause: Option<&Cause>) -> Option<String> {
     match cause? {
         Cause::NeedFailed(root) => Some(format!("behind `{root}`")),
+        Cause::Stopped(root) => Some(format!("stopped by `{root}`")),
         Cause::NeedSkipped(root) => Some(format!("behind `{root}`, which was skipped")),
         other => Some(other.code().to_owned()),
     }

@@ -37,6 +37,7 @@ pub(super) struct Gathered {
     /// The graph.
     pub(super) picture: Picture,
     /// What the steps that are going on write to.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only what is served goes on being looked at"))]
     pub(super) watch: Vec<PathBuf>,
     /// Takes out secrets that are set here.
     mask: Option<Mask>,

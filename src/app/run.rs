@@ -38,13 +38,6 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     let Some((ready, selected)) = asked(command, terminal) else { return Exit::Usage };
     let plan = &ready.loaded.plan;
-    if let Some(file) = &command.locked {
-        match lock::hold(file, plan, &command.selection.words()) {
-            Ok(None) => {}
-            Ok(Some(note)) => terminal.write(Stream::Err, &format!("runplan: {note}\n")),
-            Err(text) => return tell(Trouble::Refused(text), terminal),
-        }
-    }
     let logs = match &command.log_dir {
         Some(folder) => std::fs::create_dir_all(folder).and_then(|()| std::path::absolute(folder)),
         None => Ok(plan.workspace.clone().into_std_path_buf()),
@@ -78,7 +71,7 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     go(&order, terminal)
 }
 
-/// The plan as it would be run, and which steps of it; says what is wrong.
+/// The plan as it would be run, and which steps of it, if a lock allows it; says what is wrong.
 pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bool>)> {
     let mut ready = load::ready(&command.plan, terminal)?;
     if let Some(mode) = command.on_failure {
@@ -95,6 +88,16 @@ pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bo
     // People approve a whole plan: a run of some steps by name asks nobody.
     if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
         ready.loaded.plan.signoffs = None;
+    }
+    if let Some(file) = &command.locked {
+        match lock::hold(file, &ready.loaded.plan, &command.selection.words()) {
+            Ok(None) => {}
+            Ok(Some(note)) => terminal.write(Stream::Err, &format!("runplan: {note}\n")),
+            Err(text) => {
+                terminal.write(Stream::Err, &format!("runplan: {text}\n"));
+                return None;
+            }
+        }
     }
     Some((ready, selected))
 }
@@ -269,7 +272,8 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
         readiness::after_run(run.path(), &order.today, terminal);
     }
-    if github::is_here() && !github::is_nested() {
+    // Whoever repeats a run to hold it against the first one does not speak for a job.
+    if github::is_here() && !github::is_nested() && order.like.is_none() {
         github::publish(run.path(), status, &order.today, terminal);
     }
     Ok(Exit::Run(status))
@@ -285,7 +289,7 @@ fn reporter(
 ) -> io::Result<Box<dyn Reporter>> {
     use report::{Output, Progress};
     let mode = match order.shown.progress() {
-        Progress::Auto if github::is_here() => Progress::Github,
+        Progress::Auto if github::is_here() && order.like.is_none() => Progress::Github,
         mode => mode,
     };
     let on_github = mode == Progress::Github;

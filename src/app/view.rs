@@ -412,8 +412,13 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
-    let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
-    let own: Vec<Duration> = plan.steps.iter().map(|step| known(&step.name)).collect();
+    // What a service took is its whole life, most of it beside what needs it.
+    let lasts = |step: &Step| match step.action {
+        Action::Service(_) => Duration::ZERO,
+        _ => known(&step.name),
+    };
+    let tails = ready.graph.tails(&|id| lasts(plan.step(id)));
+    let own: Vec<Duration> = plan.steps.iter().map(lasts).collect();
     let any_known = !options.durations.is_empty();
     Context {
         repository: Box::new(|path| Some(path.to_owned())),
@@ -555,4 +560,68 @@ fn remaining(summary: &Summary, now: u64, own: &[Duration], tails: &[Duration]) 
     };
     let open = summary.rows.iter().take(tails.len()).enumerate().filter(|(_, row)| row.result.is_none());
     open.map(left).max_by_key(|left| (left.left, left.over))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
+    use crate::outcome::Severity;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn events(kinds: Vec<(u64, EventKind)>) -> Summary {
+        let mut summary = Summary::default();
+        for (seconds, kind) in kinds {
+            summary.apply(&Event { at: 0, mono: seconds * SECOND, kind });
+        }
+        summary
+    }
+
+    #[test]
+    fn the_critical_path_is_counted_down_and_never_below_nothing() {
+        let head = |index: usize| StepHead {
+            step: StepId::at(index),
+            name: format!("s{index}"),
+            title: None,
+            rank: u32::try_from(index).unwrap(),
+            kind: "run".into(),
+            needs: Vec::new(),
+            after: Vec::new(),
+            required: true,
+            severity: Severity::Medium,
+            weight_permille: 150,
+            finally: false,
+            on_failure: "independent".into(),
+            volatile: false,
+            place: String::new(),
+        };
+        let open = EventKind::Open {
+            plan: PlanHead::default(),
+            settings: Settings::default(),
+            steps: (0..4).map(head).collect(),
+        };
+        let start = |index: usize| EventKind::Start { step: StepId::at(index), attempt: 1 };
+        // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1, s2 stands alone.
+        let seconds = |list: [u64; 4]| list.map(Duration::from_secs).to_vec();
+        let (own, tails) = (seconds([10, 20, 5, 0]), seconds([30, 20, 5, 20]));
+        let told = |summary: &Summary, now: u64| {
+            let left = remaining(summary, now * SECOND, &own, &tails).expect("something is open");
+            (left.left.as_secs(), left.over.as_secs())
+        };
+        let kinds = vec![(0, open), (0, start(0)), (0, start(2)), (0, start(3))];
+        let mut summary = events(kinds);
+        assert_eq!(told(&summary, 15), (20, 15), "of two that are as long, the later one: s3 takes no time by itself");
+        summary.apply(&Event { at: 0, mono: 0, kind: EventKind::Serving { step: StepId::at(3) } });
+        assert_eq!([told(&summary, 0), told(&summary, 4), told(&summary, 10)], [(30, 0), (26, 0), (20, 0)]);
+        assert_eq!(told(&summary, 17), (20, 7), "a service that serves holds up nothing");
+        let done = |index: usize| EventKind::Commit {
+            step: StepId::at(index),
+            result: Box::new(crate::outcome::StepResult::unrun(State::Skipped, crate::outcome::Cause::Filtered)),
+        };
+        for kind in [done(0), done(2), start(1)] {
+            summary.apply(&Event { at: 0, mono: 20 * SECOND, kind });
+        }
+        assert_eq!([told(&summary, 25), told(&summary, 41), told(&summary, 99)], [(15, 0), (0, 1), (0, 59)]);
+    }
 }

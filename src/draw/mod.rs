@@ -159,6 +159,21 @@ pub struct Node {
     pub wave: usize,
     /// How many steps it stands for; 1 unless it is a group.
     pub steps: usize,
+    /// Its blast radius: the steps that did not run because of it, in plan rank.
+    pub blast: Vec<String>,
+}
+
+impl Node {
+    /// What a line from it to a step that never ran was: not gone along, because of this one.
+    fn stops(&self) -> bool {
+        !matches!(self.mark, Mark::Run | Mark::Reuse | Mark::Pass | Mark::Warn | Mark::Running)
+    }
+
+    /// `a, b, …`: so many of those that it blocks.
+    fn blocked(&self, most: usize) -> String {
+        let shown: Vec<&str> = self.blast.iter().take(most).map(String::as_str).collect();
+        format!("{}{}", shown.join(", "), if self.blast.len() > most { ", …" } else { "" })
+    }
 }
 
 /// A line from an earlier box to a later one.
@@ -198,12 +213,25 @@ impl Picture {
         self.nodes.iter().map(|node| node.mark).collect()
     }
 
-    /// Names of the boxes before one, hard or soft ones, sorted.
-    fn before(&self, node: usize, soft: bool) -> Vec<&str> {
-        let lines = self.lines.iter().filter(|line| line.to == node && line.soft == soft);
-        let mut names: Vec<&str> = lines.map(|line| self.nodes[line.from].name.as_str()).collect();
-        names.sort_unstable();
+    /// Names of the boxes before each, sorted: those that it needs, and those that it only comes after.
+    fn before(&self) -> Vec<[Vec<&str>; 2]> {
+        let mut names = vec![[Vec::new(), Vec::new()]; self.nodes.len()];
+        for line in &self.lines {
+            names[line.to][usize::from(line.soft)].push(self.nodes[line.from].name.as_str());
+        }
+        names.iter_mut().flatten().for_each(|names| names.sort_unstable());
         names
+    }
+
+    /// Whether nothing went along a line: what it leads to did not run because of what it comes from.
+    fn cut(&self, line: &Line) -> bool {
+        let (from, to) = (&self.nodes[line.from], &self.nodes[line.to]);
+        !line.soft && matches!(to.mark, Mark::Blocked | Mark::NotRun) && from.stops()
+    }
+
+    /// Whether a line is of the critical path.
+    fn critical(&self, line: &Line) -> bool {
+        !line.soft && self.nodes[line.from].critical && self.nodes[line.to].critical
     }
 
     /// Only the boxes that are marked `true`, and the lines between them.
@@ -261,9 +289,8 @@ impl Picture {
         for nodes in members.values().filter(|nodes| nodes.len() > 1) {
             nodes.iter().for_each(|&node| stands[node] = nodes[0]);
         }
-        for knot in self.knots(&stands) {
-            stands.iter_mut().enumerate().filter(|(_, of)| knot.contains(of)).for_each(|(node, of)| *of = node);
-        }
+        let knotted: BTreeSet<usize> = self.knots(&stands).into_iter().flatten().collect();
+        stands.iter_mut().enumerate().filter(|(_, of)| knotted.contains(of)).for_each(|(node, of)| *of = node);
         self.merged(&stands, group)
     }
 
@@ -301,13 +328,14 @@ impl Picture {
     fn merged(self, stands: &[usize], group: &[Option<String>]) -> Self {
         let mut numbers = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
+        let mut members = vec![0_usize; stands.len()];
+        stands.iter().for_each(|&of| members[of] += 1);
         for (node, &of) in stands.iter().enumerate() {
             let found = &self.nodes[node];
             if node == of {
                 numbers.insert(of, nodes.len());
-                let alone = !stands.iter().enumerate().any(|(other, stands)| other != node && *stands == of);
                 let mut first = found.clone();
-                if !alone {
+                if members[of] > 1 {
                     first.name = group[node].clone().unwrap_or_default();
                     (first.title, first.action, first.reason) = (None, String::new(), String::new());
                 }
@@ -319,6 +347,7 @@ impl Picture {
                 whole.required |= found.required;
                 whole.wave = whole.wave.min(found.wave);
                 whole.mark = whole.mark.max(found.mark);
+                whole.blast.extend(found.blast.iter().cloned());
                 whole.time = match (whole.time, found.time) {
                     (Some(a), Some(b)) => Some(a + b),
                     (a, b) => a.or(b),
@@ -328,7 +357,8 @@ impl Picture {
         for node in nodes.iter_mut().filter(|node| node.steps > 1) {
             node.label = format!("{} ×{}", node.name, node.steps);
             node.columns = node.label.chars().count();
-            (node.note, node.note_columns) = (String::new(), 0);
+            node.note = if node.blast.is_empty() { String::new() } else { format!("blocks {}", node.blast.len()) };
+            node.note_columns = node.note.chars().count();
         }
         let line = |line: &Line| {
             let (from, to) = (numbers[&stands[line.from]], numbers[&stands[line.to]]);

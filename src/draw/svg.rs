@@ -28,10 +28,10 @@ svg{background:#fff;color-scheme:light dark;font-family:ui-monospace,SFMono-Regu
 .t{font-size:16px;font-weight:600;fill:#1c1c22}.u{font-size:12px;fill:#55555e}\
 .n text{font-size:12.5px}.n text:not(.s){fill:#1c1c22}.n text.m{font-size:10.5px;fill:#55555e}.n rect{stroke-width:1.2}\
 .n.opt rect{stroke-dasharray:5 3}.n.crit rect{stroke-width:2.6}\
-.e{fill:none;stroke:#9a9aa6;stroke-width:1.3}.e.soft{stroke-dasharray:4 4}.e.crit{stroke:#1c1c22;stroke-width:2.4}\
-.a{fill:#9a9aa6}.a.crit{fill:#1c1c22}.f{stroke:#c4c4cc;stroke-dasharray:2 5}\
+.e{fill:none;stroke:#9a9aa6;stroke-width:1.3}.e.soft{stroke-dasharray:2 4}.e.cut{stroke:#b3261e;stroke-dasharray:9 4}.e.crit{stroke:#1c1c22;stroke-width:2.4}\
+.a{fill:#9a9aa6}.a.cut{fill:#b3261e}.a.crit{fill:#1c1c22}.f{stroke:#c4c4cc;stroke-dasharray:2 5}\
 @media(prefers-color-scheme:dark){svg{background:#16161a}.t,.n text:not(.s){fill:#ececf1}.u,.n text.m{fill:#a6a6b2}\
-.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}}";
+.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.e.cut{stroke:#f0857d}.a.cut{fill:#f0857d}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}}";
 
 /// Draws.
 #[must_use]
@@ -149,15 +149,24 @@ impl<'a> Sheet<'a> {
                 let _ = write!(path, "H{right}C{middle} {y} {middle} {next} {left} {next}");
                 y = next;
             }
-            let critical = picture.nodes[line.from].critical && picture.nodes[line.to].critical && !line.soft;
-            let class = format!("{}{}", if line.soft { " soft" } else { "" }, if critical { " crit" } else { "" });
+            let cut = picture.cut(line);
+            let critical = picture.critical(line) && !cut;
+            let class = if line.soft {
+                " soft"
+            } else if cut {
+                " cut"
+            } else if critical {
+                " crit"
+            } else {
+                ""
+            };
             let (a, b) = (escaped(&picture.nodes[line.from].name), escaped(&picture.nodes[line.to].name));
             let _ = writeln!(
                 text,
                 "<path class=\"e{class}\" data-from=\"{a}\" data-to=\"{b}\" d=\"{path}\"><title>{a} → {b}</title></path>"
             );
             let x = self.columns[to].0;
-            let head = if critical { " crit" } else { "" };
+            let head = if line.soft { "" } else { class };
             let _ = writeln!(text, "<path class=\"a{head}\" d=\"M{x} {y}l-7 -4v8z\"/>");
         }
     }
@@ -171,6 +180,8 @@ impl<'a> Sheet<'a> {
             let mut about = vec![node.name.clone()];
             about.extend(node.title.clone());
             about.extend([node.action.clone(), node.reason.clone()].into_iter().filter(|line| !line.is_empty()));
+            about
+                .extend((!node.blast.is_empty()).then(|| format!("blocks {}: {}", node.blast.len(), node.blocked(40))));
             let name = escaped(&node.name);
             let (role, paint, ink) = if self.part {
                 (" role=\"button\" tabindex=\"-1\"", String::new(), String::new())
@@ -211,6 +222,9 @@ impl<'a> Sheet<'a> {
         }
         if self.picture.lines.iter().any(|line| line.soft) {
             item(text, "┄", "order only", "currentColor");
+        }
+        if self.picture.lines.iter().any(|line| self.picture.cut(line)) {
+            item(text, "╌", "nothing went on from here", "#b3261e");
         }
         if self.picture.nodes.iter().any(|node| !node.required) {
             item(text, "▭", "dashed: advisory", "currentColor");

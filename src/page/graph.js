@@ -196,12 +196,13 @@ const graph = {
     const times = new Map(steps.map((step) => [step.name, step.time_ns]));
     for (const [name, { box }] of this.boxes) {
       const state = states.get(name);
-      if (!state || box.classList.contains(state)) continue;
+      const note = box.querySelector(".m");
+      const time = times.get(name);
+      const waits = state === "not_run" && note && note.textContent === "not_run" && word(state) !== WORDS.not_run;
+      if (!state || (box.classList.contains(state) && !waits)) continue;
       Object.keys(SIGNS).forEach((other) => box.classList.remove(other));
       box.classList.add(state);
       box.querySelector(".s").textContent = sign(state);
-      const note = box.querySelector(".m");
-      const time = times.get(name);
       if (!note) continue;
       note.removeAttribute("textLength");
       note.textContent = word(state) + (time === undefined ? "" : " · " + duration(time));

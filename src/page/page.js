@@ -24,7 +24,7 @@ function lead() {
 
 function gauge({ risk, go: most, no_go: least }) {
   const [w, h] = [300, 44];
-  const x = (n) => 4 + (n / 100) * (w - 8);
+  const x = (n) => 8 + (n / 100) * (w - 16);
   const svg = make("svg:svg", { class: "gauge", viewBox: "0 0 " + w + " " + h, role: "img", "aria-label": "Risk " + risk + " of 100; GO up to " + most + ", NO-GO from " + least });
   const part = (name, from, to) => make("svg:rect", { class: name, x: x(from), y: 13, width: Math.max(0, x(to) - x(from)), height: 8 });
   svg.append(part("go", 0, most), part("mid", most, least), part("no", least, 100));

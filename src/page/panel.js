@@ -58,7 +58,7 @@ function criteria(step) {
         make("code", {}, one.text), make("span", { class: "tier" }, one.tier + (one.origin === "implied" ? ", implied" : "")),
         (one.expected || one.actual) && make("div", { class: "pair" }, pair("expected", one.expected), pair("actual", one.actual), one.margin && make("span", {}, one.margin)),
         (one.notes || []).map((note) => make("p", { class: "note" }, prose(note))),
-        !one.state && one.origin && make("p", { class: "note" }, one.origin)));
+        !one.state && one.origin && make("p", { class: "note" }, prose(one.origin))));
   };
   return make("ul", { class: "crit-list" }, list.map(row));
 }

@@ -94,7 +94,7 @@ function trend(data) {
   const is = (run) => data.run && run.run === data.run.id;
   const words = (run) => run.run + ": " + run.end + (run.risk === undefined ? "" : ", risk " + run.risk) + ", " + duration(run.took_ns) + ", " + moment(run.at);
   const risks = runs.map((run, i) => ({ run, i })).filter(({ run }) => run.risk !== undefined);
-  const y = (risk) => 10 + (1 - risk / 100) * 56;
+  const y = (risk) => 10 + (1 - risk / 100) * 50;
   const last = runs[runs.length - 1];
   const risk = make("svg:svg", { class: "trend", viewBox: "0 0 " + w + " " + h, role: "img", "aria-label": "Risk of the last " + count(runs.length, "run") + "; the newest: " + words(last) });
   if (data.decision) {

@@ -38,7 +38,8 @@ const ORDER = ["fail", "error", "inconclusive", "pending", "running", "blocked",
 const LETTERS = { p: "pass", w: "warn", f: "fail", e: "error", i: "inconclusive", h: "pending", s: "skip", "-": "not_run" };
 
 const sign = (state) => SIGNS[state] || "·";
-const word = (state) => WORDS[state] || state;
+// Of a run that goes on, what was not reached is waiting.
+const word = (state) => (state === "not_run" && data.run && data.run.end === "running" ? "waiting" : WORDS[state] || state);
 
 function badge(state, text) {
   return make("span", { class: "state s-" + state }, make("span", { class: "sign", "aria-hidden": "true" }, sign(state)), text || word(state));

@@ -156,13 +156,14 @@ fn annotation(word: &str, row: &Row, result: &Brief, context: &Context) -> Strin
     let (state, _) = plain::word(result);
     properties.push(format!("title={}", property(&format!("{state} {}{title}", row.head.name))));
     let reason = result.reason().unwrap_or_else(|| result.state.word().to_owned());
-    let docs = (context.about)(&row.head.name).map_or_else(String::new, |about| format!("\n{}", about.action));
-    format!("::{word} {}::{}\n", properties.join(","), data(&format!("{reason}{docs}")))
+    let about = (context.about)(&row.head.name);
+    let did = about.and_then(|about| about.action.lines().next().map(|line| format!("\n{line}"))).unwrap_or_default();
+    format!("::{word} {}::{}\n", properties.join(","), data(&format!("{reason}{did}")))
 }
 
-/// A text as the data of a command.
+/// A text as the data of a command; nothing in it reads like an old command either.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace("##[", "# #[").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A text as the value of a command's property.

@@ -61,6 +61,8 @@ const PLAN: &str = r#"
 [plan]
 name = "demo"
 title = "A demonstration"
+[vars]
+deep = false
 [steps.fetch]
 title = "Fetch it"
 run = "printf 'one\\ntwo\\n'"
@@ -87,6 +89,11 @@ required = false
 run = "true"
 needs = ["again", "look"]
 tags = ["quick"]
+[steps.never]
+run = """
+echo one
+echo two"""
+when = "vars.deep == true"
 "#;
 
 /// A workspace with two runs of the demonstration.
@@ -114,11 +121,12 @@ fn the_same_run_gives_the_same_page_and_a_later_run_does_not_change_it() {
     let steps = data["steps"].as_array().expect("steps");
     let of = |name: &str| steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("no `{name}`"));
     let states: Vec<&str> = steps.iter().filter_map(|step| step["state"].as_str()).collect();
-    assert_eq!(states, ["pass", "pass", "pass", "fail", "blocked", "pass"]);
+    assert_eq!(states, ["pass", "pass", "pass", "fail", "blocked", "pass", "skip"]);
     assert_eq!(of("again")["attempts"].as_array().map(Vec::len), Some(2), "retries are told");
     assert_eq!(of("fetch")["criteria"][1]["text"], "stdout contains \"two\"");
     assert_eq!(of("broken")["logs"][0]["text"], "\u{1b}[31mred\u{1b}[0m plain");
     assert_eq!(of("behind")["notes"][0], "in the blast radius of broken");
+    assert_eq!(of("never")["action"][0], "$ echo one\necho two");
     assert_eq!(of("look")["plots"][0]["states"], "pppp");
     assert!(of("last")["source"][0].as_str().is_some_and(|line| line == "[steps.last]"), "{}", of("last"));
     assert_eq!((data["trend"].as_array().map(Vec::len), of("broken")["past"].as_str()), (Some(2), Some("ff")));

@@ -109,7 +109,9 @@ fn letter(state: State) -> char {
 fn of_facts(facts: &Facts) -> Vec<Plot> {
     let mut plots = Vec::new();
     let compared = facts.values.get("compare");
-    for (name, value) in facts.values.iter().filter(|(name, _)| *name != "compare") {
+    // What is compared is shown by its sides; one of them is the fact itself.
+    let of_sides = |name: &str| matches!(compared, Some(Value::Map(pairs)) if pairs.contains_key(name));
+    for (name, value) in facts.values.iter().filter(|(name, _)| *name != "compare" && !of_sides(name)) {
         plots.extend(list(name, value));
     }
     if let Some(Value::Map(pairs)) = compared {
@@ -130,7 +132,9 @@ fn list(name: &str, value: &Value) -> Option<Plot> {
     };
     let numbers: Vec<(f64, Unit)> = items.iter().map(number).collect::<Option<_>>()?;
     let unit = numbers.first()?.1;
-    if numbers.len() < FEW || numbers.iter().any(|(number, own)| *own != unit || !number.is_finite()) {
+    // A number that is always the same says nothing in a plot.
+    let is_flat = numbers.iter().all(|(number, _)| *number == numbers[0].0);
+    if numbers.len() < FEW || is_flat || numbers.iter().any(|(number, own)| *own != unit || !number.is_finite()) {
         return None;
     }
     let (unit, scale) = match unit {
@@ -167,6 +171,7 @@ mod tests {
         assert_eq!((plot.unit, plot.count), ("ns", 1000));
         assert_eq!((plot.values.len(), plot.values.last().copied()), (143, Some(Some(999.0))));
         assert!(list("x", &times(2)).is_none());
+        assert!(list("x", &Value::List(vec![Value::int(7); 9])).is_none());
         assert!(list("x", &Value::List(vec![Value::int(1), Value::text("a"), Value::int(2)])).is_none());
         let mixed = vec![Value::int(1), Value::size(1), Value::int(2)];
         assert!(list("x", &Value::List(mixed)).is_none());

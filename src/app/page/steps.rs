@@ -31,8 +31,14 @@ fn cut(text: &str) -> String {
     if line.chars().count() <= LONG { line } else { line.chars().take(LONG).chain(['…']).collect() }
 }
 
+/// As [`cut`], with the lines that it has.
+fn cut_lines(text: &str) -> String {
+    let text = escape::text(text);
+    if text.chars().count() <= LONG { text } else { text.chars().take(LONG).chain(['…']).collect() }
+}
+
 fn cuts(texts: &[String]) -> Vec<String> {
-    texts.iter().take(LINES).map(|text| cut(text)).collect()
+    texts.iter().take(LINES).map(|text| cut_lines(text)).collect()
 }
 
 pub(super) fn of_plan(ready: &Ready, picture: &Picture, past: &Earlier) -> Vec<Step> {
@@ -156,7 +162,7 @@ fn came(step: &mut Step, found: &export::Step, sources: &BTreeMap<String, String
     if let Some(about) = show::about(result)
         && step.action.is_empty()
     {
-        step.action = vec![cut(&format!("$ {}", about.action))];
+        step.action = vec![cut_lines(&format!("$ {}", about.action))];
     }
     if !result.criteria().is_empty() {
         let when: Vec<Criterion> = step.criteria.drain(..).filter(|criterion| criterion.tier == "when").collect();
