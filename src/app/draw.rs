@@ -104,7 +104,9 @@ fn find(picture: &Picture, names: &[String]) -> Result<Vec<usize>, String> {
         let nodes: Vec<usize> = (0..picture.nodes.len()).filter(|&number| is_it(&picture.nodes[number])).collect();
         if nodes.is_empty() {
             let known: Vec<&str> = picture.nodes.iter().map(|node| node.name.as_str()).collect();
-            return Err(format!("no step `{name}`; there are {}", format::names(&known, 12)));
+            let near = graph::nearest(name, known.iter().copied());
+            let near = if near.is_empty() { format!("; there are {}", format::names(&known, 12)) } else { near };
+            return Err(format!("no step `{name}`{near}"));
         }
         found.extend(nodes);
     }

@@ -319,21 +319,7 @@ mod tests {
 
     /// Every key of every table, with its kind.
     fn keys() -> Vec<(&'static Kind, &'static Key)> {
-        fn within(shape: &'static Shape, found: &mut Vec<&'static Kind>) {
-            match shape {
-                Shape::Table(kind) if !found.iter().any(|known| known.name == kind.name) => {
-                    found.push(kind);
-                    kind.keys.iter().for_each(|key| within(&key.shape, found));
-                }
-                Shape::List(of) | Shape::Map(of) => within(of, found),
-                Shape::OneOf(shapes) => shapes.iter().for_each(|shape| within(shape, found)),
-                _ => {}
-            }
-        }
-        let mut found = vec![&tables::DOCUMENT, &tables::WAIVERS];
-        for document in [&tables::DOCUMENT, &tables::WAIVERS] {
-            document.keys.iter().for_each(|key| within(&key.shape, &mut found));
-        }
+        let found = crate::plan::reference::kinds();
         found.into_iter().flat_map(|kind| kind.keys.iter().map(move |key| (kind, key))).collect()
     }
 
