@@ -69,6 +69,7 @@ fn delivered(exit: Exit, terminal: &Terminal) -> Exit {
         _ => "",
     };
     terminal.write(Stream::Err, &format!("runplan: stdout could not be written: {kind}{recorded}\n"));
+    terminal.settle(None);
     if exit.code() == 0 { Exit::Unrecorded } else { exit }
 }
 

@@ -86,6 +86,8 @@ fn reproduced(ask: &Verify, terminal: &Terminal) -> Result<Exit, Refusal> {
         let path = copy.keep();
         aside.write(Stream::Err, &format!("runplan: the copy is kept in `{}`\n", path.display()));
     }
+    // It is nobody else's terminal: what still waits for a reader would be lost with it.
+    aside.settle(None);
     match found? {
         // It was interrupted, or could not be recorded; that has been said.
         Err(exit) => Ok(exit),

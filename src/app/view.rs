@@ -412,9 +412,8 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
-    let lasts = |step: &Step| lasts(step, &known);
-    let tails = ready.graph.tails(&|id| lasts(plan.step(id)));
-    let own: Vec<Duration> = plan.steps.iter().map(lasts).collect();
+    let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
+    let own: Vec<Duration> = plan.steps.iter().map(|step| known(&step.name)).collect();
     let any_known = !options.durations.is_empty();
     Context {
         repository: Box::new(|path| Some(path.to_owned())),
@@ -524,23 +523,14 @@ pub(super) fn reads(run: &Path) -> report::Reads {
     })
 }
 
-/// How long a step holds up what needs it. What a service took is its whole life, most of it beside what needs it.
-fn lasts(step: &Step, known: &dyn Fn(&str) -> Duration) -> Duration {
-    match step.action {
-        Action::Service(_) => Duration::ZERO,
-        _ => known(&step.name),
-    }
-}
-
-/// How long steps took, may take, and which of them hold up the run.
+/// How long steps took, may take, and which of them hold up the run. What a service took is the time until it was ready.
 fn paces(plan: &Plan, graph: &Graph, durations: &BTreeMap<String, Duration>) -> report::Lookup<Pace> {
     let known = heads::estimate(durations);
     let critical =
-        if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| lasts(plan.step(id), &known)) };
+        if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| known(&plan.step(id).name)) };
     let pace = |id: StepId| {
         let step = plan.step(id);
-        let service = matches!(step.action, Action::Service(_));
-        let usual = durations.get(&step.name).copied().filter(|_| !service);
+        let usual = durations.get(&step.name).copied();
         (step.name.clone(), Pace { usual, timeout: step.timeout, critical: critical.contains(&id) })
     };
     let paces: BTreeMap<String, Pace> = plan.ids().map(pace).collect();
@@ -607,7 +597,7 @@ mod tests {
             steps: (0..4).map(head).collect(),
         };
         let start = |index: usize| EventKind::Start { step: StepId::at(index), attempt: 1 };
-        // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1, s2 stands alone.
+        // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1 that is ready at once, s2 stands alone.
         let seconds = |list: [u64; 4]| list.map(Duration::from_secs).to_vec();
         let (own, tails) = (seconds([10, 20, 5, 0]), seconds([30, 20, 5, 20]));
         let told = |summary: &Summary, now: u64| {
