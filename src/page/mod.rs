@@ -1,7 +1,7 @@
 //! A plan or a run as one page for a browser, whole in itself. Pure: plain data in, text out; reads no file and knows no
 //! journal. What the page says enters as data, and its script puts it in place as text, never as markup.
 //!
-//! `page.html` is the frame, `page.css` the styles; the script is put together from the files named in [`SCRIPT`]. Styles
+//! `page.html` is the frame, `page.css` the styles; the script is put together from the files named in `SCRIPT`. Styles
 //! and script are allowed by their digests, everything else is forbidden: nothing is loaded, nothing is sent.
 
 use std::collections::BTreeMap;
