@@ -14,7 +14,7 @@ use super::World;
 use super::session::{Refused, Session};
 
 /// Pause in which more typing, or a request about it, may come before a plan is checked again.
-const QUIET: Duration = Duration::from_millis(8);
+const QUIET: Duration = Duration::from_millis(2);
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
