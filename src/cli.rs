@@ -3,23 +3,32 @@
 mod complete;
 mod edit;
 mod graph;
+mod lsp;
 mod man;
 mod past;
+mod progress;
+mod run;
+mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod sign;
 
 use std::ffi::OsString;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::graph::Selection;
-use crate::policy::OnFailure;
-
 pub use self::complete::{Candidates, Shell};
 pub use self::edit::{Add, Fmt, Form, Import, Init};
 pub use self::graph::{Graph, GraphForm, GroupBy};
+pub use self::lsp::Lsp;
 pub use self::past::{
     AgainArgs, Before, Diff, Export, ExportFormat, Gc, History, Judge, Replay, ReplayAs, Rerun, Resume, Show, Verify,
 };
+pub use self::progress::{OutputArg, ProgressArgs};
+pub use self::run::Run;
+use self::run::{RunArgs, Watch};
+#[cfg(feature = "serve")]
+pub use self::serve::Serve;
 pub use self::sign::Sign;
 use self::sign::SignArgs;
 
@@ -28,6 +37,8 @@ use self::sign::SignArgs;
 pub enum Command {
     /// Run a plan.
     Run(Run),
+    /// Run a plan whenever what it reads changes.
+    Watch(Run),
     /// Say everything there is to say about a plan.
     Check {
         /// The plan and its variables.
@@ -94,6 +105,9 @@ pub enum Command {
     History(History),
     /// Draw the graph of a plan or of a run.
     Graph(Graph),
+    /// Show runs in a browser.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Write a run in the format of another tool.
     Export(Export),
     /// Take in a run of another machine, or make a plan of a checklist.
@@ -104,10 +118,12 @@ pub enum Command {
     Init(Init),
     /// Lay plan files out.
     Fmt(Fmt),
+    /// Serve editors.
+    Lsp(Lsp),
     /// Remove past runs.
     Gc(Gc),
-    /// Print the JSON Schema of plan files.
-    Schema,
+    /// Print the JSON Schema of plan files, or write it to this file.
+    Schema(Option<String>),
     /// Print what a shell reads for completion.
     Completions(Shell),
     /// Say what may stand at a place of the command line.
@@ -142,33 +158,6 @@ impl ReportFormat {
             _ => None,
         }
     }
-}
-
-/// What was asked for of a run.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The plan and its variables.
-    pub plan: PlanArgs,
-    /// Which steps.
-    pub selection: Selection,
-    /// Only show what would run.
-    pub dry_run: bool,
-    /// Worker slots; `None` = as many as the machine has.
-    pub jobs: Option<u32>,
-    /// Start ready steps in a random order; 0 takes a seed of the run's own.
-    pub shuffle: Option<u32>,
-    /// Overrides the plan's fail mode.
-    pub on_failure: Option<OnFailure>,
-    /// How progress is shown.
-    pub progress: crate::report::Progress,
-    /// Wait for another run in the same workspace instead of refusing.
-    pub wait: bool,
-    /// The folder that gets `.runplan`, instead of the workspace.
-    pub log_dir: Option<String>,
-    /// Take over no earlier result.
-    pub force: bool,
-    /// Take over no earlier result and leave none to later runs.
-    pub no_reuse: bool,
 }
 
 /// The plan and its variables.
@@ -216,36 +205,6 @@ pub enum Format {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    Independent,
-    Stop,
-    Continue,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ProgressArg {
-    #[default]
-    Auto,
-    Tty,
-    Plain,
-    Json,
-    None,
-}
-
-impl ProgressArg {
-    fn meant(self) -> crate::report::Progress {
-        use crate::report::Progress;
-        match self {
-            Self::Auto => Progress::Auto,
-            Self::Tty => Progress::Tty,
-            Self::Plain => Progress::Plain,
-            Self::Json => Progress::Json,
-            Self::None => Progress::None,
-        }
-    }
-}
-
 const EXIT_CODES: &str = "\
 Exit codes:
   0 GO   1 NO-GO   3 HOLD
@@ -270,6 +229,12 @@ enum Sub {
     /// Runs a plan; the word `run` may be left out
     #[command(after_help = EXIT_CODES)]
     Run(RunArgs),
+    /// Runs a plan, and again whenever the content of something it reads changes, until Ctrl-C
+    ///
+    /// Watched are the plan's files and what its steps name: `inputs`, files that `file` and `report` look at, templates.
+    /// What a step makes starts nothing. Steps that declare `inputs` and `outputs` are only executed where something of
+    /// theirs changed. A plan with a fault is told, and watched until it is mended.
+    Watch(Watch),
     /// Checks a plan and says everything that is wrong with it; runs nothing
     Check {
         /// Plan file
@@ -369,6 +334,12 @@ enum Sub {
     History(History),
     /// Draws the graph of a plan, or of how a run ended
     Graph(Graph),
+    /// Shows past runs, and the one that goes on, in a browser of this machine
+    ///
+    /// Prints an address with a random token, the only way in; listens on loopback only and writes nothing. The pages are
+    /// those of `graph --format html`; that of a run that goes on follows it.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Writes a run in the format of another tool, or as one portable file
     ///
     /// Offline: starts nothing. The same run gives the same bytes, except for `md`, `html` and `json`, whose links lead
@@ -388,13 +359,15 @@ enum Sub {
     Init(Init),
     /// Lays plan files out: order of keys, alignment, blank lines; comments and meaning are kept
     Fmt(Fmt),
+    /// Serves editors: the language server protocol over stdin and stdout
+    Lsp(Lsp),
     /// Removes old runs and what only they named, and says of each other run why it stays
     ///
     /// Never removed: a run that goes on, the newest of each plan, what a `baseline`, a sign-off, a waiver in force or a
     /// reused result rests on.
     Gc(Gc),
     /// Prints the JSON Schema of plan files, for editors
-    Schema,
+    Schema(schema::Schema),
     /// Prints completion for a shell, with the steps of plans: `source <(runplan completions bash)`
     Completions {
         #[arg(value_enum)]
@@ -411,57 +384,6 @@ enum Sub {
         /// The command
         command: Option<String>,
     },
-}
-
-#[derive(Args)]
-struct RunArgs {
-    /// Plan file
-    #[arg(default_value = "blueprint.toml")]
-    plan: String,
-    /// Only these steps and what they need
-    #[arg(value_name = "STEP")]
-    steps: Vec<String>,
-    #[command(flatten)]
-    args: PlanArgs,
-    /// Shows waves and reasons; starts nothing, connects to nothing, writes nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-    /// Steps at once (default: number of processors)
-    #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    jobs: Option<u32>,
-    /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
-    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
-    shuffle: Option<u32>,
-    /// Only steps with this tag and what they need
-    #[arg(long, value_name = "TAG")]
-    tag: Vec<String>,
-    /// Leaves a step out
-    #[arg(long, value_name = "STEP")]
-    skip: Vec<String>,
-    /// Starts at this step; what it needs is taken as done
-    #[arg(long, value_name = "STEP")]
-    from: Vec<String>,
-    /// Ends with this step
-    #[arg(long, value_name = "STEP")]
-    until: Vec<String>,
-    /// What a failure does to the rest: only dependants are skipped, later ranks are not reached, or nothing
-    #[arg(long, value_enum, value_name = "MODE")]
-    on_failure: Option<Mode>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
-    progress: ProgressArg,
-    /// Waits while another run is going on in the same workspace
-    #[arg(long)]
-    wait: bool,
-    /// Folder that gets `.runplan` with the run log (default: the plan's workspace)
-    #[arg(long, value_name = "DIR")]
-    log_dir: Option<String>,
-    /// Executes every step, also where an earlier result would do
-    #[arg(long)]
-    force: bool,
-    /// Takes no earlier result, and leaves none to later runs
-    #[arg(long)]
-    no_reuse: bool,
 }
 
 fn date(text: &str) -> Result<String, String> {
@@ -496,6 +418,7 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
     }
     let command = match Top::try_parse_from(argv)?.command {
         Sub::Run(args) => Command::Run(args.checked()),
+        Sub::Watch(watch) => Command::Watch(watch.checked()),
         Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
         Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
         Sub::Explain { mut words, args, log_dir } => {
@@ -515,13 +438,16 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Diff(diff) => Command::Diff(diff),
         Sub::History(history) => Command::History(history),
         Sub::Graph(graph) => Command::Graph(graph.checked()),
+        #[cfg(feature = "serve")]
+        Sub::Serve(serve) => Command::Serve(serve),
         Sub::Export(export) => Command::Export(export),
         Sub::Import(import) => Command::Import(import),
         Sub::Add(add) => Command::Add(add),
         Sub::Init(init) => Command::Init(init),
         Sub::Fmt(fmt) => Command::Fmt(fmt),
+        Sub::Lsp(lsp) => Command::Lsp(lsp),
         Sub::Gc(gc) => Command::Gc(gc),
-        Sub::Schema => Command::Schema,
+        Sub::Schema(asked) => Command::Schema(asked.output),
         Sub::Completions { shell } => Command::Completions(shell),
         Sub::Complete { words } => {
             let mut top = Top::command();
@@ -536,34 +462,6 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
 impl PlanArgs {
     fn of(self, path: String) -> Self {
         Self { path, ..self }
-    }
-}
-
-impl RunArgs {
-    fn checked(self) -> Run {
-        Run {
-            plan: self.args.of(self.plan),
-            selection: Selection {
-                steps: self.steps,
-                tags: self.tag,
-                skip: self.skip,
-                from: self.from,
-                until: self.until,
-            },
-            dry_run: self.dry_run,
-            jobs: self.jobs,
-            shuffle: self.shuffle,
-            on_failure: self.on_failure.map(|mode| match mode {
-                Mode::Independent => OnFailure::Independent,
-                Mode::Stop => OnFailure::Stop,
-                Mode::Continue => OnFailure::Continue,
-            }),
-            progress: self.progress.meant(),
-            wait: self.wait,
-            log_dir: self.log_dir,
-            force: self.force,
-            no_reuse: self.no_reuse,
-        }
     }
 }
 

@@ -12,6 +12,13 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     stream.finish_hex()
 }
 
+/// Base64 of SHA-256 over `bytes`: what a content security policy names a script by.
+#[must_use]
+pub fn sha256_base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(Sha256::digest(bytes))
+}
+
 /// SHA-256 over bytes that come piece by piece.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256Stream {

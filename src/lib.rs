@@ -26,6 +26,7 @@
 //! | `policy` | retries, fail modes, sign-offs | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
 //! | `digest` | SHA-256, the one hash | |
+//! | `listen` | HTTP on loopback sockets: who may come in, requests to whoever answers | |
 //! | `mask` | secrets out of every byte | |
 //! | `markdown` | what stands in a Markdown text, and the same as HTML that can do no harm | |
 //! | `edit` | plan texts made and changed for a person; pure: text in, text out | `plan`, `markdown` |
@@ -36,8 +37,9 @@
 //! | `plan` | text to `Plan` with every diagnostic at once | `criteria`, `normalize`, vocabulary |
 //! | `graph` | order, ranks, waves, critical path, selection; petgraph stops here | `plan`, vocabulary |
 //! | `draw` | a graph as a picture: a layout of its own, SVG, DOT, Mermaid, tree, JSON; pure | |
+//! | `page` | a plan or a run as one page for a browser: its data as JSON, its markup, styles and script; pure | `digest` |
 //! | `schedule` | what runs next: a pure state machine | `graph`, vocabulary |
-//! | `act` | one file an action: a request in, facts out | `files`, `digest`, `markdown`, `mask`, vocabulary |
+//! | `act` | one file an action: a request in, facts out | `files`, `digest`, `listen`, `markdown`, `mask`, vocabulary |
 //! | `judge` | facts × criteria → verdict; sampling; pure | `criteria`, vocabulary |
 //! | `decide` | settled steps and sign-offs → decision with its risk terms; pure | `outcome`, `policy` |
 //! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, `normalize`, vocabulary |
@@ -45,6 +47,7 @@
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
 //! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
 //! | `export` | past runs in the formats of others; pure: bytes out | `record`, `report`, `digest`, vocabulary |
+//! | `lsp` | a plan in an editor: what is wrong, what may be written, what it means; writes nothing | `plan`, `graph`, `criteria`, `edit`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
 //! | `cli` | argv to a checked `Command` | `graph`, `policy`, `report` |
 //! | `app` | the composition root | everything |
@@ -58,9 +61,9 @@
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
 //! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
-//!   `act::alert`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
+//!   `listen`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
 //!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
-//!   toml_edit in `edit`.
+//!   toml_edit in `edit`, lsp-server in `lsp`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.
 //! - The record is a pure projection of the journal's commits, as if the plan had run serially in plan rank.
 
@@ -84,10 +87,13 @@ pub mod graph;
 pub mod identity;
 pub mod ids;
 pub mod judge;
+pub mod listen;
+pub mod lsp;
 pub mod markdown;
 pub mod mask;
 pub mod normalize;
 pub mod outcome;
+pub mod page;
 pub mod place;
 pub mod plan;
 pub mod policy;

@@ -136,7 +136,7 @@ fn again(
         select: begun.head.select.clone(),
         jobs: args.jobs,
         shuffle: args.shuffle,
-        progress: args.progress(),
+        shown: args.shown,
         wait: args.wait,
         logs: begun.logs.clone(),
         today: begun.head.date.clone().filter(|_| resume).unwrap_or_else(world::today),

@@ -1,10 +1,10 @@
 //! `runplan graph`: a plan, or a run that is over, as a picture. Starts nothing; writes only the file it was asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::{Graph as Ask, GraphForm, GroupBy};
 use crate::draw::{self, Line, Mark, Node, Picture};
-use crate::event::{EventKind, StepHead};
+use crate::event::{Event, EventKind, StepHead};
 use crate::exit::Exit;
 use crate::graph::{self, Edge};
 use crate::ids::StepId;
@@ -15,8 +15,9 @@ use crate::report::terminal::{Stream, Terminal};
 use crate::report::{escape, format};
 
 use super::load::{self, Ready};
+use super::log::{self, Log};
 use super::past::{Fault, wrong};
-use super::{log, reuse, view};
+use super::{page, reuse, view};
 
 /// From so many boxes on they are put together unless somebody asks for each.
 const MANY: usize = 150;
@@ -24,6 +25,9 @@ const MANY: usize = 150;
 const LABEL: usize = 32;
 
 pub(super) fn graph(ask: &Ask, terminal: &Terminal) -> Exit {
+    if ask.form() == GraphForm::Html {
+        return page::write(ask, terminal);
+    }
     let picture = match &ask.run {
         Some(run) => match of_run(run) {
             Ok(picture) => picture,
@@ -39,22 +43,27 @@ pub(super) fn graph(ask: &Ask, terminal: &Terminal) -> Exit {
         Err(text) => return log::refused(terminal, &wrong(text)),
     };
     let depth = ask.depth.map_or(usize::MAX, |depth| depth as usize);
-    let text = match ask.format {
-        GraphForm::Text => draw::text(&picture, terminal.look(Stream::Out).width),
+    let text = match ask.form() {
+        GraphForm::Text | GraphForm::Html => draw::text(&picture, terminal.look(Stream::Out).width),
         GraphForm::Tree => draw::tree(&picture, &focus, depth),
         GraphForm::Dot => draw::dot(&picture),
         GraphForm::Mermaid => draw::mermaid(&picture),
         GraphForm::Svg => draw::svg(&picture),
         GraphForm::Json => draw::json(&picture),
     };
-    if ask.format == GraphForm::Mermaid && picture.lines.len() > draw::MOST_LINES {
+    if ask.form() == GraphForm::Mermaid && picture.lines.len() > draw::MOST_LINES {
         let many = picture.lines.len();
         let help =
             format!("Mermaid draws {} lines unless its `maxEdges` is raised; these are {many}", draw::MOST_LINES);
         terminal.write(Stream::Err, &format!("runplan: {help}\n"));
     }
+    deliver(ask, &text, terminal)
+}
+
+/// To the file that was asked for, or to stdout.
+pub(super) fn deliver(ask: &Ask, text: &str, terminal: &Terminal) -> Exit {
     let Some(file) = ask.output.as_deref().filter(|file| *file != "-") else {
-        terminal.write(Stream::Out, &text);
+        terminal.write(Stream::Out, text);
         return Exit::Done;
     };
     match std::fs::write(file, text) {
@@ -64,7 +73,7 @@ pub(super) fn graph(ask: &Ask, terminal: &Terminal) -> Exit {
 }
 
 /// What of the picture was asked for, and where the focus is in it.
-fn asked(picture: Picture, ask: &Ask) -> Result<(Picture, Vec<usize>), String> {
+pub(super) fn asked(picture: Picture, ask: &Ask) -> Result<(Picture, Vec<usize>), String> {
     let mut picture = picture;
     if !ask.focus.is_empty() {
         let focus = find(&picture, &ask.focus)?;
@@ -74,7 +83,9 @@ fn asked(picture: Picture, ask: &Ask) -> Result<(Picture, Vec<usize>), String> {
     }
     let by = match ask.group_by {
         Some(by) => by,
-        None if picture.nodes.len() <= MANY || matches!(ask.format, GraphForm::Json | GraphForm::Tree) => GroupBy::None,
+        // A page is large enough for each, and its table names them anyway.
+        None if matches!(ask.form(), GraphForm::Json | GraphForm::Tree | GraphForm::Html) => GroupBy::None,
+        None if picture.nodes.len() <= MANY => GroupBy::None,
         None => GroupBy::Matrix,
     };
     let mut grouped = by_group(picture, by);
@@ -93,7 +104,9 @@ fn find(picture: &Picture, names: &[String]) -> Result<Vec<usize>, String> {
         let nodes: Vec<usize> = (0..picture.nodes.len()).filter(|&number| is_it(&picture.nodes[number])).collect();
         if nodes.is_empty() {
             let known: Vec<&str> = picture.nodes.iter().map(|node| node.name.as_str()).collect();
-            return Err(format!("no step `{name}`; there are {}", format::names(&known, 12)));
+            let near = graph::nearest(name, known.iter().copied());
+            let near = if near.is_empty() { format!("; there are {}", format::names(&known, 12)) } else { near };
+            return Err(format!("no step `{name}`{near}"));
         }
         found.extend(nodes);
     }
@@ -112,7 +125,7 @@ fn by_group(picture: Picture, by: GroupBy) -> Picture {
 }
 
 /// A plan, as a dry run sees it.
-fn of_plan(ready: &Ready, path: &str) -> Picture {
+pub(super) fn of_plan(ready: &Ready, path: &str) -> Picture {
     let (plan, graph) = (&ready.loaded.plan, &ready.graph);
     let all = vec![true; plan.steps.len()];
     let mut prospects = view::prospects(plan, graph, &all);
@@ -207,16 +220,22 @@ fn boxed(node: Node) -> Node {
 /// A run, from its journal alone.
 fn of_run(named: &str) -> Result<Picture, Fault> {
     let log = log::open(named)?;
-    let events = log.recovered()?.events;
+    of_events(&log, &log.recovered()?.events)
+}
+
+/// A run, from the events of its journal.
+pub(super) fn of_events(log: &Log, events: &[Event]) -> Result<Picture, Fault> {
     let open = events.iter().find_map(|event| match &event.kind {
         EventKind::Open { plan, steps, .. } => Some((plan, steps)),
         _ => None,
     });
-    let (plan, heads) = open.ok_or_else(|| wrong(format!("run `{named}` has no beginning")))?;
+    let (plan, heads) = open.ok_or_else(|| wrong(format!("run `{}` has no beginning", log.id)))?;
+    let mut started: BTreeSet<StepId> = BTreeSet::new();
     let mut results: BTreeMap<StepId, &StepResult> = BTreeMap::new();
     let mut times: BTreeMap<StepId, u64> = BTreeMap::new();
-    for event in &events {
+    for event in events {
         match &event.kind {
+            EventKind::Start { step, .. } if log.live => drop(started.insert(*step)),
             EventKind::Commit { step, result } => drop(results.insert(*step, result)),
             EventKind::Attempt { step, result, .. } => *times.entry(*step).or_default() += result.duration_ns,
             _ => {}
@@ -233,23 +252,30 @@ fn of_run(named: &str) -> Result<Picture, Fault> {
     }
     lines.sort_unstable();
     lines.dedup_by_key(|line| (line.from, line.to));
-    let mut nodes: Vec<Node> =
-        heads.iter().map(|head| of_result(head, results.get(&head.step), times.get(&head.step))).collect();
+    let node = |head: &&StepHead| {
+        let running = started.contains(&head.step);
+        of_result(head, results.get(&head.step), times.get(&head.step), running)
+    };
+    let mut nodes: Vec<Node> = heads.iter().map(node).collect();
+    blast(&mut nodes, heads.iter().map(|head| results.get(&head.step).and_then(|result| result.cause.as_ref())));
     for line in &lines {
         nodes[line.to].wave = nodes[line.to].wave.max(nodes[line.from].wave + 1);
     }
     let critical = longest(&nodes, &lines);
     critical.iter().for_each(|&node| nodes[node].critical = true);
     let names: Vec<&str> = critical.iter().map(|&node| nodes[node].name.as_str()).collect();
-    let whole =
-        events.last().map(|event| format!("took {}", format::duration(std::time::Duration::from_nanos(event.mono))));
+    let whole = events.last().map(|event| {
+        let time = format::duration(std::time::Duration::from_nanos(event.mono));
+        if log.live { format!("{time} so far") } else { format!("took {time}") }
+    });
     let summary = summary(&nodes, &names, whole);
     let title = escape::line(plan.title.as_deref().unwrap_or(&plan.name));
     Ok(Picture { title, path: escape::line(&format!("{} run {}", plan.path, log.id)), summary, nodes, lines })
 }
 
-fn of_result(head: &StepHead, result: Option<&&StepResult>, time: Option<&u64>) -> Node {
+fn of_result(head: &StepHead, result: Option<&&StepResult>, time: Option<&u64>, running: bool) -> Node {
     let (mark, reason) = match result {
+        None if running => (Mark::Running, "going on".to_owned()),
         None => (Mark::NotRun, "no result in the journal".to_owned()),
         Some(result) => {
             (mark(result), result.detail.clone().or_else(|| why(result.cause.as_ref())).unwrap_or_default())
@@ -271,10 +297,27 @@ fn of_result(head: &StepHead, result: Option<&&StepResult>, time: Option<&u64>) 
     })
 }
 
+/// What each failure kept from running: `causes` are those of the boxes, in their order.
+fn blast<'a>(nodes: &mut [Node], causes: impl Iterator<Item = Option<&'a Cause>>) {
+    let mut behind: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (node, cause) in nodes.iter().zip(causes) {
+        if let Some(Cause::NeedFailed(root) | Cause::Stopped(root)) = cause {
+            behind.entry(root).or_default().push(node.name.clone());
+        }
+    }
+    for node in nodes.iter_mut() {
+        if let Some(blast) = behind.remove(node.name.as_str()) {
+            let note = format!("{} · blocks {}", node.note, blast.len());
+            *node = boxed(Node { note, blast, ..std::mem::take(node) });
+        }
+    }
+}
+
 /// What stands behind a failure is its blast radius: blocked, with its root.
 fn why(cause: Option<&Cause>) -> Option<String> {
     match cause? {
         Cause::NeedFailed(root) => Some(format!("behind `{root}`")),
+        Cause::Stopped(root) => Some(format!("stopped by `{root}`")),
         Cause::NeedSkipped(root) => Some(format!("behind `{root}`, which was skipped")),
         other => Some(other.code().to_owned()),
     }

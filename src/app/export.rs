@@ -162,7 +162,7 @@ fn deliver(ask: &Export, bytes: &[u8], mask: Option<&Mask>, terminal: &Terminal)
 }
 
 /// What the events don't say.
-fn gathered(log: &Log, found: &Recovered, record: Option<&read::RecordFile>) -> Result<Gathered, Fault> {
+pub(super) fn gathered(log: &Log, found: &Recovered, record: Option<&read::RecordFile>) -> Result<Gathered, Fault> {
     let told = |why: String| corrupt(format!("run `{}`: {why}", log.id));
     let (head, _) = opening(&found.events).ok_or_else(|| told("its journal announces no plan".to_owned()))?;
     let journal = sha256_hex(&log.journal);
@@ -247,7 +247,7 @@ fn written(log: &Log, events: &[Event]) -> BTreeMap<StepId, Written> {
     all
 }
 
-fn end_of(path: &Path, most: u64) -> io::Result<Wrote> {
+pub(super) fn end_of(path: &Path, most: u64) -> io::Result<Wrote> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let left_out = size.saturating_sub(most);
@@ -258,9 +258,13 @@ fn end_of(path: &Path, most: u64) -> io::Result<Wrote> {
 }
 
 /// Finds the secrets of the run's plan, as far as they are set here. What the run stored was masked with those it had.
-fn mask(dir: &Path, events: &[Event]) -> Option<Mask> {
+pub(super) fn mask(dir: &Path, events: &[Event]) -> Option<Mask> {
     let (head, settings) = opening(events)?;
-    let secrets = again::secrets(dir, head, settings);
+    masking(again::secrets(dir, head, settings))
+}
+
+/// Finds these secrets, as far as they are long enough to be told from other texts.
+pub(super) fn masking(secrets: BTreeMap<String, String>) -> Option<Mask> {
     let secrets: Vec<(String, Vec<u8>)> = secrets
         .into_iter()
         .map(|(name, value)| (name, value.into_bytes()))
@@ -270,7 +274,7 @@ fn mask(dir: &Path, events: &[Event]) -> Option<Mask> {
 }
 
 /// Takes secrets out of everything that an export is made of, and says so where there were some.
-fn conceal(mask: &Mask, events: &mut [Event], about: &mut Gathered, terminal: &Terminal) {
+pub(super) fn conceal(mask: &Mask, events: &mut [Event], about: &mut Gathered, terminal: &Terminal) {
     let mut hid = false;
     for event in events {
         let Ok(mut value) = serde_json::to_value(&*event) else { continue };
@@ -294,7 +298,7 @@ fn conceal(mask: &Mask, events: &mut [Event], about: &mut Gathered, terminal: &T
 }
 
 /// Whether there was one.
-fn conceal_texts(mask: &Mask, value: &mut Json) -> bool {
+pub(super) fn conceal_texts(mask: &Mask, value: &mut Json) -> bool {
     match value {
         Json::String(text) => {
             let masked = mask.text(text);

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::action::Action;
 use crate::cli::{Format, PlanArgs};
 use crate::graph::{self, Graph};
+use crate::lsp::{Checked, Texts};
 use crate::plan::error::{self, Diagnostic, Level};
 use crate::plan::{self, LoadOptions, Loaded, Plan};
 use crate::report::terminal::{Stream, Terminal};
@@ -36,7 +37,20 @@ pub(super) fn load_changed(args: &PlanArgs, known: &Loaded, changed: &str, text:
     load_by(args, &|path, options| plan::load_kept(path, texts.clone(), options))
 }
 
+/// As [`load`], open texts before those on the disk; with the graph also where the plan may not run.
+pub(super) fn open(args: &PlanArgs, texts: Texts<'_>) -> Checked {
+    let (loaded, graph) = check(args, &|path, options| plan::load_open(path, texts, options));
+    Checked { loaded, graph }
+}
+
 fn load_by(args: &PlanArgs, read: &dyn Fn(&Utf8Path, &LoadOptions<'_>) -> Loaded) -> (Loaded, Option<Graph>) {
+    let (loaded, graph) = check(args, read);
+    let fit = !loaded.has_errors();
+    (loaded, graph.filter(|_| fit))
+}
+
+/// The plan with all diagnostics, and its graph if it has no circle.
+fn check(args: &PlanArgs, read: &dyn Fn(&Utf8Path, &LoadOptions<'_>) -> Loaded) -> (Loaded, Option<Graph>) {
     let today = args.date.clone().unwrap_or_else(super::world::today);
     let options = LoadOptions {
         today: &today,
@@ -59,8 +73,7 @@ fn load_by(args: &PlanArgs, read: &dyn Fn(&Utf8Path, &LoadOptions<'_>) -> Loaded
             None
         }
     };
-    let fit = !loaded.has_errors();
-    (loaded, graph.filter(|_| fit))
+    (loaded, graph)
 }
 
 /// One name for every spelling of a path.

@@ -8,21 +8,30 @@ mod draw;
 mod edit;
 mod export;
 mod gc;
+mod github;
 mod history;
 mod import;
 mod judgement;
 mod load;
+mod lock;
 mod log;
+mod lsp;
+mod page;
 mod past;
 mod readiness;
+mod reads;
 mod rejudge;
 mod reproduce;
 mod reuse;
 mod run;
+mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod sign;
 mod verify;
 mod view;
+mod watch;
 mod world;
 
 use std::ffi::OsString;
@@ -32,7 +41,6 @@ use std::process::ExitCode;
 use crate::act::contain;
 use crate::cli::{self, Command};
 use crate::exit::Exit;
-use crate::plan;
 use crate::report::style::ColourChoice;
 use crate::report::terminal::{Stream, Terminal};
 
@@ -61,6 +69,7 @@ fn delivered(exit: Exit, terminal: &Terminal) -> Exit {
         _ => "",
     };
     terminal.write(Stream::Err, &format!("runplan: stdout could not be written: {kind}{recorded}\n"));
+    terminal.settle(None);
     if exit.code() == 0 { Exit::Unrecorded } else { exit }
 }
 
@@ -75,6 +84,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
     match command {
         Command::Run(run) if run.dry_run => view::dry_run(run, terminal),
         Command::Run(run) => run::run(run, terminal),
+        Command::Watch(run) => watch::watch(run, terminal),
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
         Command::Explain { plan, step, log_dir } => view::explain(plan, step, log_dir.as_deref(), terminal),
@@ -92,11 +102,14 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::History(ask) => history::history(ask, terminal),
         Command::Gc(ask) => gc::gc(ask, terminal),
         Command::Graph(ask) => draw::graph(ask, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(ask) => serve::serve(ask, terminal),
         Command::Export(ask) => export::export(ask, terminal),
         Command::Import(ask) => import::import(ask, terminal),
         Command::Add(ask) => edit::add(ask, terminal),
         Command::Init(ask) => edit::init(ask, terminal),
         Command::Fmt(ask) => edit::fmt(ask, terminal),
+        Command::Lsp(ask) => lsp::lsp(ask),
         Command::Completions(shell) => {
             terminal.write(Stream::Out, shell.script());
             Exit::Done
@@ -106,11 +119,7 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
             terminal.write(Stream::Out, page);
             Exit::Done
         }
-        Command::Schema => {
-            let schema = plan::schema::blueprint();
-            terminal.write(Stream::Out, &format!("{schema:#}\n"));
-            Exit::Done
-        }
+        Command::Schema(output) => schema::schema(output.as_deref(), terminal),
     }
 }
 
@@ -126,7 +135,7 @@ fn said(answer: &clap::Error) -> Exit {
 
 fn terminal(command: &Command) -> Terminal {
     let colour = match command {
-        Command::Run(run) => run.plan.color,
+        Command::Run(run) | Command::Watch(run) => run.plan.color,
         Command::Check { plan, .. } | Command::List { plan, .. } | Command::Explain { plan, .. } => plan.color,
         Command::Add(add) => add.plan.color,
         Command::Resume(resume) => resume.again.color,

@@ -54,6 +54,12 @@ pub(super) fn as_decided(past: &Past, format: ReportFormat, to: Option<&Path>) -
     Ok(rendered(&readiness, format))
 }
 
+/// The report of a run that has just ended as Markdown of at most so many bytes, failures first.
+pub(super) fn summary(past: &Past, day: &str, most: usize) -> Option<String> {
+    let judged = Judged::now(past, Some(day));
+    Some(readiness::markdown::render_within(&gather(past, &judged, None)?, most))
+}
+
 fn rendered(readiness: &Readiness<'_>, format: ReportFormat) -> String {
     match format {
         ReportFormat::Md => readiness::markdown::render(readiness),

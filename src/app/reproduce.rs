@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::action::Action;
-use crate::cli::{Format, Verify};
+use crate::cli::{Format, ProgressArgs, Verify};
 use crate::engine::signals::Signals;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -22,10 +22,10 @@ use crate::outcome::RunStatus;
 use crate::plan::{Plan, SecretSource};
 use crate::record::read::RecordFile;
 use crate::record::{baseline, store::Store};
+use crate::report::format;
 use crate::report::reproduced::{self, Reproduced};
 use crate::report::style::ColourChoice;
 use crate::report::terminal::{Stream, Terminal};
-use crate::report::{Progress, format};
 
 use super::again::{Begun, Refusal};
 use super::reuse::Source;
@@ -86,6 +86,8 @@ fn reproduced(ask: &Verify, terminal: &Terminal) -> Result<Exit, Refusal> {
         let path = copy.keep();
         aside.write(Stream::Err, &format!("runplan: the copy is kept in `{}`\n", path.display()));
     }
+    // It is nobody else's terminal: what still waits for a reader would be lost with it.
+    aside.settle(None);
     match found? {
         // It was interrupted, or could not be recorded; that has been said.
         Err(exit) => Ok(exit),
@@ -206,7 +208,7 @@ fn rerun(begun: &Begun, then: &Side, copy: &Copy, jobs: Option<u32>, terminal: &
         select: begun.head.select.clone(),
         jobs,
         shuffle: None,
-        progress: Progress::Auto,
+        shown: ProgressArgs::default(),
         wait: false,
         logs: copy.workspace.clone(),
         today: begun.day(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::act::contain;
-use crate::cli::Run;
+use crate::cli::{self, Run};
 use crate::criteria::{self, Evidence};
 use crate::digest::sha256_hex;
 use crate::engine::{self, Options, Outlet};
@@ -23,8 +23,10 @@ use crate::record::{self, project, store};
 use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, Reporter};
 
+use super::github;
 use super::judgement;
 use super::load::{self, Ready};
+use super::lock;
 use super::readiness;
 use super::reuse::{self, Source};
 use super::view;
@@ -34,22 +36,7 @@ use super::world::{self, Kept};
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
-    let Some(mut ready) = load::ready(&command.plan, terminal) else { return Exit::Usage };
-    if let Some(mode) = command.on_failure {
-        ready.loaded.plan.on_failure = mode;
-        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
-    }
-    let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
-        Ok(selected) => selected,
-        Err(faults) => {
-            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
-            return Exit::Usage;
-        }
-    };
-    // People approve a whole plan: a run of some steps by name asks nobody.
-    if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
-        ready.loaded.plan.signoffs = None;
-    }
+    let Some((ready, selected)) = asked(command, terminal) else { return Exit::Usage };
     let plan = &ready.loaded.plan;
     let logs = match &command.log_dir {
         Some(folder) => std::fs::create_dir_all(folder).and_then(|()| std::path::absolute(folder)),
@@ -68,7 +55,7 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
         select: command.selection.words(),
         jobs: command.jobs,
         shuffle: command.shuffle,
-        progress: command.progress,
+        shown: command.shown,
         wait: command.wait,
         logs,
         today: command.plan.date.clone().unwrap_or_else(world::today),
@@ -84,6 +71,37 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     go(&order, terminal)
 }
 
+/// The plan as it would be run, and which steps of it, if a lock allows it; says what is wrong.
+pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bool>)> {
+    let mut ready = load::ready(&command.plan, terminal)?;
+    if let Some(mode) = command.on_failure {
+        ready.loaded.plan.on_failure = mode;
+        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
+    }
+    let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
+        Ok(selected) => selected,
+        Err(faults) => {
+            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
+            return None;
+        }
+    };
+    // People approve a whole plan: a run of some steps by name asks nobody.
+    if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
+        ready.loaded.plan.signoffs = None;
+    }
+    if let Some(file) = &command.locked {
+        match lock::hold(file, &ready.loaded.plan, &command.selection.words()) {
+            Ok(None) => {}
+            Ok(Some(note)) => terminal.write(Stream::Err, &format!("runplan: {note}\n")),
+            Err(text) => {
+                terminal.write(Stream::Err, &format!("runplan: {text}\n"));
+                return None;
+            }
+        }
+    }
+    Some((ready, selected))
+}
+
 /// What to run and how, however it was asked for.
 pub(super) struct Order<'a> {
     pub(super) ready: &'a Ready,
@@ -94,7 +112,7 @@ pub(super) struct Order<'a> {
     pub(super) jobs: Option<u32>,
     /// Ready steps start in a random order; 0 takes a seed of the run's own.
     pub(super) shuffle: Option<u32>,
-    pub(super) progress: report::Progress,
+    pub(super) shown: cli::ProgressArgs,
     pub(super) wait: bool,
     /// The folder that has `.runplan`.
     pub(super) logs: PathBuf,
@@ -230,8 +248,8 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     };
     let journal = open_journal(order, &run, &mut world, settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
-    let reporter =
-        report::make(order.progress, terminal.clone(), view::context(order.again.clone(), ready, &run, &options));
+    terminal.detach();
+    let reporter = reporter(order, &run, &options, terminal)?;
     let resumed = order.resumed().is_some();
     let mut outlet = Outlets { journal, reporter, kept: Vec::new(), resumed, seen: reuse::declared(plan) };
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
@@ -254,7 +272,33 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
         readiness::after_run(run.path(), &order.today, terminal);
     }
+    // Whoever repeats a run to hold it against the first one does not speak for a job.
+    if github::is_here() && !github::is_nested() && order.like.is_none() {
+        github::publish(run.path(), status, &order.today, terminal);
+    }
     Ok(Exit::Run(status))
+}
+
+/// The reporter that was asked for. Where GitHub runs it, the log is one of GitHub's, with everything that steps wrote: it
+/// is folded there.
+fn reporter(
+    order: &Order<'_>,
+    run: &Rc<store::RunDir>,
+    options: &Options,
+    terminal: &Terminal,
+) -> io::Result<Box<dyn Reporter>> {
+    use report::{Output, Progress};
+    let mode = match order.shown.progress() {
+        Progress::Auto if github::is_here() && order.like.is_none() => Progress::Github,
+        mode => mode,
+    };
+    let on_github = mode == Progress::Github;
+    let output = order.shown.output().unwrap_or(if on_github { Output::All } else { Output::Failed });
+    let mut context = view::context(order.again.clone(), order.ready, run, options, output);
+    if on_github {
+        github::prepare(&mut context)?;
+    }
+    Ok(report::make(mode, terminal.clone(), context))
 }
 
 /// Leaves to later runs what they may reuse.

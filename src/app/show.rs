@@ -53,7 +53,8 @@ pub(super) fn replay(ask: &Replay, terminal: &Terminal) -> Exit {
         ReplayAs::Plain => Progress::Plain,
         ReplayAs::Json => Progress::Json,
     };
-    let mut reporter = report::make(mode, terminal.clone(), context(&log, &found.events));
+    let told = Context { output: ask.output.meant(), ..context(&log, &found.events) };
+    let mut reporter = report::make(mode, terminal.clone(), told);
     for event in &found.events {
         if reporter.event(event).is_err() {
             return Exit::Bug;
@@ -138,6 +139,7 @@ fn context(log: &Log, events: &[Event]) -> Context {
         .collect();
     Context {
         excerpt: Box::new(move |place| excerpt(&sources, place)),
+        read: view::reads(&log.dir),
         tail: Box::new(move |which, stream| view::tail(&dir, &stands, which, stream)),
         about: Box::new(move |name| abouts.get(name).cloned()),
         run_dir,
@@ -154,7 +156,7 @@ fn plan_of(events: &[Event]) -> Option<&PlanHead> {
 }
 
 /// The command that a step ran, from the text of its action; only what was a command has a line.
-fn about(result: &StepResult) -> Option<About> {
+pub(super) fn about(result: &StepResult) -> Option<About> {
     let form: Json = serde_json::from_str(result.action_preimage.as_ref()?).ok()?;
     let command = ["run", "service"].iter().find_map(|kind| form.get("action")?.get(kind)?.get("command"))?;
     let src = |word: &Json| word.get("src").and_then(Json::as_str).map(format::shell_word);
@@ -168,7 +170,7 @@ fn about(result: &StepResult) -> Option<About> {
 }
 
 /// The kept files of the plan, by the path they had.
-fn sources(dir: &Path) -> BTreeMap<String, String> {
+pub(super) fn sources(dir: &Path) -> BTreeMap<String, String> {
     let list = std::fs::read_to_string(dir.join(crate::record::store::PLAN_FILES)).unwrap_or_default();
     let file = |line: &str| {
         let value: Json = serde_json::from_str(line).ok()?;

@@ -20,12 +20,12 @@ use crate::record::store::{self, RunDir, Store};
 use crate::report::dryrun::{DryRun, DryStep, Marker};
 use crate::report::explain::{Explain, Rule};
 use crate::report::listing::{Item, Listing};
-use crate::report::summary::Summary;
+use crate::report::summary::{Phase, Row, Summary};
 use crate::report::terminal::{Stream, Terminal};
-use crate::report::{self, About, Context, Excerpt, Tail, Which, format};
+use crate::report::{self, About, Context, Excerpt, Left, Output, Pace, Tail, Which, format};
 
 use super::load::{self, Ready};
-use super::reuse;
+use super::{lock, reuse, run};
 
 /// Bytes read from the end of an output file to show its last lines.
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -72,15 +72,16 @@ pub(super) fn list(args: &PlanArgs, format: Format, terminal: &Terminal) -> Exit
 }
 
 pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
-    let Some(Ready { loaded, graph }) = load::ready(&command.plan, terminal) else { return Exit::Usage };
+    let Some((Ready { loaded, graph }, selected)) = run::asked(command, terminal) else { return Exit::Usage };
     let plan = &loaded.plan;
-    let selected = match graph::select(plan, &graph, &command.selection) {
-        Ok(selected) => selected,
-        Err(faults) => {
-            faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
-            return Exit::Usage;
+    if let Some(file) = &command.out {
+        let lock = lock::of(plan, &command.selection.words());
+        let saved = lock.and_then(|lock| std::fs::write(file, lock::text(&lock)).map_err(|error| error.to_string()));
+        if let Err(error) = saved {
+            terminal.write(Stream::Err, &format!("runplan: `{file}` can't be written: {error}\n"));
+            return Exit::Unrecorded;
         }
-    };
+    }
     let remembered = remembered(plan);
     let known = heads::estimate(&remembered);
     let mut prospects = prospects(plan, &graph, &selected);
@@ -209,7 +210,7 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, logs: Option<&str>, termina
     Exit::Done
 }
 
-fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason): (Marker, String)) -> Explain {
+pub(super) fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason): (Marker, String)) -> Explain {
     let step = plan.step(id);
     let noted = |need: &Need| {
         let earlier = plan.step(need.step);
@@ -404,7 +405,7 @@ fn request_line(spec: &HttpSpec) -> String {
 }
 
 /// What the reporters may ask about a run.
-pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options: &Options) -> Context {
+pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options: &Options, output: Output) -> Context {
     let plan = Rc::new(ready.loaded.plan.clone());
     let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
     let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
@@ -412,13 +413,19 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
     let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
+    let own: Vec<Duration> = plan.steps.iter().map(|step| known(&step.name)).collect();
     let any_known = !options.durations.is_empty();
     Context {
+        repository: Box::new(|path| Some(path.to_owned())),
+        token: Box::new(str::to_owned),
         excerpt: Box::new(move |place| excerpt(&for_excerpt, place)),
         tail: Box::new(move |which, stream| tail(&dir, &stands, which, stream)),
         glance: Box::new(move |which| glance(&glance_dir, which)),
+        read: reads(run.path()),
+        output,
+        pace: paces(&plan, &ready.graph, &options.durations),
         about: Box::new(move |name| about(&for_about, name)),
-        remaining: Box::new(move |summary| if any_known { remaining(summary, &tails) } else { None }),
+        remaining: Box::new(move |summary, now| if any_known { remaining(summary, now, &own, &tails) } else { None }),
         run_dir: shown,
         command,
     }
@@ -503,8 +510,113 @@ fn about(plan: &Plan, name: &str) -> Option<About> {
     })
 }
 
-/// The longest tail of a step that is not over.
-fn remaining(summary: &Summary, tails: &[Duration]) -> Option<Duration> {
-    let open = (0..tails.len()).map(StepId::at).filter(|id| summary.row(*id).is_some_and(|row| row.result.is_none()));
-    open.map(|id| tails[id.index()]).max()
+/// What the steps of a run wrote, from its folder.
+pub(super) fn reads(run: &Path) -> report::Reads {
+    const MOST: u64 = 32 * 1024;
+    let run = run.to_owned();
+    Box::new(move |which, stream, offset| {
+        let mut file = std::fs::File::open(spool_path(&run, which, stream)).ok()?;
+        file.seek(SeekFrom::Start(offset)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        (!bytes.is_empty()).then_some(bytes)
+    })
+}
+
+/// How long steps took, may take, and which of them hold up the run. What a service took is the time until it was ready.
+fn paces(plan: &Plan, graph: &Graph, durations: &BTreeMap<String, Duration>) -> report::Lookup<Pace> {
+    let known = heads::estimate(durations);
+    let critical =
+        if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| known(&plan.step(id).name)) };
+    let pace = |id: StepId| {
+        let step = plan.step(id);
+        let usual = durations.get(&step.name).copied();
+        (step.name.clone(), Pace { usual, timeout: step.timeout, critical: critical.contains(&id) })
+    };
+    let paces: BTreeMap<String, Pace> = plan.ids().map(pace).collect();
+    Box::new(move |name| paces.get(name).copied())
+}
+
+/// The longest way to the end from a step that is not over: of one that runs, what it has taken is taken off; where that
+/// is more than it took before, it is late.
+fn remaining(summary: &Summary, now: u64, own: &[Duration], tails: &[Duration]) -> Option<Left> {
+    let left = |(id, row): (usize, &Row)| {
+        let (own, tail) = (own[id], tails[id]);
+        match row.phase {
+            // A ready service stands until what needs it ends, which counts for itself.
+            Phase::Serving | Phase::Stopping => Left::default(),
+            Phase::Running | Phase::Pausing { .. } => {
+                let gone = Duration::from_nanos(now.saturating_sub(row.started));
+                let left = tail.saturating_sub(own) + own.saturating_sub(gone);
+                Left { left, over: gone.saturating_sub(own) }
+            }
+            _ => Left { left: tail, over: Duration::ZERO },
+        }
+    };
+    let open = summary.rows.iter().take(tails.len()).enumerate().filter(|(_, row)| row.result.is_none());
+    open.map(left).max_by_key(|left| (left.left, left.over))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
+    use crate::outcome::Severity;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn events(kinds: Vec<(u64, EventKind)>) -> Summary {
+        let mut summary = Summary::default();
+        for (seconds, kind) in kinds {
+            summary.apply(&Event { at: 0, mono: seconds * SECOND, kind });
+        }
+        summary
+    }
+
+    #[test]
+    fn the_critical_path_is_counted_down_and_never_below_nothing() {
+        let head = |index: usize| StepHead {
+            step: StepId::at(index),
+            name: format!("s{index}"),
+            title: None,
+            rank: u32::try_from(index).unwrap(),
+            kind: "run".into(),
+            needs: Vec::new(),
+            after: Vec::new(),
+            required: true,
+            severity: Severity::Medium,
+            weight_permille: 150,
+            finally: false,
+            on_failure: "independent".into(),
+            volatile: false,
+            place: String::new(),
+        };
+        let open = EventKind::Open {
+            plan: PlanHead::default(),
+            settings: Settings::default(),
+            steps: (0..4).map(head).collect(),
+        };
+        let start = |index: usize| EventKind::Start { step: StepId::at(index), attempt: 1 };
+        // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1 that is ready at once, s2 stands alone.
+        let seconds = |list: [u64; 4]| list.map(Duration::from_secs).to_vec();
+        let (own, tails) = (seconds([10, 20, 5, 0]), seconds([30, 20, 5, 20]));
+        let told = |summary: &Summary, now: u64| {
+            let left = remaining(summary, now * SECOND, &own, &tails).expect("something is open");
+            (left.left.as_secs(), left.over.as_secs())
+        };
+        let kinds = vec![(0, open), (0, start(0)), (0, start(2)), (0, start(3))];
+        let mut summary = events(kinds);
+        assert_eq!(told(&summary, 15), (20, 15), "of two that are as long, the later one: s3 takes no time by itself");
+        summary.apply(&Event { at: 0, mono: 0, kind: EventKind::Serving { step: StepId::at(3) } });
+        assert_eq!([told(&summary, 0), told(&summary, 4), told(&summary, 10)], [(30, 0), (26, 0), (20, 0)]);
+        assert_eq!(told(&summary, 17), (20, 7), "a service that serves holds up nothing");
+        let done = |index: usize| EventKind::Commit {
+            step: StepId::at(index),
+            result: Box::new(crate::outcome::StepResult::unrun(State::Skipped, crate::outcome::Cause::Filtered)),
+        };
+        for kind in [done(0), done(2), start(1)] {
+            summary.apply(&Event { at: 0, mono: 20 * SECOND, kind });
+        }
+        assert_eq!([told(&summary, 25), told(&summary, 41), told(&summary, 99)], [(15, 0), (0, 1), (0, 59)]);
+    }
 }

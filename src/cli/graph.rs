@@ -12,9 +12,9 @@ pub struct Graph {
     pub(super) plan: String,
     #[command(flatten)]
     pub args: PlanArgs,
-    /// How it is drawn
-    #[arg(long, value_enum, default_value_t = GraphForm::Text, value_name = "FORMAT")]
-    pub format: GraphForm,
+    /// How it is drawn (default: by the end of FILE's name, else text)
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<GraphForm>,
     /// Only this step, what it waits for, and what waits for it
     #[arg(long, value_name = "STEP")]
     pub focus: Vec<String>,
@@ -33,6 +33,12 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// The form that was asked for: by its word, else by the file's name.
+    #[must_use]
+    pub fn form(&self) -> GraphForm {
+        self.format.or_else(|| GraphForm::of(self.output.as_deref()?)).unwrap_or_default()
+    }
+
     /// The plan's path among the other arguments.
     pub(super) fn checked(self) -> Self {
         Self { args: self.args.of(self.plan.clone()), ..self }
@@ -53,8 +59,26 @@ pub enum GraphForm {
     Mermaid,
     /// A picture for a browser.
     Svg,
+    /// One page for a browser: graph, timeline, table, everything about each step.
+    Html,
     /// For programs.
     Json,
+}
+
+impl GraphForm {
+    /// The form that a file's name asks for.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match std::path::Path::new(name).extension()?.to_str()? {
+            "txt" => Some(Self::Text),
+            "dot" | "gv" => Some(Self::Dot),
+            "mmd" | "mermaid" => Some(Self::Mermaid),
+            "svg" => Some(Self::Svg),
+            "html" | "htm" => Some(Self::Html),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 /// What stands in one box.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Colour, Format, ProgressArg, date, name_value};
+use super::{Colour, Format, OutputArg, ProgressArgs, date, name_value};
 
 /// How a run that goes on or is run again is shown and scheduled.
 #[derive(Args, Clone, Debug)]
@@ -10,9 +10,8 @@ pub struct AgainArgs {
     /// Steps at once (default: number of processors)
     #[arg(short, long, value_name = "N", env = "RUNPLAN_JOBS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub jobs: Option<u32>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "MODE", env = "RUNPLAN_PROGRESS")]
-    progress: ProgressArg,
+    #[command(flatten)]
+    pub shown: ProgressArgs,
     /// Starts ready steps in a random order, to find `needs` that are missing; the same number gives the same order
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     pub shuffle: Option<u32>,
@@ -22,14 +21,6 @@ pub struct AgainArgs {
     /// Colours: `auto` also looks at NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM
     #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
-}
-
-impl AgainArgs {
-    /// How progress is shown.
-    #[must_use]
-    pub fn progress(&self) -> crate::report::Progress {
-        self.progress.meant()
-    }
 }
 
 /// What is to be gone on with.
@@ -174,6 +165,9 @@ pub struct Replay {
     /// How it is shown
     #[arg(long, value_enum, default_value_t = ReplayAs::Plain, value_name = "MODE")]
     pub progress: ReplayAs,
+    /// What of the steps' own output is shown, as in a run
+    #[arg(long, value_enum, default_value = "failed", value_name = "MODE")]
+    pub output: OutputArg,
 }
 
 /// Forms of a replay.

@@ -86,6 +86,7 @@ mod eval;
 mod exact;
 mod implied;
 mod literal;
+mod offers;
 mod parse;
 mod read;
 mod scope;
@@ -105,6 +106,7 @@ pub use check::{check, kind_of};
 pub use compared::Comparing;
 pub use eval::{evaluate, measured, value_of};
 pub use implied::implied;
+pub use offers::{Offer, Part, dotted, offers};
 pub use scope::{Item, Kind, Scope, Shape, StepScope};
 pub use table::{FactSpec, facts_of};
 

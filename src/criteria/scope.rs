@@ -170,7 +170,7 @@ impl Shape {
         }
     }
 
-    fn specs(&self) -> impl Iterator<Item = &'static FactSpec> + '_ {
+    pub(super) fn specs(&self) -> impl Iterator<Item = &'static FactSpec> + '_ {
         let report = if self.report { facts_of(ActionKind::Report) } else { &[] };
         let probe = self.probe.map_or(&[] as &[FactSpec], facts_of);
         let read = |spec: &&FactSpec| self.json || spec.path.split('.').next() != Some("json");

@@ -25,10 +25,11 @@ pub fn dot(picture: &Picture) -> String {
         text.push_str("  }\n");
     }
     for line in &picture.lines {
-        let critical = picture.nodes[line.from].critical && picture.nodes[line.to].critical && !line.soft;
+        let (critical, cut) = (picture.critical(line), picture.cut(line));
         let mut style = Vec::new();
-        style.extend(line.soft.then_some("style=dashed"));
-        style.extend(critical.then_some("penwidth=2.4, color=\"#1c1c22\""));
+        style.extend(line.soft.then_some("style=dotted"));
+        style.extend(cut.then_some("style=dashed, color=\"#b3261e\""));
+        style.extend((critical && !cut).then_some("penwidth=2.4, color=\"#1c1c22\""));
         let style = if style.is_empty() { String::new() } else { format!(" [{}]", style.join(", ")) };
         let _ = writeln!(text, "  n{} -> n{}{style};", line.from, line.to);
     }
@@ -49,7 +50,7 @@ fn drawn(number: usize, node: &Node) -> String {
     format!(
         "n{number} [label={}, tooltip={}, fillcolor=\"{fill}\", color=\"{stroke}\"{style}];",
         quoted(&format!("{} {label}", node.mark.sign())),
-        quoted(&format!("{}: {} {}", node.name, node.mark.word(), node.reason)),
+        quoted(&format!("{}: {} {} {}", node.name, node.mark.word(), node.reason, node.blocked(12))),
     )
 }
 

@@ -7,6 +7,7 @@ use super::Picture;
 /// Writes. Times are nanoseconds; `wave` counts from 1; steps are in plan rank.
 #[must_use]
 pub fn json(picture: &Picture) -> String {
+    let before = picture.before();
     let steps: Vec<Value> = picture
         .nodes
         .iter()
@@ -16,7 +17,7 @@ pub fn json(picture: &Picture) -> String {
                 "name": node.name, "title": node.title, "action": node.action, "mark": node.mark.word(),
                 "reason": node.reason, "time_ns": node.time, "critical": node.critical, "finally": node.finally,
                 "required": node.required, "tags": node.tags, "wave": node.wave, "steps": node.steps,
-                "needs": picture.before(number, false), "after": picture.before(number, true),
+                "needs": before[number][0], "after": before[number][1], "blast": node.blast,
             })
         })
         .collect();

@@ -28,10 +28,12 @@ pub fn mermaid(picture: &Picture) -> String {
         text.push_str("  end\n");
     }
     for line in &picture.lines {
-        let critical = picture.nodes[line.from].critical && picture.nodes[line.to].critical;
         let arrow = if line.soft {
             "-.->"
-        } else if critical {
+        } else if picture.cut(line) {
+            // A line that ends in a cross: nothing went along it.
+            "--x"
+        } else if picture.critical(line) {
             "==>"
         } else {
             "-->"

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use dot::dot;
 pub use json::json;
 pub use mermaid::{MOST_LINES, mermaid};
-pub use svg::svg;
+pub use svg::{svg, svg_part};
 pub use text::text;
 pub use tree::tree;
 
@@ -50,11 +50,13 @@ pub enum Mark {
     Pending,
     /// Never reached.
     NotRun,
+    /// Going on right now.
+    Running,
 }
 
 impl Mark {
     /// Every mark.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Run,
         Self::Reuse,
         Self::Skip,
@@ -66,6 +68,7 @@ impl Mark {
         Self::Inconclusive,
         Self::Pending,
         Self::NotRun,
+        Self::Running,
     ];
 
     /// The word of legends, classes and JSON.
@@ -83,6 +86,7 @@ impl Mark {
             Self::Inconclusive => "inconclusive",
             Self::Pending => "pending",
             Self::NotRun => "not_run",
+            Self::Running => "running",
         }
     }
 
@@ -101,13 +105,14 @@ impl Mark {
             Self::Inconclusive => "?",
             Self::Pending => "…",
             Self::NotRun => "–",
+            Self::Running => "▶",
         }
     }
 
     /// Fill and stroke on white paper.
     fn colours(self) -> (&'static str, &'static str) {
         match self {
-            Self::Run => ("#eef2ff", "#4f5fbf"),
+            Self::Run | Self::Running => ("#eef2ff", "#4f5fbf"),
             Self::Reuse => ("#e6f6f8", "#1f7f8f"),
             Self::Skip | Self::NotRun => ("#f4f4f5", "#8a8a92"),
             Self::Blocked => ("#f6efe6", "#9a6b2f"),
@@ -154,6 +159,21 @@ pub struct Node {
     pub wave: usize,
     /// How many steps it stands for; 1 unless it is a group.
     pub steps: usize,
+    /// Its blast radius: the steps that did not run because of it, in plan rank.
+    pub blast: Vec<String>,
+}
+
+impl Node {
+    /// What a line from it to a step that never ran was: not gone along, because of this one.
+    fn stops(&self) -> bool {
+        !matches!(self.mark, Mark::Run | Mark::Reuse | Mark::Pass | Mark::Warn | Mark::Running)
+    }
+
+    /// `a, b, …`: so many of those that it blocks.
+    fn blocked(&self, most: usize) -> String {
+        let shown: Vec<&str> = self.blast.iter().take(most).map(String::as_str).collect();
+        format!("{}{}", shown.join(", "), if self.blast.len() > most { ", …" } else { "" })
+    }
 }
 
 /// A line from an earlier box to a later one.
@@ -193,12 +213,27 @@ impl Picture {
         self.nodes.iter().map(|node| node.mark).collect()
     }
 
-    /// Names of the boxes before one, hard or soft ones, sorted.
-    fn before(&self, node: usize, soft: bool) -> Vec<&str> {
-        let lines = self.lines.iter().filter(|line| line.to == node && line.soft == soft);
-        let mut names: Vec<&str> = lines.map(|line| self.nodes[line.from].name.as_str()).collect();
-        names.sort_unstable();
+    /// Names of the boxes before each, sorted: those that it needs, and those that it only comes after.
+    fn before(&self) -> Vec<[Vec<&str>; 2]> {
+        let mut names = vec![[Vec::new(), Vec::new()]; self.nodes.len()];
+        for line in &self.lines {
+            names[line.to][usize::from(line.soft)].push(self.nodes[line.from].name.as_str());
+        }
+        names.iter_mut().flatten().for_each(|names| names.sort_unstable());
         names
+    }
+
+    /// Whether nothing went along a line: what it leads to did not run because of what it comes from.
+    fn cut(&self, line: &Line) -> bool {
+        let (from, to) = (&self.nodes[line.from], &self.nodes[line.to]);
+        !line.soft && matches!(to.mark, Mark::Blocked | Mark::NotRun) && from.stops()
+    }
+
+    /// Whether a line is of the critical path: from one of its boxes to the next. A path goes up in plan rank.
+    fn critical(&self, line: &Line) -> bool {
+        let ends = self.nodes[line.from].critical && self.nodes[line.to].critical;
+        let next = || self.nodes[line.from..line.to].iter().skip(1).all(|between| !between.critical);
+        !line.soft && ends && line.from < line.to && next()
     }
 
     /// Only the boxes that are marked `true`, and the lines between them.
@@ -256,9 +291,8 @@ impl Picture {
         for nodes in members.values().filter(|nodes| nodes.len() > 1) {
             nodes.iter().for_each(|&node| stands[node] = nodes[0]);
         }
-        for knot in self.knots(&stands) {
-            stands.iter_mut().enumerate().filter(|(_, of)| knot.contains(of)).for_each(|(node, of)| *of = node);
-        }
+        let knotted: BTreeSet<usize> = self.knots(&stands).into_iter().flatten().collect();
+        stands.iter_mut().enumerate().filter(|(_, of)| knotted.contains(of)).for_each(|(node, of)| *of = node);
         self.merged(&stands, group)
     }
 
@@ -296,13 +330,14 @@ impl Picture {
     fn merged(self, stands: &[usize], group: &[Option<String>]) -> Self {
         let mut numbers = BTreeMap::new();
         let mut nodes: Vec<Node> = Vec::new();
+        let mut members = vec![0_usize; stands.len()];
+        stands.iter().for_each(|&of| members[of] += 1);
         for (node, &of) in stands.iter().enumerate() {
             let found = &self.nodes[node];
             if node == of {
                 numbers.insert(of, nodes.len());
-                let alone = !stands.iter().enumerate().any(|(other, stands)| other != node && *stands == of);
                 let mut first = found.clone();
-                if !alone {
+                if members[of] > 1 {
                     first.name = group[node].clone().unwrap_or_default();
                     (first.title, first.action, first.reason) = (None, String::new(), String::new());
                 }
@@ -314,6 +349,7 @@ impl Picture {
                 whole.required |= found.required;
                 whole.wave = whole.wave.min(found.wave);
                 whole.mark = whole.mark.max(found.mark);
+                whole.blast.extend(found.blast.iter().cloned());
                 whole.time = match (whole.time, found.time) {
                     (Some(a), Some(b)) => Some(a + b),
                     (a, b) => a.or(b),
@@ -323,7 +359,8 @@ impl Picture {
         for node in nodes.iter_mut().filter(|node| node.steps > 1) {
             node.label = format!("{} ×{}", node.name, node.steps);
             node.columns = node.label.chars().count();
-            (node.note, node.note_columns) = (String::new(), 0);
+            node.note = if node.blast.is_empty() { String::new() } else { format!("blocks {}", node.blast.len()) };
+            node.note_columns = node.note.chars().count();
         }
         let line = |line: &Line| {
             let (from, to) = (numbers[&stands[line.from]], numbers[&stands[line.to]]);

@@ -26,30 +26,50 @@ const FOOT: i64 = 44;
 const STYLE: &str = "\
 svg{background:#fff;color-scheme:light dark;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace}\
 .t{font-size:16px;font-weight:600;fill:#1c1c22}.u{font-size:12px;fill:#55555e}\
-.n text{font-size:12.5px;fill:#1c1c22}.n .m{font-size:10.5px;fill:#55555e}.n rect{stroke-width:1.2}\
+.n text{font-size:12.5px}.n text:not(.s){fill:#1c1c22}.n text.m{font-size:10.5px;fill:#55555e}.n rect{stroke-width:1.2}\
 .n.opt rect{stroke-dasharray:5 3}.n.crit rect{stroke-width:2.6}\
-.e{fill:none;stroke:#9a9aa6;stroke-width:1.3}.e.soft{stroke-dasharray:4 4}.e.crit{stroke:#1c1c22;stroke-width:2.4}\
-.a{fill:#9a9aa6}.a.crit{fill:#1c1c22}.f{stroke:#c4c4cc;stroke-dasharray:2 5}\
-@media(prefers-color-scheme:dark){svg{background:#16161a}.t,.n text{fill:#ececf1}.u,.n .m{fill:#a6a6b2}\
-.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}}";
+.e{fill:none;stroke:#9a9aa6;stroke-width:1.3}.e.soft{stroke-dasharray:2 4}.e.cut{stroke:#b3261e;stroke-dasharray:9 4}.e.crit{stroke:#1c1c22;stroke-width:2.4}\
+.a{fill:#9a9aa6}.a.cut{fill:#b3261e}.a.crit{fill:#1c1c22}.f{stroke:#c4c4cc;stroke-dasharray:2 5}\
+@media(prefers-color-scheme:dark){svg{background:#16161a}.t,.n text:not(.s){fill:#ececf1}.u,.n text.m{fill:#a6a6b2}\
+.e{stroke:#6d6d7a}.e.crit{stroke:#ececf1}.a{fill:#6d6d7a}.e.cut{stroke:#f0857d}.a.cut{fill:#f0857d}.a.crit{fill:#ececf1}.f{stroke:#44444e}.n rect{fill-opacity:.16}.n text.s,.u tspan{filter:brightness(1.7)}}";
 
 /// Draws.
 #[must_use]
 pub fn svg(picture: &Picture) -> String {
-    let net = Net {
-        sizes: vec![HEIGHT; picture.nodes.len()],
-        lines: picture.lines.iter().map(|line| (line.from, line.to)).collect(),
-        tail: picture.tail(),
-        gap: GAP,
-    };
-    let laid = layout(&net);
-    let sheet = Sheet::new(picture, &laid);
+    let laid = layout(&net(picture));
+    let sheet = Sheet::new(picture, &laid, false);
     let mut text = sheet.open();
     sheet.lines(&mut text);
     sheet.boxes(&mut text);
     sheet.legend(&mut text);
     text.push_str("</svg>\n");
     text
+}
+
+/// The same drawing as a part of a page: no title, no legend, no colour and no style of its own. Every box is a
+/// `g.n` with its mark as class and its name in `data-step`, for the page's styles and script.
+#[must_use]
+pub fn svg_part(picture: &Picture) -> String {
+    let laid = layout(&net(picture));
+    let sheet = Sheet::new(picture, &laid, true);
+    let (w, h) = (sheet.width, sheet.height);
+    let mut text = format!(
+        "<svg id=\"graph\" xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" \
+         role=\"group\" aria-label=\"Graph of the steps\">\n"
+    );
+    sheet.lines(&mut text);
+    sheet.boxes(&mut text);
+    text.push_str("</svg>");
+    text
+}
+
+fn net(picture: &Picture) -> Net {
+    Net {
+        sizes: vec![HEIGHT; picture.nodes.len()],
+        lines: picture.lines.iter().map(|line| (line.from, line.to)).collect(),
+        tail: picture.tail(),
+        gap: GAP,
+    }
 }
 
 struct Sheet<'a> {
@@ -59,6 +79,11 @@ struct Sheet<'a> {
     columns: Vec<(i64, i64)>,
     width: i64,
     height: i64,
+    /// Room above and below the boxes.
+    head: i64,
+    foot: i64,
+    /// Within a page, which has styles of its own.
+    part: bool,
 }
 
 fn width(node: &Node) -> i64 {
@@ -67,7 +92,7 @@ fn width(node: &Node) -> i64 {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(picture: &'a Picture, laid: &'a Layout) -> Self {
+    fn new(picture: &'a Picture, laid: &'a Layout, part: bool) -> Self {
         let mut widths = vec![0; laid.layers];
         for (node, &layer) in picture.nodes.iter().zip(&laid.layer) {
             widths[layer] = width(node).max(widths[layer]);
@@ -82,8 +107,9 @@ impl<'a> Sheet<'a> {
             .collect();
         let right = columns.last().map_or(EDGE, |(left, width)| left + width) + EDGE;
         let letters = picture.title.chars().count().max(picture.summary.chars().count() * 3 / 4);
-        let width = right.max(i64::try_from(letters).unwrap_or(0) * 10 + 2 * EDGE).max(480);
-        Self { picture, laid, columns, width, height: HEAD + laid.extent + FOOT }
+        let whole = right.max(i64::try_from(letters).unwrap_or(0) * 10 + 2 * EDGE).max(480);
+        let (width, head, foot) = if part { (right, EDGE, EDGE) } else { (whole, HEAD, FOOT) };
+        Self { picture, laid, columns, width, height: head + laid.extent + foot, head, foot, part }
     }
 
     fn open(&self) -> String {
@@ -98,7 +124,7 @@ impl<'a> Sheet<'a> {
     }
 
     fn top(&self, node: usize) -> i64 {
-        HEAD + self.laid.at[node] - HEIGHT / 2
+        self.head + self.laid.at[node] - HEIGHT / 2
     }
 
     /// Straight through the columns, bent between them.
@@ -107,14 +133,14 @@ impl<'a> Sheet<'a> {
         if picture.tail() > 0 && picture.tail() < picture.nodes.len() {
             let first = (picture.tail()..picture.nodes.len()).map(|node| self.laid.layer[node]).min().unwrap_or(0);
             let x = self.columns[first].0 - LANE / 2;
-            let _ = writeln!(text, "<path class=\"f\" d=\"M{x} {HEAD}V{}\"/>", self.height - FOOT);
-            let _ = writeln!(text, "<text class=\"u\" x=\"{}\" y=\"{}\">finally</text>", x + 6, HEAD - 4);
+            let _ = writeln!(text, "<path class=\"f\" d=\"M{x} {}V{}\"/>", self.head, self.height - self.foot);
+            let _ = writeln!(text, "<text class=\"u\" x=\"{}\" y=\"{}\">finally</text>", x + 6, self.head - 4);
         }
         for (line, bends) in picture.lines.iter().zip(&self.laid.bends) {
             let (from, to) = (self.laid.layer[line.from], self.laid.layer[line.to]);
-            let mut y = HEAD + self.laid.at[line.from];
+            let mut y = self.head + self.laid.at[line.from];
             let mut path = format!("M{} {y}", self.columns[from].0 + width(&picture.nodes[line.from]));
-            let ends = bends.iter().map(|bend| HEAD + bend).chain([HEAD + self.laid.at[line.to]]);
+            let ends = bends.iter().map(|bend| self.head + bend).chain([self.head + self.laid.at[line.to]]);
             for (layer, next) in (from..to).zip(ends) {
                 let (right, left) = (self.columns[layer].0 + self.columns[layer].1, self.columns[layer + 1].0);
                 let last = layer + 1 == to;
@@ -123,15 +149,24 @@ impl<'a> Sheet<'a> {
                 let _ = write!(path, "H{right}C{middle} {y} {middle} {next} {left} {next}");
                 y = next;
             }
-            let critical = picture.nodes[line.from].critical && picture.nodes[line.to].critical && !line.soft;
-            let class = format!("{}{}", if line.soft { " soft" } else { "" }, if critical { " crit" } else { "" });
+            let cut = picture.cut(line);
+            let critical = picture.critical(line) && !cut;
+            let class = if line.soft {
+                " soft"
+            } else if cut {
+                " cut"
+            } else if critical {
+                " crit"
+            } else {
+                ""
+            };
             let (a, b) = (escaped(&picture.nodes[line.from].name), escaped(&picture.nodes[line.to].name));
             let _ = writeln!(
                 text,
                 "<path class=\"e{class}\" data-from=\"{a}\" data-to=\"{b}\" d=\"{path}\"><title>{a} → {b}</title></path>"
             );
             let x = self.columns[to].0;
-            let head = if critical { " crit" } else { "" };
+            let head = if line.soft { "" } else { class };
             let _ = writeln!(text, "<path class=\"a{head}\" d=\"M{x} {y}l-7 -4v8z\"/>");
         }
     }
@@ -145,12 +180,19 @@ impl<'a> Sheet<'a> {
             let mut about = vec![node.name.clone()];
             about.extend(node.title.clone());
             about.extend([node.action.clone(), node.reason.clone()].into_iter().filter(|line| !line.is_empty()));
+            about
+                .extend((!node.blast.is_empty()).then(|| format!("blocks {}: {}", node.blast.len(), node.blocked(40))));
             let name = escaped(&node.name);
+            let (role, paint, ink) = if self.part {
+                (" role=\"button\" tabindex=\"-1\"", String::new(), String::new())
+            } else {
+                ("", format!(" fill=\"{fill}\" stroke=\"{stroke}\""), format!(" fill=\"{stroke}\""))
+            };
             let _ = writeln!(
                 text,
-                "<g class=\"n {}{class}\" data-step=\"{name}\"><title>{}</title>\
-                 <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{HEIGHT}\" rx=\"6\" fill=\"{fill}\" stroke=\"{stroke}\"/>\
-                 <text x=\"{}\" y=\"{}\" style=\"fill:{stroke}\">{}</text>{}{}</g>",
+                "<g class=\"n {}{class}\" data-step=\"{name}\"{role}><title>{}</title>\
+                 <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{HEIGHT}\" rx=\"6\"{paint}/>\
+                 <text class=\"s\" x=\"{}\" y=\"{}\"{ink}>{}</text>{}{}</g>",
                 node.mark.word(),
                 escaped(&about.join("\n")),
                 x + 8,
@@ -180,6 +222,9 @@ impl<'a> Sheet<'a> {
         }
         if self.picture.lines.iter().any(|line| line.soft) {
             item(text, "┄", "order only", "currentColor");
+        }
+        if self.picture.lines.iter().any(|line| self.picture.cut(line)) {
+            item(text, "╌", "nothing went on from here", "#b3261e");
         }
         if self.picture.nodes.iter().any(|node| !node.required) {
             item(text, "▭", "dashed: advisory", "currentColor");

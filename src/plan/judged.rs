@@ -11,7 +11,7 @@ use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Ratchet, Risk, Step, Var, preset, ratchet};
-use crate::action::{Action, CompareSpec};
+use crate::action::{Action, CompareSpec, ValueSpec};
 use crate::criteria::{self, Comparing, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
 use crate::ids::StepId;
@@ -216,7 +216,7 @@ impl<'a> Judge<'a> {
 
     fn risk(&self, risk: &mut Risk, diags: &mut Diags) {
         let scope = Scope {
-            shape: Shape::of(&Action::Value(crate::action::ValueSpec { values: Vec::new() })),
+            shape: Shape::of(&Action::Value(ValueSpec { values: Vec::new() })),
             vars: &self.kinds,
             ratchet: false,
             baseline: false,
@@ -270,6 +270,53 @@ impl<'a> Judge<'a> {
         };
         run(&scope)
     }
+}
+
+/// See [`super::with_scope`].
+pub(super) fn with_scope<T>(
+    plan: &Plan,
+    step: Option<StepId>,
+    own: Option<Shape>,
+    only_globals: bool,
+    run: impl FnOnce(&Scope<'_>) -> T,
+) -> T {
+    let mut index = Index::default();
+    for (at, step) in plan.steps.iter().enumerate() {
+        index.add(StepId::at(at), &step.name, &step.base, &step.matrix, step.finally);
+    }
+    let links = Links::new(&plan.steps);
+    let mut judge = Judge::new(&plan.sources, &index, &links, &plan.vars, &plan.steps);
+    let places: Vec<Vec<Place>> = plan
+        .steps
+        .iter()
+        .map(
+            |step| {
+                if let Action::Value(spec) = &step.action { vec![step.place; spec.values.len()] } else { Vec::new() }
+            },
+        )
+        .collect();
+    judge.values(&plan.steps, &places, &mut Diags::default());
+    let Some(id) = step.filter(|id| id.index() < plan.steps.len()) else {
+        let step = |name: &str| {
+            let other = judge.index.exact(name)?;
+            let outputs = judge.outputs.get(&other).cloned().unwrap_or_default();
+            Some(StepScope { shape: judge.shapes.get(other.index())?.clone(), outputs, upstream: true })
+        };
+        return run(&Scope {
+            shape: own.unwrap_or_else(|| Shape::of(&Action::Value(ValueSpec { values: Vec::new() }))),
+            vars: &judge.kinds,
+            ratchet: false,
+            baseline: !only_globals,
+            compare: None,
+            only_globals,
+            step: &step,
+            known_steps: &|| judge.names.clone(),
+        });
+    };
+    judge.within(id, only_globals, |scope| {
+        let shape = own.unwrap_or_else(|| scope.shape.clone());
+        run(&Scope { shape, known_steps: &|| judge.names.clone(), ..*scope })
+    })
 }
 
 /// Puts the numbers of a ratchet on the scale of what it watches.

@@ -11,6 +11,7 @@ mod declare;
 mod diags;
 pub mod error;
 mod expand;
+pub mod guide;
 mod judged;
 mod keys;
 mod links;
@@ -42,7 +43,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::action::{Action, CompareSpec, OutputSpec, ReportSpec, Text};
-use crate::criteria::Criterion;
+use crate::criteria::{Criterion, Scope, Shape};
 use crate::facts::Value;
 use crate::ids::{PoolId, StepId};
 use crate::outcome::{Severity, WaiverMark};
@@ -88,6 +89,27 @@ pub fn load_text(name: &Utf8Path, text: &str, options: &LoadOptions<'_>) -> Load
     let mut diags = diags::Diags::default();
     let files = source::from_text(name, text, &mut diags);
     resolve::resolve(name, &files, diags, options)
+}
+
+/// As [`load`], where some texts are not those on the disk: `texts` gives the text of a path (links resolved) that is
+/// open in an editor.
+#[must_use]
+pub fn load_open(path: &Utf8Path, texts: &dyn Fn(&Utf8Path) -> Option<String>, options: &LoadOptions<'_>) -> Loaded {
+    let mut diags = diags::Diags::default();
+    let files = source::read_open(path, texts, &mut diags);
+    resolve::resolve(path, &files, diags, options)
+}
+
+/// Runs something with what the criteria of a step may name. Where the step is not in the plan (any more), everything in
+/// the plan counts as coming before it. `shape` stands for what the plan says of the step's action.
+pub fn with_scope<T>(
+    plan: &Plan,
+    step: Option<StepId>,
+    shape: Option<Shape>,
+    only_globals: bool,
+    run: impl FnOnce(&Scope<'_>) -> T,
+) -> T {
+    judged::with_scope(plan, step, shape, only_globals, run)
 }
 
 /// The template roots `vars` and `plan` (`name`, `title`, `workspace`), to which the engine adds `steps`, `ports` and

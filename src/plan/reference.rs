@@ -17,7 +17,7 @@ fn page() -> PathBuf {
 }
 
 /// Every kind of table there is, found from the document down.
-fn kinds() -> Vec<&'static Kind> {
+pub(super) fn kinds() -> Vec<&'static Kind> {
     fn within(shape: &'static Shape, found: &mut Vec<&'static Kind>) {
         match shape {
             Shape::Table(kind) if !found.iter().any(|known| known.name == kind.name) => {

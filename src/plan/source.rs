@@ -64,17 +64,16 @@ pub(super) struct Files {
 
 /// Reads the main file and everything it includes.
 pub(super) fn read(path: &Utf8Path, diags: &mut Diags) -> Files {
-    let mut reader = Reader::default();
-    match text_of(path) {
-        Ok(text) => reader.main(path, text, diags),
-        Err(fault) => {
-            reader.sources.files.push(Source::new(path.to_string(), String::new()));
-            reader.partial = true;
-            diags.push(*fault);
-        }
-    }
-    reader.finish()
+    Reader::default().whole(path, diags)
 }
+
+/// As [`read`], with the texts of open files before those on the disk.
+pub(super) fn read_open(path: &Utf8Path, open: OpenTexts<'_>, diags: &mut Diags) -> Files {
+    Reader { unsaved: Some(open), ..Reader::default() }.whole(path, diags)
+}
+
+/// Text of a path, links resolved, that is open somewhere.
+pub(super) type OpenTexts<'a> = &'a dyn Fn(&Utf8Path) -> Option<String>;
 
 /// A main file that is already in memory; what it includes is read relative to `name`.
 pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files {
@@ -92,16 +91,7 @@ pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files
 
 /// A plan whose texts were kept, by path: nothing is read from the disk.
 pub(super) fn from_kept(path: &Utf8Path, texts: HashMap<Utf8PathBuf, String>, diags: &mut Diags) -> Files {
-    let mut reader = Reader { kept: Some(texts), ..Reader::default() };
-    match reader.text(path) {
-        Ok(text) => reader.main(path, text, diags),
-        Err(fault) => {
-            reader.sources.files.push(Source::new(path.to_string(), String::new()));
-            reader.partial = true;
-            diags.push(*fault);
-        }
-    }
-    reader.finish()
+    Reader { kept: Some(texts), ..Reader::default() }.whole(path, diags)
 }
 
 /// The text of a plan-like file (`--var-file`), with the same checks.
@@ -167,7 +157,7 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
 }
 
 #[derive(Default)]
-struct Reader {
+struct Reader<'a> {
     docs: Vec<Doc>,
     sources: Sources,
     partial: bool,
@@ -178,14 +168,33 @@ struct Reader {
     open: Vec<Utf8PathBuf>,
     /// Texts that stand for those on the disk.
     kept: Option<HashMap<Utf8PathBuf, String>>,
+    /// Texts that are newer than those on the disk.
+    unsaved: Option<OpenTexts<'a>>,
 }
 
-impl Reader {
+impl Reader<'_> {
+    fn whole(mut self, path: &Utf8Path, diags: &mut Diags) -> Files {
+        match self.text(path) {
+            Ok(text) => self.main(path, text, diags),
+            Err(fault) => {
+                self.sources.files.push(Source::new(path.to_string(), String::new()));
+                self.partial = true;
+                diags.push(*fault);
+            }
+        }
+        self.finish()
+    }
+
     fn finish(self) -> Files {
         Files { docs: self.docs, sources: Arc::new(self.sources), partial: self.partial, waivers: self.waivers }
     }
 
     fn text(&self, path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
+        if let Some(open) = self.unsaved
+            && let Some(text) = open(&path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned()))
+        {
+            return checked(path, text.into_bytes());
+        }
         let Some(kept) = &self.kept else { return text_of(path) };
         let missing = || Box::new(Diagnostic::global("unreadable-file", format!("`{path}` was not kept with the run")));
         kept.get(path).cloned().ok_or_else(missing)

@@ -120,6 +120,19 @@ pub fn cut_front(text: &str, columns: usize) -> String {
     if columns == 0 { String::new() } else { format!("…{}", text.get(start..).unwrap_or("")) }
 }
 
+/// The start and the end of escaped text in `columns`; if it had more, `…` stands between them: names that differ only at
+/// their ends are told apart.
+#[must_use]
+pub fn cut_middle(text: &str, columns: usize) -> String {
+    // Marks without width could go on for ever.
+    if width(text) <= columns || columns < 8 {
+        return cut(text, columns);
+    }
+    let start = prefix(text, (columns - 1) / 2);
+    let end = cut_front(text, columns - width(start));
+    if end.chars().nth(most_chars(columns)).is_some() { cut(text, columns) } else { format!("{start}{end}") }
+}
+
 /// The longest start of escaped text that fits into `columns`.
 #[must_use]
 pub fn prefix(text: &str, columns: usize) -> &str {
@@ -221,6 +234,10 @@ mod tests {
         assert_eq!(cut("漢字漢字", 4), "漢…");
         assert_eq!(cut("x", 0), "");
         assert_eq!(cut_front("hello!", 5), "…llo!");
+        assert_eq!(cut_middle("hello", 5), "hello");
+        assert_eq!(cut_middle("unit[py=3.11]", 9), "unit….11]");
+        assert_eq!(cut_middle("漢字漢字漢字", 9), "漢字…漢字");
+        assert!(cut_middle(&format!("abcdefghij{}", "\u{301}".repeat(10_000)), 9).len() < 500);
         assert!(cut(&format!("a{}", "\u{301}".repeat(10_000)), 10).len() < 500);
     }
 
@@ -253,6 +270,7 @@ mod tests {
             let safe = line(&any);
             prop_assert!(width(&cut(&safe, columns)) <= columns);
             prop_assert!(width(&cut_front(&safe, columns)) <= columns);
+            prop_assert!(width(&cut_middle(&safe, columns)) <= columns);
             prop_assert!(wrap(&safe, columns).iter().all(|l| width(l) <= columns));
             prop_assert!(fold(&safe, columns).iter().all(|l| width(l) <= columns));
             prop_assert_eq!(fold(&safe, columns).concat(), safe);

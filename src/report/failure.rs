@@ -8,7 +8,7 @@ use crate::outcome::{Cause, CriterionResult, Exit, State, Tier};
 
 use super::style::{Line, Look, Role, page, rule};
 use super::summary::{Brief, Row, Summary, got};
-use super::{Context, Tail, Which, escape, excerpt, format};
+use super::{Context, Output, Tail, Which, escape, excerpt, format};
 
 /// Root failures told in full; the next ones get a line each.
 const FULL: usize = 10;
@@ -150,7 +150,7 @@ impl<'a> Block<'a> {
         let reason = self.result.reason().unwrap_or_default();
         self.field(&mut lines, "because", Role::Plain, format!("{reason}  {place}").trim_end());
         let tails = self.tails();
-        if let Some((stream, tail)) = tails.first()
+        if let Some((stream, tail)) = tails.first().filter(|_| self.context.output != Output::None)
             && let Some(last) = tail.lines.iter().rev().find(|line| !line.trim_ascii().is_empty())
         {
             let room = self.look.width.saturating_sub(FIELD);
@@ -264,6 +264,9 @@ impl<'a> Block<'a> {
 
     fn output(&self, lines: &mut Vec<Line>) {
         let tails = self.tails();
+        if self.context.output == Output::None {
+            return self.log(lines, &tails);
+        }
         let mut shares: Vec<usize> = tails.iter().map(|(_, tail)| tail.lines.len()).collect();
         if let [stderr, stdout] = shares.as_mut_slice() {
             // Each stream has half of the room, and what the other one leaves of its half.

@@ -1,11 +1,14 @@
-//! `--progress json`: the events themselves, one JSON object a line on stdout and nothing else. Renders no text.
+//! `--progress json`: the events themselves, one JSON object a line on stdout and nothing else there. What `--output`
+//! asks for goes to stderr.
 
 use std::io;
 
 use crate::event::{Event, Sink};
 
-use super::Reporter;
+use super::output::Flow;
+use super::summary::Summary;
 use super::terminal::{Stream, Terminal};
+use super::{Context, Reporter};
 
 /// One event as a line, with its line feed.
 ///
@@ -20,27 +23,37 @@ pub fn line(event: &Event) -> io::Result<String> {
 /// Writes each event as it happens.
 pub struct Json {
     terminal: Terminal,
+    context: Context,
+    summary: Summary,
+    flow: Flow,
 }
 
 impl Json {
     /// On the terminal's stdout.
     #[must_use]
-    pub fn new(terminal: Terminal) -> Self {
-        Self { terminal }
+    pub fn new(terminal: Terminal, context: Context) -> Self {
+        let flow = Flow::new(terminal.clone(), Stream::Err);
+        Self { terminal, context, summary: Summary::default(), flow }
     }
 }
 
 impl Sink for Json {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.terminal.write(Stream::Out, &line(event)?);
+        self.summary.apply(event);
+        self.flow.event(&self.summary, event, &self.context, String::new());
         Ok(())
     }
 }
 
 impl Reporter for Json {
-    fn tick(&mut self, _mono: u64) {}
+    fn tick(&mut self, _mono: u64) {
+        self.flow.tick(&self.context);
+    }
 
-    fn finish(&mut self) {}
+    fn finish(&mut self) {
+        self.flow.end(&self.context);
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +65,7 @@ mod tests {
     #[test]
     fn every_line_reads_back_as_its_event_and_nothing_else_is_written() {
         let (terminal, out, err) = fake(80, 24, false);
-        let mut json = Json::new(terminal);
+        let mut json = Json::new(terminal, Context::default());
         let mut sample = eventful();
         sample.close(no_go());
         sample.events.iter().for_each(|event| json.event(event).unwrap());

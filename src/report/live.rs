@@ -1,84 +1,29 @@
 //! The view on a terminal: finished lines scroll by, what runs now stays below them. The only home of indicatif.
-//! Has no thread and no clock: events and [`Reporter::tick`] move it.
+//! Has no thread and no clock: events and [`Reporter::tick`] move it. What stays below is made in [`super::frame`].
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::event::{Event, EventKind, Sink};
 
-use super::style::{self, Line, Look, Role};
-use super::summary::{Bucket, Phase, Row, Summary};
+use super::frame::frame;
+use super::output::Feed;
+use super::style::{self, Look};
+use super::summary::Summary;
 use super::terminal::{Size, Stream, Terminal};
-use super::{Context, Reporter, Which, conclude, escape, format, plain};
+use super::{Context, Reporter, conclude, escape, plain};
 
 /// Time between two drawings, in nanoseconds.
 const REFRESH: u64 = 100_000_000;
-/// Running rows at most.
-const ROWS: usize = 8;
-/// Columns at most of a name in a running row.
-const NAME: usize = 32;
-
-/// What stays at the bottom of the screen: running rows, how many more run, totals.
-#[must_use]
-pub fn frame(summary: &Summary, context: &Context, now: u64, size: Size) -> Vec<Line> {
-    let jobs = usize::try_from(summary.settings.jobs).unwrap_or(usize::MAX);
-    let most = jobs.min(usize::from(size.rows).saturating_sub(4)).clamp(1, ROWS);
-    let rows: Vec<&Row> = summary.running.iter().filter_map(|step| summary.row(*step)).collect();
-    let shown = rows.get(..most).unwrap_or(&rows);
-    let names = shown.iter().map(|row| escape::width(&escape::line(&row.head.name)));
-    let column = names.max().unwrap_or(0).min(NAME).min(usize::from(size.columns) / 3);
-    let mut lines: Vec<Line> = shown.iter().map(|row| running(row, context, now, column)).collect();
-    if rows.len() > shown.len() {
-        lines.push(Line::of(Role::Dim, &format!("  +{} more running", rows.len() - shown.len())));
-    }
-    lines.push(totals(summary, context, now));
-    lines
-}
-
-/// `⏵ it-db   34.1s  INSERT 0 500`.
-fn running(row: &Row, context: &Context, now: u64, column: usize) -> Line {
-    let name = escape::cut(&escape::line(&row.head.name), column);
-    let elapsed = format::short(now.saturating_sub(row.started));
-    let line =
-        Line::of(Role::Note, "  ⏵ ").with(Role::Strong, &name).pad(4 + column).plain(&format!(" {elapsed:>7}  "));
-    let says = match row.phase {
-        Phase::Pausing { until } => {
-            let why = row.last_try.as_ref().map_or("", |(_, why)| why.as_str());
-            let wait = format::short(until.saturating_sub(now));
-            return line.with(Role::Warn, &format!("try {} in {wait}: ", row.attempt + 1)).with(Role::Dim, why);
-        }
-        Phase::Stopping => return line.with(Role::Dim, "is being ended"),
-        _ => row.glance.clone(),
-    };
-    let which = Which { rank: row.head.rank, name: &row.head.name, attempt: row.attempt.max(1) };
-    let says = says.or_else(|| (context.glance)(which).map(|raw| escape::bytes(&raw)));
-    let line = if row.attempt > 1 { line.with(Role::Warn, &format!("try {}  ", row.attempt)) } else { line };
-    line.with(Role::Dim, says.as_deref().unwrap_or("").trim())
-}
-
-/// `∑ ⏵ 5 │ ✔ 12 │ ✘ 1 │ ⊘ 1 │ 0:41, critical path ~1:05 left`.
-fn totals(summary: &Summary, context: &Context, now: u64) -> Line {
-    let sum = |buckets: &[Bucket]| buckets.iter().map(|bucket| summary.count(*bucket)).sum::<usize>();
-    let good = sum(&[Bucket::Passed, Bucket::Warned]);
-    let advisory = sum(&[Bucket::FailedAdvisory, Bucket::ErroredAdvisory]);
-    let bad = sum(&[Bucket::Failed, Bucket::Errored, Bucket::Inconclusive]) + advisory;
-    let blocked = sum(&[Bucket::Blocked, Bucket::NotRun]);
-    let line = Line::new().plain("  ∑ ").with(Role::Note, &format!("⏵ {}", summary.running.len()));
-    let line = line.plain(" │ ").with(Role::Good, &format!("✔ {good}"));
-    let line = line.plain(" │ ").with(if bad > 0 { Role::Bad } else { Role::Dim }, &format!("✘ {bad}"));
-    let line = line.plain(" │ ").with(if blocked > 0 { Role::Warn } else { Role::Dim }, &format!("⊘ {blocked}"));
-    let line = line.plain(&format!(" │ {}/{} │ {}", summary.done(), summary.total(), format::clock(now)));
-    match (&summary.signal, (context.remaining)(summary)) {
-        (Some((name, _)), _) => line.with(Role::Warn, &format!(", {name}: ending")),
-        (None, Some(left)) => {
-            let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-            line.with(Role::Dim, &format!(", critical path ~{} left", format::clock(left)))
-        }
-        (None, None) => line,
-    }
-}
+/// How long a stop (Ctrl-Z) waits for a terminal that does not take the last drawing.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of text that go above the frame in one drawing.
+const TURN: usize = 64 * 1024;
+/// A terminal that knows it shows what comes between the two at once; others ignore them.
+const TOGETHER: [&str; 2] = ["\u{1b}[?2026h", "\u{1b}[?2026l"];
 
 /// The live view.
 pub struct Live {
@@ -86,10 +31,12 @@ pub struct Live {
     context: Context,
     summary: Summary,
     bar: ProgressBar,
+    /// What is to be written in one piece.
+    canvas: Canvas,
     /// Widths of the frame's lines on the screen, and the width of the screen they were drawn for.
     drawn: (Vec<usize>, u16),
-    /// Finished lines that wait for the next drawing.
-    pending: Vec<Line>,
+    /// Finished lines and outputs that wait for the next drawing.
+    feed: Feed,
     last_draw: Option<u64>,
     concluded: bool,
 }
@@ -98,15 +45,17 @@ impl Live {
     /// A view on the terminal's stderr.
     #[must_use]
     pub fn new(terminal: Terminal, context: Context) -> Self {
-        let bar = bar(&terminal);
+        let canvas = Canvas::default();
+        let bar = bar(&terminal, &canvas);
         let summary = Summary::default();
         Self {
             terminal,
             context,
             summary,
             bar,
+            canvas,
             drawn: (Vec::new(), 0),
-            pending: Vec::new(),
+            feed: Feed::default(),
             last_draw: None,
             concluded: false,
         }
@@ -114,19 +63,40 @@ impl Live {
 
     fn draw(&mut self, now: u64) {
         self.last_draw = Some(now);
+        // Whoever reads slowly gets newer frames later instead of every old one.
+        if self.terminal.backlog() > 0 {
+            return;
+        }
         let size = self.terminal.size();
         self.resized(size);
         let look = self.terminal.look(Stream::Err);
-        if !self.pending.is_empty() {
-            let text = style::page(&std::mem::take(&mut self.pending), look);
-            self.bar.suspend(|| self.terminal.write(Stream::Err, &text));
+        if self.feed.is_empty() {
+            self.feed.poll(&self.context, look);
+        }
+        let mut text = String::new();
+        while text.len() < TURN
+            && let Some(piece) = self.feed.next(&self.context, look)
+        {
+            text.push_str(&piece);
+        }
+        if !text.is_empty() {
+            self.bar.suspend(|| add(&self.canvas, &text));
         }
         let lines = frame(&self.summary, &self.context, now, size);
-        let text: Vec<String> = lines.iter().map(|line| line.render(look)).collect();
+        let shown: Vec<String> = lines.iter().map(|line| line.render(look)).collect();
         let bare = Look { colour: false, ..look };
         let widths = lines.iter().map(|line| escape::width(&line.render(bare)));
         self.drawn = (widths.collect(), size.columns);
-        self.bar.set_message(text.join("\n"));
+        self.bar.set_message(shown.join("\n"));
+        self.flush();
+    }
+
+    /// Sends what was drawn.
+    fn flush(&self) {
+        let text = std::mem::take(&mut *self.canvas.lock().unwrap_or_else(PoisonError::into_inner));
+        if !text.is_empty() {
+            self.terminal.write(Stream::Err, &format!("{}{text}{}", TOGETHER[0], TOGETHER[1]));
+        }
     }
 
     /// After a change of width the old frame may have been wrapped anew, which indicatif cannot know: wipe it by what
@@ -141,8 +111,8 @@ impl Live {
         let above = widths.iter().rev().skip(1).map(|width| width.div_ceil(usize::from(size.columns)).max(1));
         let up = above.sum::<usize>().min(usize::from(size.rows).saturating_sub(1));
         let up = if up == 0 { String::new() } else { format!("\u{1b}[{up}A") };
-        self.terminal.write(Stream::Err, &format!("\r{up}\u{1b}[J"));
-        self.bar = bar(&self.terminal);
+        add(&self.canvas, &format!("\r{up}\u{1b}[J"));
+        self.bar = bar(&self.terminal, &self.canvas);
         self.drawn = (Vec::new(), size.columns);
     }
 
@@ -150,15 +120,20 @@ impl Live {
     fn clear(&mut self) {
         self.resized(self.terminal.size());
         self.bar.finish_and_clear();
+        self.flush();
         let look = self.terminal.look(Stream::Err);
-        self.terminal.write(Stream::Err, &style::page(&std::mem::take(&mut self.pending), look));
+        while let Some(text) = self.feed.next(&self.context, look) {
+            self.terminal.write(Stream::Err, &text);
+        }
     }
 }
 
 impl Sink for Live {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.summary.apply(event);
-        self.pending.extend(plain::lines(&self.summary, event, usize::from(self.terminal.size().columns)));
+        let look = self.terminal.look(Stream::Err);
+        let lines = style::page(&plain::lines(&self.summary, event, look.width), look);
+        self.feed.event(&self.summary, event, self.context.output, lines);
         if matches!(event.kind, EventKind::Close { .. }) {
             self.finish();
         } else {
@@ -179,13 +154,15 @@ impl Reporter for Live {
     fn pause(&mut self) {
         if !self.concluded {
             self.clear();
-            self.bar = bar(&self.terminal);
+            self.bar = bar(&self.terminal, &self.canvas);
             (self.drawn, self.last_draw) = ((Vec::new(), 0), None);
+            self.terminal.settle(Some(PATIENCE));
         }
     }
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
+            self.feed.end();
             self.clear();
             conclude(&self.terminal, &self.summary, &self.context, true);
         }
@@ -201,20 +178,28 @@ impl Drop for Live {
     }
 }
 
-fn bar(terminal: &Terminal) -> ProgressBar {
-    let screen = Screen { terminal: terminal.clone(), waiting: Mutex::default() };
+/// A text that grows until it is sent.
+type Canvas = Arc<Mutex<String>>;
+
+fn add(canvas: &Canvas, text: &str) {
+    canvas.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+}
+
+fn bar(terminal: &Terminal, canvas: &Canvas) -> ProgressBar {
+    let screen = Screen { terminal: terminal.clone(), canvas: Arc::clone(canvas), waiting: Mutex::default() };
     let target = ProgressDrawTarget::term_like(Box::new(screen));
     let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     ProgressBar::with_draw_target(None, target).with_style(style)
 }
 
-/// stderr as indicatif wants it; one write a drawing, so that nothing flickers.
+/// stderr as indicatif wants it, collected so that a drawing is one write and nothing flickers.
 ///
 /// indicatif fills each line with spaces up to the right edge and lets the terminal wrap. Then all lines are one to the
 /// terminal, and a change of width tears them apart. So the filler becomes "erase the rest" and a line end of our own.
 #[derive(Debug)]
 struct Screen {
     terminal: Terminal,
+    canvas: Canvas,
     waiting: Mutex<Waiting>,
 }
 
@@ -298,7 +283,7 @@ impl TermLike for Screen {
         if !text.is_empty() {
             // The cursor waits at the start of the line: an echoed `^C` then takes the margin and moves nothing.
             text.push('\r');
-            self.terminal.write(Stream::Err, &text);
+            add(&self.canvas, &text);
         }
         Ok(())
     }
@@ -306,11 +291,9 @@ impl TermLike for Screen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{MS, Stream as Sample, context, criterion, eventful, exit_one, golden, no_go};
+    use super::super::sample::{MS, Stream as Sample, context, eventful, no_go};
     use super::super::terminal::tests::fake;
     use super::*;
-    use crate::facts::Facts;
-    use crate::outcome::{State, Tier};
 
     /// What a terminal shows after these bytes: enough of one for what indicatif sends.
     struct Screenful {
@@ -332,6 +315,7 @@ mod tests {
                         let mut number = String::new();
                         let command = loop {
                             match rest.next().unwrap() {
+                                '?' => {}
                                 digit if digit.is_ascii_digit() => number.push(digit),
                                 command => break command,
                             }
@@ -367,6 +351,7 @@ mod tests {
 
         fn steer(&mut self, command: char, n: usize) {
             match command {
+                'h' | 'l' if n == 2026 => {}
                 'A' => self.at.0 -= n,
                 'B' => self.go(self.at.0 + n, self.at.1),
                 'K' if n == 2 => self.rows[self.at.0].clear(),
@@ -386,40 +371,6 @@ mod tests {
             sample.wait(1_000).start(name, 1);
         }
         sample
-    }
-
-    fn framed(sample: &Sample, columns: u16, rows: u16) -> String {
-        let size = Size { columns, rows };
-        let lines = frame(&sample.summary(), &context(), 41_000 * MS, size);
-        style::page(&lines, Look { width: usize::from(columns), colour: false })
-    }
-
-    #[test]
-    fn running_rows_are_capped_and_told() {
-        let long = "a-very-long-name-".repeat(8);
-        let mut sample = busy(&["it-db", "bench", &long, "probe", "again", "f"]);
-        let (probe, again) = (sample.id("probe"), sample.id("again"));
-        let look = criterion(Tier::Pass, "status == 200", State::Fail, "200", "503");
-        sample.push(EventKind::Sample {
-            step: probe,
-            attempt: 1,
-            sample: 12,
-            state: State::Fail,
-            criteria: vec![look],
-            facts: Facts::default(),
-            detail: None,
-        });
-        sample.push(EventKind::Attempt { step: again, attempt: 1, result: Box::new(exit_one(5)) });
-        sample.push(EventKind::Retry { step: again, attempt: 2, after_ns: 37_000 * MS });
-        golden("live-80.txt", &framed(&sample, 80, 24));
-        golden("live-120.txt", &framed(&sample, 120, 24));
-        assert_eq!(framed(&sample, 80, 6).lines().count(), 4);
-        let settings = crate::event::Settings { jobs: 16, ..Default::default() };
-        if let EventKind::Open { settings: old, .. } = &mut sample.events[0].kind {
-            *old = settings;
-        }
-        let text = framed(&sample, 80, 24);
-        assert!(text.contains("f            35.0s") || text.contains("try 2 in 2.00s: exit == 0, got 1"), "{text}");
     }
 
     #[test]
@@ -472,10 +423,10 @@ mod tests {
             let before = err.text().len();
             columns.store(width, Ordering::Relaxed);
             live.tick(now * 1_000 * MS);
-            let wiped = format!("\r\u{1b}[{up}A\u{1b}[J");
+            let wiped = format!("\u{1b}[?2026h\r\u{1b}[{up}A\u{1b}[J");
             assert!(err.text()[before..].starts_with(&wiped), "{:?}", &err.text()[before..]);
         }
         drop(live);
-        assert!(err.text().ends_with('\r'), "{:?}", err.text());
+        assert!(err.text().ends_with("\r\u{1b}[?2026l"), "{:?}", err.text());
     }
 }

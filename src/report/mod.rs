@@ -11,11 +11,14 @@ pub mod excerpt;
 pub mod explain;
 pub mod failure;
 pub mod format;
+pub mod frame;
 pub mod gc;
+pub mod github;
 pub mod history;
 pub mod json;
 pub mod listing;
 pub mod live;
+pub mod output;
 pub mod plain;
 pub mod quiet;
 pub mod readiness;
@@ -34,6 +37,7 @@ use std::time::Duration;
 
 use crate::event::Sink;
 
+pub use self::output::Output;
 use self::summary::Summary;
 use self::terminal::{Stream, Terminal};
 
@@ -49,14 +53,22 @@ pub enum Progress {
     Plain,
     /// The events themselves, one JSON object a line, on stdout.
     Json,
+    /// A log of GitHub Actions: groups, annotations.
+    Github,
     /// The result only.
     None,
 }
 
 impl Progress {
     /// All, by their words.
-    pub const ALL: [(&'static str, Self); 5] =
-        [("auto", Self::Auto), ("tty", Self::Tty), ("plain", Self::Plain), ("json", Self::Json), ("none", Self::None)];
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("auto", Self::Auto),
+        ("tty", Self::Tty),
+        ("plain", Self::Plain),
+        ("json", Self::Json),
+        ("github", Self::Github),
+        ("none", Self::None),
+    ];
 
     /// The mode of that word.
     #[must_use]
@@ -132,8 +144,31 @@ pub type Lookup<V> = Box<dyn Fn(&str) -> Option<V>>;
 pub type Tails = Box<dyn Fn(Which<'_>, &str) -> Option<Tail>>;
 /// What an attempt wrote last.
 pub type Glances = Box<dyn Fn(Which<'_>) -> Option<Vec<u8>>>;
-/// What is left of a run.
-pub type Remaining = Box<dyn Fn(&Summary) -> Option<Duration>>;
+/// Bytes that an attempt wrote to `stdout` or `stderr`, from an offset on: some of them, at most 64 KiB; `None` where
+/// there are none yet.
+pub type Reads = Box<dyn Fn(Which<'_>, &str, u64) -> Option<Vec<u8>>>;
+/// What is left of a run at a moment, in nanoseconds since it began.
+pub type Remaining = Box<dyn Fn(&Summary, u64) -> Option<Left>>;
+
+/// How long the critical path still takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// By what earlier runs took.
+    pub left: Duration,
+    /// How much longer than then its running step takes already.
+    pub over: Duration,
+}
+
+/// What is known about how long a step may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// What it took in earlier runs.
+    pub usual: Option<Duration>,
+    /// The longest an attempt may take.
+    pub timeout: Option<Duration>,
+    /// It is on the critical path.
+    pub critical: bool,
+}
 
 /// What events do not carry. Every closure may be asked at any time and must answer quickly.
 pub struct Context {
@@ -143,10 +178,20 @@ pub struct Context {
     pub tail: Tails,
     /// The last line that a running attempt wrote, to whichever stream (see [`tail::last_line`]).
     pub glance: Glances,
+    /// What an attempt wrote, masked, however much it is.
+    pub read: Reads,
+    /// What of that is shown.
+    pub output: Output,
+    /// How long a step usually takes, and may take at most.
+    pub pace: Lookup<Pace>,
     /// What the step of that name does.
     pub about: Lookup<About>,
     /// Time left on the critical path, where it can be estimated.
     pub remaining: Remaining,
+    /// The path from the root of the repository of a path in the plan's places.
+    pub repository: Lookup<String>,
+    /// A word for a step's name that nobody can guess.
+    pub token: Box<dyn Fn(&str) -> String>,
     /// Folder of the run, relative to the workspace: `.runplan/runs/…`.
     pub run_dir: String,
     /// The command line without selected steps, ready for a shell: `runplan blueprint.toml --var x=1`.
@@ -160,8 +205,13 @@ impl Default for Context {
             excerpt: Box::new(|_| None),
             tail: Box::new(|_, _| None),
             glance: Box::new(|_| None),
+            read: Box::new(|_, _, _| None),
+            output: Output::default(),
+            pace: Box::new(|_| None),
             about: Box::new(|_| None),
-            remaining: Box::new(|_| None),
+            remaining: Box::new(|_, _| None),
+            repository: Box::new(|path| Some(path.to_owned())),
+            token: Box::new(str::to_owned),
             run_dir: String::new(),
             command: "runplan".to_owned(),
         }
@@ -175,7 +225,8 @@ pub fn make(mode: Progress, terminal: Terminal, context: Context) -> Box<dyn Rep
         Progress::Auto if terminal.can_move() => Box::new(live::Live::new(terminal, context)),
         Progress::Tty => Box::new(live::Live::new(terminal, context)),
         Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(terminal, context)),
-        Progress::Json => Box::new(json::Json::new(terminal)),
+        Progress::Json => Box::new(json::Json::new(terminal, context)),
+        Progress::Github => Box::new(github::Github::new(terminal, context)),
         Progress::None => Box::new(quiet::Quiet::new(terminal, context)),
     }
 }

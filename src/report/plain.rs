@@ -7,6 +7,7 @@ use crate::event::{Event, EventKind, Sink};
 use crate::ids::StepId;
 use crate::outcome::State;
 
+use super::output::Flow;
 use super::style::{Look, Role};
 use super::summary::{Brief, Row, Summary};
 use super::terminal::{Stream, Terminal};
@@ -181,6 +182,7 @@ pub struct Plain {
     terminal: Terminal,
     context: Context,
     summary: Summary,
+    flow: Flow,
     last_line: u64,
     concluded: bool,
 }
@@ -189,7 +191,8 @@ impl Plain {
     /// A reporter for logs.
     #[must_use]
     pub fn new(terminal: Terminal, context: Context) -> Self {
-        Self { terminal, context, summary: Summary::default(), last_line: 0, concluded: false }
+        let flow = Flow::new(terminal.clone(), Stream::Err);
+        Self { terminal, context, summary: Summary::default(), flow, last_line: 0, concluded: false }
     }
 
     fn look(&self) -> Look {
@@ -204,8 +207,8 @@ impl Sink for Plain {
         let lines = lines(&self.summary, event, look.width);
         if !lines.is_empty() {
             self.last_line = event.mono;
-            self.terminal.write(Stream::Err, &style::page(&lines, look));
         }
+        self.flow.event(&self.summary, event, &self.context, style::page(&lines, look));
         if matches!(event.kind, EventKind::Close { .. }) {
             self.finish();
         }
@@ -215,15 +218,20 @@ impl Sink for Plain {
 
 impl Reporter for Plain {
     fn tick(&mut self, mono: u64) {
-        if !self.concluded && mono.saturating_sub(self.last_line) >= HEARTBEAT {
+        if self.concluded {
+            return;
+        }
+        self.flow.tick(&self.context);
+        if mono.saturating_sub(self.last_line) >= HEARTBEAT {
             self.last_line = mono;
             let line = heartbeat(&self.summary, mono);
-            self.terminal.write(Stream::Err, &style::page(&[line], self.look()));
+            self.flow.text(style::page(&[line], self.look()), &self.context);
         }
     }
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
+            self.flow.end(&self.context);
             conclude(&self.terminal, &self.summary, &self.context, true);
         }
     }

@@ -1,11 +1,12 @@
-//! `--progress none`: says nothing while the run goes on, then failures and decision as ever.
+//! `--progress none`: says nothing while the run goes on but what `--output` asks for, then failures and decision.
 
 use std::io;
 
 use crate::event::{Event, EventKind, Sink};
 
+use super::output::Flow;
 use super::summary::Summary;
-use super::terminal::Terminal;
+use super::terminal::{Stream, Terminal};
 use super::{Context, Reporter, conclude};
 
 /// Only the result.
@@ -13,6 +14,7 @@ pub struct Quiet {
     terminal: Terminal,
     context: Context,
     summary: Summary,
+    flow: Flow,
     concluded: bool,
 }
 
@@ -20,13 +22,15 @@ impl Quiet {
     /// A reporter that waits for the end.
     #[must_use]
     pub fn new(terminal: Terminal, context: Context) -> Self {
-        Self { terminal, context, summary: Summary::default(), concluded: false }
+        let flow = Flow::new(terminal.clone(), Stream::Err);
+        Self { terminal, context, summary: Summary::default(), flow, concluded: false }
     }
 }
 
 impl Sink for Quiet {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.summary.apply(event);
+        self.flow.event(&self.summary, event, &self.context, String::new());
         if matches!(event.kind, EventKind::Close { .. }) {
             self.finish();
         }
@@ -35,10 +39,15 @@ impl Sink for Quiet {
 }
 
 impl Reporter for Quiet {
-    fn tick(&mut self, _mono: u64) {}
+    fn tick(&mut self, _mono: u64) {
+        if !self.concluded {
+            self.flow.tick(&self.context);
+        }
+    }
 
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.concluded, true) {
+            self.flow.end(&self.context);
             conclude(&self.terminal, &self.summary, &self.context, false);
         }
     }

@@ -12,7 +12,7 @@ use crate::outcome::{
 };
 
 use super::summary::Summary;
-use super::{About, Context, Excerpt, Tail};
+use super::{About, Context, Excerpt, Left, Tail};
 
 /// Milliseconds in nanoseconds.
 pub(super) const MS: u64 = 1_000_000;
@@ -192,7 +192,12 @@ pub(super) fn context() -> Context {
         }),
         glance: Box::new(|which| Some(format!("{} says\t\x1b[2Jhello", which.name).into_bytes())),
         about: Box::new(|name| Some(About { action: format!("$ make {name}"), cwd: Some("app".into()), tries: 3 })),
-        remaining: Box::new(|_| Some(std::time::Duration::from_secs(65))),
+        read: Box::new(|_, _, _| None),
+        output: super::Output::default(),
+        pace: Box::new(|_| None),
+        remaining: Box::new(|_, _| Some(Left { left: std::time::Duration::from_secs(65), over: Default::default() })),
+        repository: Box::new(|path| Some(path.to_owned())),
+        token: Box::new(str::to_owned),
         run_dir: ".runplan/runs/20261124T061500Z-k3".into(),
         command: "runplan blueprint.toml".into(),
     }

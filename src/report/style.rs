@@ -38,6 +38,9 @@ pub fn colour(choice: ColourChoice, tty: bool, env: &dyn Fn(&str) -> Option<Stri
     }
 }
 
+/// SGR parameters of tints; neither red nor dim, which mean something.
+const TINTS: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
+
 /// What a piece of text is, as far as its looks go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
@@ -56,6 +59,8 @@ pub enum Role {
     Bad,
     /// Places and commands.
     Note,
+    /// One of several colours, to tell names apart.
+    Tint(u8),
 }
 
 impl Role {
@@ -69,6 +74,7 @@ impl Role {
             Self::Warn => "33",
             Self::Bad => "1;31",
             Self::Note => "36",
+            Self::Tint(n) => TINTS.get(usize::from(n)).copied().unwrap_or("36"),
         }
     }
 }

@@ -152,6 +152,8 @@ pub struct Row {
     pub attempt: u32,
     /// When its first attempt started, in nanoseconds since the run began.
     pub started: u64,
+    /// When the attempt that runs started.
+    pub tried: u64,
     /// What the last look saw, for steps that look more than once.
     pub glance: Option<String>,
     /// How long the last attempt took and why it did not pass.
@@ -334,6 +336,7 @@ impl Summary {
             phase: Phase::default(),
             attempt: 0,
             started: 0,
+            tried: 0,
             glance: None,
             last_try: None,
             reused: false,
@@ -364,6 +367,7 @@ impl Summary {
             row.started = at;
         }
         row.attempt = attempt;
+        row.tried = at;
         row.phase = Phase::Running;
         row.glance = None;
         if !self.running.contains(&step) {

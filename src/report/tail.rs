@@ -32,7 +32,8 @@ pub fn count_lines(whole: &[u8]) -> u64 {
     u64::try_from(feeds).unwrap_or(u64::MAX)
 }
 
-fn final_version(line: &[u8]) -> &[u8] {
+/// What stays of a line that was overwritten with carriage returns.
+pub(super) fn final_version(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.rsplit(|&b| b == b'\r').next().unwrap_or(line)
 }

@@ -1,9 +1,11 @@
 //! The only place that writes to stdout and stderr: which stream, how wide, in colour or not, and what if nobody reads.
 //! Knows no events.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::style::{self, ColourChoice, Look};
 
@@ -13,6 +15,8 @@ const COLUMNS: u16 = 120;
 const ROWS: u16 = 24;
 /// Narrower than this is not believed.
 const LEAST: u16 = 20;
+/// Bytes that wait for a slow reader at most; who writes more then waits as well.
+const MOST_WAITING: usize = 8 * 1024 * 1024;
 
 /// Where something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,26 +48,59 @@ pub struct Size {
 /// Both output streams of this process. A clone is the same terminal.
 #[derive(Clone)]
 pub struct Terminal {
-    inner: Arc<Mutex<Inner>>,
+    what: Arc<Mutex<What>>,
+    channels: Arc<Mutex<Channels>>,
+    queue: Arc<Queue>,
 }
 
-struct Inner {
-    out: Channel,
-    err: Channel,
+/// What is known about the streams. Asking never waits for a reader.
+struct What {
+    out: Caps,
+    err: Caps,
     size: Box<dyn Fn() -> Size + Send>,
     dumb: bool,
 }
 
+struct Channels {
+    out: Channel,
+    err: Channel,
+}
+
 struct Channel {
     to: Box<dyn Write + Send>,
-    caps: Caps,
     /// Set for good once a write failed.
     failed: Option<io::ErrorKind>,
 }
 
+/// What waits for a reader, in order, of both streams.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    parts: VecDeque<(Stream, Vec<u8>)>,
+    /// Of these parts and of the one that is being written.
+    bytes: usize,
+    /// A thread of its own writes.
+    detached: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, waiting: MutexGuard<'g, Waiting>) -> MutexGuard<'g, Waiting> {
+        self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Channel {
-    fn new(to: Box<dyn Write + Send>, caps: Caps) -> Self {
-        Self { to, caps, failed: None }
+    fn new(to: Box<dyn Write + Send>) -> Self {
+        Self { to, failed: None }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -72,6 +109,15 @@ impl Channel {
         }
         if let Err(error) = self.to.write_all(bytes).and_then(|()| self.to.flush()) {
             self.failed = Some(error.kind());
+        }
+    }
+}
+
+impl Channels {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Out => self.out.write(bytes),
+            Stream::Err => self.err.write(bytes),
         }
     }
 }
@@ -100,10 +146,10 @@ impl Terminal {
     #[must_use]
     pub fn aside(choice: ColourChoice, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let terminal = Self::real(choice, env);
-        let mut inner = terminal.lock();
-        let caps = inner.err.caps;
-        inner.out = Channel::new(Box::new(io::stderr()), caps);
-        drop(inner);
+        let mut what = terminal.lock();
+        what.out = what.err;
+        drop(what);
+        terminal.channels().out = Channel::new(Box::new(io::stderr()));
         terminal
     }
 
@@ -116,16 +162,74 @@ impl Terminal {
         err_caps: Caps,
         size: Box<dyn Fn() -> Size + Send>,
     ) -> Self {
-        let (out, err) = (Channel::new(out, out_caps), Channel::new(err, err_caps));
-        Self { inner: Arc::new(Mutex::new(Inner { out, err, size, dumb: false })) }
+        let channels = Channels { out: Channel::new(out), err: Channel::new(err) };
+        let what = What { out: out_caps, err: err_caps, size, dumb: false };
+        Self {
+            what: Arc::new(Mutex::new(what)),
+            channels: Arc::new(Mutex::new(channels)),
+            queue: Arc::new(Queue::default()),
+        }
     }
 
     fn set_dumb(&mut self, dumb: bool) {
         self.lock().dumb = dumb;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, What> {
+        self.what.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on a thread writes, so that a reader who is slow or stopped (a full pipe, Ctrl-S) holds up nobody; in
+    /// order, as before. Where no thread can be had, nothing changes.
+    pub fn detach(&self) {
+        let mut waiting = self.queue.lock();
+        if waiting.detached {
+            return;
+        }
+        let (queue, channels) = (Arc::clone(&self.queue), Arc::clone(&self.channels));
+        let work = move || {
+            let mut waiting = queue.lock();
+            loop {
+                let Some((stream, bytes)) = waiting.parts.pop_front() else {
+                    waiting = queue.wait(waiting);
+                    continue;
+                };
+                drop(waiting);
+                channels.lock().unwrap_or_else(PoisonError::into_inner).write(stream, &bytes);
+                waiting = queue.lock();
+                waiting.bytes = waiting.bytes.saturating_sub(bytes.len());
+                queue.changed.notify_all();
+            }
+        };
+        waiting.detached = std::thread::Builder::new().name("terminal".to_owned()).spawn(work).is_ok();
+    }
+
+    /// Bytes that still wait for a reader.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
+    /// Waits until everything is written, for at most `patience` if there is one.
+    pub fn settle(&self, patience: Option<Duration>) {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let mut waiting = self.queue.lock();
+        while waiting.bytes > 0 {
+            let Some(until) = until else {
+                waiting = self.queue.wait(waiting);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let woken = self.queue.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
+            waiting = woken.0;
+        }
     }
 
     /// Writes and flushes. A reader that went away (`| head`) silences the stream for good and fails nothing.
@@ -135,17 +239,28 @@ impl Terminal {
 
     /// As [`Terminal::write`], of what need not be text.
     pub fn write_bytes(&self, stream: Stream, bytes: &[u8]) {
-        let mut inner = self.lock();
-        match stream {
-            Stream::Out => inner.out.write(bytes),
-            Stream::Err => inner.err.write(bytes),
+        let mut waiting = self.queue.lock();
+        if !waiting.detached {
+            drop(waiting);
+            self.channels().write(stream, bytes);
+            return;
+        }
+        while waiting.bytes > MOST_WAITING {
+            waiting = self.queue.wait(waiting);
+        }
+        if !bytes.is_empty() {
+            waiting.bytes += bytes.len();
+            waiting.parts.push_back((stream, bytes.to_vec()));
+            self.queue.changed.notify_all();
         }
     }
 
     /// Why stdout lost something that somebody may still wait for (a full disk, say); a closed pipe is no such reason.
+    /// Waits until everything is written.
     #[must_use]
     pub fn lost_output(&self) -> Option<io::ErrorKind> {
-        self.lock().out.failed.filter(|kind| *kind != io::ErrorKind::BrokenPipe)
+        self.settle(None);
+        self.channels().out.failed.filter(|kind| *kind != io::ErrorKind::BrokenPipe)
     }
 
     /// Size now; it may change while a run goes on.
@@ -164,18 +279,18 @@ impl Terminal {
     /// What a stream is.
     #[must_use]
     pub fn caps(&self, stream: Stream) -> Caps {
-        let inner = self.lock();
+        let what = self.lock();
         match stream {
-            Stream::Out => inner.out.caps,
-            Stream::Err => inner.err.caps,
+            Stream::Out => what.out,
+            Stream::Err => what.err,
         }
     }
 
     /// Whether stderr is a terminal that can move its cursor.
     #[must_use]
     pub fn can_move(&self) -> bool {
-        let inner = self.lock();
-        inner.err.caps.tty && !inner.dumb
+        let what = self.lock();
+        what.err.tty && !what.dumb
     }
 }
 
@@ -256,5 +371,31 @@ pub(super) mod tests {
             assert_eq!(terminal.lost_output(), lost);
             assert_eq!(terminal.size(), Size { columns: LEAST, rows: 1 });
         }
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_holds_up_nobody_and_gets_everything_in_order() {
+        let (reader, writer) = io::pipe().unwrap();
+        let size = Box::new(|| Size { columns: 80, rows: 24 });
+        let (out, err) = (Box::new(writer.try_clone().unwrap()), Box::new(writer));
+        let terminal = Terminal::with(out, Caps::default(), err, Caps::default(), size);
+        terminal.detach();
+        terminal.detach();
+        // Much more than a pipe holds.
+        for n in 0..40_000 {
+            terminal.write(if n % 2 == 0 { Stream::Out } else { Stream::Err }, &format!("line {n}\n"));
+        }
+        assert!(terminal.backlog() > 100_000, "{}", terminal.backlog());
+        assert_eq!(terminal.size().columns, 80, "asking waits for nobody");
+        terminal.settle(Some(Duration::from_millis(20)));
+        let reads = std::thread::spawn(move || {
+            use std::io::BufRead as _;
+            io::BufReader::new(reader).lines().take(40_000).map(Result::unwrap).collect::<Vec<_>>()
+        });
+        assert_eq!(terminal.lost_output(), None);
+        let lines = reads.join().unwrap();
+        assert_eq!(lines.len(), 40_000);
+        assert!(lines.iter().enumerate().all(|(n, line)| *line == format!("line {n}")));
+        assert_eq!(terminal.backlog(), 0);
     }
 }

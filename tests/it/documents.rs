@@ -8,15 +8,15 @@ use regex::Regex;
 use crate::support::{Ended, RUNPLAN, Space, copy, finish, repository};
 
 /// A fenced block of a document.
-struct Block {
+pub struct Block {
     /// What stands behind the fence (`toml error`).
-    kind: String,
+    pub kind: String,
     /// For messages.
-    place: String,
-    text: String,
+    pub place: String,
+    pub text: String,
 }
 
-fn blocks(document: &str) -> Vec<Block> {
+pub fn blocks(document: &str) -> Vec<Block> {
     let path = repository().join(document);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
     let (mut found, mut open): (Vec<Block>, Option<Block>) = (Vec::new(), None);
@@ -37,7 +37,7 @@ fn blocks(document: &str) -> Vec<Block> {
 }
 
 /// A plan as it stands in a document, made whole.
-fn whole(text: &str) -> String {
+pub fn whole(text: &str) -> String {
     let mut plan = text.to_owned();
     if !plan.contains("format = 1") {
         plan.insert_str(0, "format = 1\n");
@@ -226,7 +226,7 @@ fn the_readme_is_read_in_two_minutes() {
 #[test]
 fn links_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#\s]+)(#[^)]*)?\)").unwrap();
-    for document in ["README.md", "CHANGELOG.md", "plans/LANGUAGE.md"] {
+    for document in ["README.md", "CHANGELOG.md", "plans/LANGUAGE.md", "plans/EDITORS.md"] {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
         for found in link.captures_iter(&text).filter(|found| !found[1].starts_with("http")) {
@@ -266,6 +266,7 @@ fn help_is_as_it_was_and_fits_80_columns() {
         "check",
         "list",
         "explain",
+        "watch",
         "resume",
         "rerun",
         "sign",

@@ -148,8 +148,12 @@ fn third_party_crates_have_one_home() {
         ("clap_mangen", "cli"),
         ("libm", "compare"),
         ("sha2", "digest"),
+        ("hyper", "listen"),
+        ("hyper_util", "listen"),
+        ("http_body_util", "listen"),
         ("pulldown_cmark", "markdown"),
         ("toml_edit", "edit"),
+        ("lsp_server", "lsp"),
         ("aho_corasick", "mask"),
         ("serde_json_canonicalizer", "record"),
     ];

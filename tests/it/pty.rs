@@ -252,6 +252,8 @@ impl Screen {
                 self.lines.truncate(self.at.0 + 1);
                 self.lines[self.at.0].truncate(self.at.1);
             }
+            // What is drawn together.
+            'h' | 'l' if arguments == "?2026" => {}
             'l' if arguments == "?25" => self.cursor = false,
             'h' if arguments == "?25" => self.cursor = true,
             other => panic!("unexpected CSI {arguments}{other}"),

@@ -82,7 +82,10 @@ impl Space {
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("RUNPLAN") || text.starts_with("CLICOLOR") || ["NO_COLOR", "COLUMNS"].contains(&&*text)
+            if text.starts_with("RUNPLAN")
+                || text.starts_with("GITHUB_")
+                || text.starts_with("CLICOLOR")
+                || ["NO_COLOR", "COLUMNS"].contains(&&*text)
             {
                 command.env_remove(&name);
             }

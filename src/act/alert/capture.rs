@@ -4,22 +4,19 @@
 //! Each takes what comes to its own secret only (a path; for mail the name by which the sender introduces itself), with
 //! caps on size, time and number, and answers everything else with a refusal.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::HOST;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
+
+use crate::listen::{self, Answer, Asked};
+
+pub(super) use crate::listen::anywhere;
 
 use super::smtp;
 
@@ -41,8 +38,12 @@ impl Default for Limits {
     }
 }
 
-/// Most bytes of the head of an HTTP request.
-const HEAD: usize = 16 * 1024;
+impl Limits {
+    fn of_listener(self) -> listen::Limits {
+        let Self { connections, connection, silence, .. } = self;
+        listen::Limits { connections, connection: Some(connection), silence }
+    }
+}
 
 /// Most notifications that wait to be looked at.
 const WAITING: usize = 64;
@@ -93,8 +94,18 @@ impl Capture {
             silence: self.limits.silence,
             sender: self.sender.clone(),
         });
-        let limits = self.limits;
-        self.tasks.spawn(accept(listener, limits, move |stream| serve_http(stream, Arc::clone(&site), limits)));
+        let limits = self.limits.of_listener();
+        self.tasks.spawn(listen::accept(listener, limits, move |stream| {
+            let site = Arc::clone(&site);
+            let answer = move |asked| {
+                let site = Arc::clone(&site);
+                async move {
+                    let (status, text) = site.take(asked).await;
+                    Answer::text(status, text)
+                }
+            };
+            listen::http(stream, limits, answer)
+        }));
         Ok(at)
     }
 
@@ -112,7 +123,7 @@ impl Capture {
         let at = listener.local_addr()?;
         let (limits, sender) = (self.limits, self.sender.clone());
         let hello = hello.map(Arc::new);
-        self.tasks.spawn(accept(listener, limits, move |stream| {
+        self.tasks.spawn(listen::accept(listener, limits.of_listener(), move |stream| {
             let (sender, hello) = (sender.clone(), hello.clone());
             async move {
                 let keep = |bytes: Vec<u8>| sender.try_send(Hit { at: Instant::now(), endpoint, bytes }).is_ok();
@@ -122,35 +133,6 @@ impl Capture {
             }
         }));
         Ok(at)
-    }
-}
-
-/// Any free port of the loopback address.
-pub(super) fn anywhere() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-/// Serves connections until it is dropped, and them with it.
-async fn accept<F, S>(listener: TcpListener, limits: Limits, serve: F)
-where
-    F: Fn(TcpStream) -> S,
-    S: Future<Output = ()> + Send + 'static,
-{
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
-            // No descriptors are left, or the peer is gone already.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let serve = serve(stream);
-        connections.spawn(async move {
-            let _ = timeout(limits.connection, serve).await;
-            drop(permit);
-        });
     }
 }
 
@@ -164,49 +146,27 @@ struct Site {
     sender: mpsc::Sender<Hit>,
 }
 
-async fn serve_http(stream: TcpStream, site: Arc<Site>, limits: Limits) {
-    let answer = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move {
-            let (status, text) = site.take(request).await;
-            let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-            *response.status_mut() = status;
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(limits.silence).max_buf_size(HEAD).keep_alive(false);
-    // A broken connection is its sender's affair: it will try again.
-    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-}
-
 impl Site {
-    async fn take(&self, request: Request<Incoming>) -> (StatusCode, &'static str) {
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        if !host.is_some_and(|host| self.hosts.iter().any(|known| known == host)) {
-            return (StatusCode::MISDIRECTED_REQUEST, "not this host\n");
+    async fn take(&self, asked: Asked) -> (u16, &'static str) {
+        if !asked.host.as_ref().is_some_and(|host| self.hosts.contains(host)) {
+            return (421, "not this host\n");
         }
-        let Some((_, endpoint)) = self.paths.iter().find(|(path, _)| path == request.uri().path()) else {
-            return (StatusCode::NOT_FOUND, "nothing here\n");
+        let Some((_, endpoint)) = self.paths.iter().find(|(path, _)| *path == asked.path) else {
+            return (404, "nothing here\n");
         };
-        if request.method() != Method::POST {
-            return (StatusCode::METHOD_NOT_ALLOWED, "notifications are posted\n");
+        if asked.method != "POST" {
+            return (405, "notifications are posted\n");
         }
-        let body = Limited::new(request.into_body(), self.body).collect();
-        let bytes = match timeout(self.silence, body).await {
-            Err(_) => return (StatusCode::REQUEST_TIMEOUT, "too slow\n"),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return (StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
-            }
-            Ok(Err(_)) => return (StatusCode::BAD_REQUEST, "the body broke off\n"),
-            Ok(Ok(body)) => body.to_bytes().to_vec(),
+        let bytes = match asked.body(self.body, self.silence).await {
+            Ok(bytes) => bytes,
+            Err(refusal) => return refusal,
         };
         if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
-            return (StatusCode::BAD_REQUEST, "the body is not JSON\n");
+            return (400, "the body is not JSON\n");
         }
         match self.sender.try_send(Hit { at: Instant::now(), endpoint: *endpoint, bytes }) {
-            Ok(()) => (StatusCode::OK, "ok"),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "too many at once\n"),
+            Ok(()) => (200, "ok"),
+            Err(_) => (503, "too many at once\n"),
         }
     }
 }
@@ -214,6 +174,7 @@ impl Site {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 
@@ -265,7 +226,7 @@ mod tests {
                 ),
                 "413",
             ),
-            (format!("POST /secret/0 HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(2 * HEAD)), "431"),
+            (format!("POST /secret/0 HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(2 * listen::HEAD)), "431"),
             (post(&host, "/secret/0", "{\"a\": 1}"), "200"),
             (post(&format!("localhost:{}", at.port()), "/secret/0?x=1", "[]"), "200"),
         ] {

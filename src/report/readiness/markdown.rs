@@ -10,29 +10,79 @@ const LONGEST: usize = 300;
 /// Most characters of a query, which nobody can check in part.
 const LONGEST_QUERY: usize = 4_000;
 
+/// The head of the table of all steps.
+const STEPS: &str = "\n## Steps\n\n| step | state | required | time |\n|---|---|---|---|\n";
+
 /// The document.
 #[must_use]
 pub fn render(readiness: &Readiness<'_>) -> String {
-    let mut out = head(readiness);
-    out += &reasons("Vetoes", "Nothing alone forbids it.", &readiness.decision.vetoes);
-    out += &reasons("Holds", "Nothing is open.", &readiness.decision.holds);
-    out += &risk(readiness);
-    out += &signoffs(readiness.standings);
-    out += &waivers(readiness);
-    out += &comparisons(readiness);
-    out += &questions(readiness);
-    out += "\n## Steps\n\n| step | state | required | time |\n|---|---|---|---|\n";
-    for row in &readiness.rows {
-        let required = if row.head.required { "yes" } else { "no" };
-        out += &format!(
-            "| {} | {} | {required} | {} |\n",
-            code(&row.head.name),
-            bold(row),
-            if row.result.is_some() { format::short(row.took_ns()) } else { "–".to_owned() }
-        );
-    }
+    let mut out = overview(readiness).concat();
+    out += STEPS;
+    readiness.rows.iter().for_each(|row| out += &in_table(row));
     readiness.rows.iter().for_each(|row| out += &step(row));
     out
+}
+
+/// The document in at most so many bytes (no fewer than a few hundred make sense): where it is longer, what is no pass
+/// comes first, and the end says what is left out.
+#[must_use]
+pub fn render_within(readiness: &Readiness<'_>, most: usize) -> String {
+    let whole = render(readiness);
+    if whole.len() <= most {
+        return whole;
+    }
+    let most = most.saturating_sub(NOTE);
+    let mut out = String::new();
+    let mut add = |text: &str, most: usize| {
+        let fits = out.len() + text.len() <= most;
+        if fits {
+            out += text;
+        }
+        fits
+    };
+    let parts = overview(readiness).iter().filter(|part| !add(part, most / 2)).count();
+    add(STEPS, most);
+    let mut rows: Vec<&Row<'_>> = readiness.rows.iter().collect();
+    rows.sort_by_key(|row| row.state == State::Pass);
+    // A quarter of the room is for the table; in it, and behind it, nothing stands after a gap.
+    let table = out_of(&rows, |row| add(&in_table(row), most * 3 / 4));
+    let details = out_of(&rows, |row| add(&step(row), most));
+    let parts = if parts > 0 { format!("{} of the overview, ", format::count(parts, "part")) } else { String::new() };
+    let all = rows.len();
+    out += &format!(
+        "\n---\n\nCut to fit: {parts}{table} of {all} steps in the table and the details of {details} of {all} are left out, \
+         passed ones last; `runplan report {}` has everything.\n",
+        escape::line(&readiness.settings.run)
+    );
+    out
+}
+
+/// Room for the sentence about what is left out.
+const NOTE: usize = 400;
+
+/// How many are left over when they are added one by one until one does not fit.
+fn out_of<'r>(rows: &[&'r Row<'r>], mut add: impl FnMut(&'r Row<'r>) -> bool) -> usize {
+    rows.len() - rows.iter().take_while(|row| add(row)).count()
+}
+
+/// What stands before the steps, part by part.
+fn overview(readiness: &Readiness<'_>) -> Vec<String> {
+    vec![
+        head(readiness),
+        reasons("Vetoes", "Nothing alone forbids it.", &readiness.decision.vetoes),
+        reasons("Holds", "Nothing is open.", &readiness.decision.holds),
+        risk(readiness),
+        signoffs(readiness.standings),
+        waivers(readiness),
+        comparisons(readiness),
+        questions(readiness),
+    ]
+}
+
+fn in_table(row: &Row<'_>) -> String {
+    let required = if row.head.required { "yes" } else { "no" };
+    let took = if row.result.is_some() { format::short(row.took_ns()) } else { "–".to_owned() };
+    format!("| {} | {} | {required} | {took} |\n", code(&row.head.name), bold(row))
 }
 
 fn head(readiness: &Readiness<'_>) -> String {
