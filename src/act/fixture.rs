@@ -20,7 +20,7 @@ pub(crate) fn request(action: Action, workspace: &Path) -> Request {
         env: Vec::new(),
         stdin: Input::Null,
         spool: workspace.to_owned(),
-        named: PathBuf::new(),
+        named: std::path::PathBuf::new(),
         attempt: 1,
         deadline: None,
         timeout: None,

@@ -570,6 +570,7 @@ mod tests {
     use super::super::sample::{attempt, commit, decision, event, head, open, passed, ran};
     use super::*;
     use crate::digest::sha256_hex;
+    use serde_json::Value as Json;
 
     fn bytes(events: &[Event]) -> Vec<u8> {
         project(events).unwrap().finish(&decision()).unwrap()
