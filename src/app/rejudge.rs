@@ -27,7 +27,7 @@ use crate::report::rejudged;
 use crate::report::terminal::{Stream, Terminal};
 
 use super::again::{Begun, Refusal};
-use super::load::Ready;
+use super::load::{self, Ready};
 use super::{judgement, log, sign};
 
 /// A declared secret is never asked for; the loader only wants to know that it is there, and long enough.
@@ -163,13 +163,12 @@ fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own
 
 /// The head of a run of this plan at the time of the run.
 fn head(then: &Then, plan: &Plan) -> Result<PlanHead, canonical::CanonicalError> {
-    let norm = canonical::to_bytes(&plan::norm(plan))?;
     Ok(PlanHead {
         name: plan.name.clone(),
         title: plan.title.clone(),
         path: plan.path.clone(),
         sha256: store::plan_digest(&plan.sources),
-        norm_sha256: crate::digest::sha256_hex(&norm),
+        norm_sha256: load::meaning(plan)?,
         vars: plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect(),
         on_failure: plan.on_failure.word().to_owned(),
         go: plan.decision.go,

@@ -51,7 +51,7 @@ use crate::place::{Place, Sources};
 pub use crate::policy::{OnFailure, Retry, RunWhen, SignoffPolicy};
 
 pub use crate::action::Sampling;
-pub use norm::norm;
+pub use norm::{norm, norm_head, norm_steps};
 
 /// What the caller knows and a plan file does not.
 pub struct LoadOptions<'a> {

@@ -397,6 +397,10 @@ impl Sink for Events {
 }
 
 impl Outlet for Events {
+    fn settle(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn pause(&mut self) {}
 
     fn tick(&mut self, _mono: u64) {}
