@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -264,7 +265,7 @@ impl Begun {
             }
             return Err(told("its plan can't be run any more"));
         }
-        self.as_it_ran(&mut loaded.plan);
+        self.as_it_ran(Arc::make_mut(&mut loaded.plan));
         let graph = graph::build(&loaded.plan).map_err(|_| told("its plan can't be ordered any more"))?;
         let meaning = load::meaning(&loaded.plan).map_err(|error| told(&error.to_string()))?;
         if meaning != self.head.norm_sha256 || !same(&loaded) {

@@ -5,6 +5,7 @@ mod facts;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -37,7 +38,7 @@ const SOME_SECRET: &str = "a secret that nobody asks for";
 struct Then {
     begun: Begun,
     record: RecordFile,
-    plan: Plan,
+    plan: Arc<Plan>,
     graph: Graph,
     /// Day of the run.
     day: String,
@@ -99,7 +100,7 @@ fn other_plan(path: &str, ask: &Judge, then: &Then, terminal: &Terminal) -> Resu
         let options = LoadOptions { today: &then.day, vars, var_files: Vec::new(), env: &lookup, strict: false };
         plan::load(&path, &options)
     };
-    let declared = load(ask.vars.clone()).plan.vars;
+    let declared = load(ask.vars.clone()).plan.vars.clone();
     let given = |name: &String| ask.vars.iter().any(|(own, _)| own == name);
     let kept = then.begun.vars().into_iter().filter(|(name, _)| declared.contains_key(name) && !given(name));
     let mut loaded = load(kept.chain(ask.vars.iter().cloned()).collect());
@@ -114,7 +115,7 @@ fn other_plan(path: &str, ask: &Judge, then: &Then, terminal: &Terminal) -> Resu
     match graph.filter(|_| loaded.diagnostics.is_empty()) {
         Some(graph) => {
             if then.begun.asked_for_some() {
-                loaded.plan.signoffs = None;
+                Arc::make_mut(&mut loaded.plan).signoffs = None;
             }
             Ok(Ready { loaded, graph })
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::act::contain;
 use crate::cli::{self, Run};
@@ -77,8 +78,9 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
 pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bool>)> {
     let mut ready = load::ready(&command.plan, terminal)?;
     if let Some(mode) = command.on_failure {
-        ready.loaded.plan.on_failure = mode;
-        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
+        let plan = Arc::make_mut(&mut ready.loaded.plan);
+        plan.on_failure = mode;
+        plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
     }
     let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
         Ok(selected) => selected,
@@ -89,7 +91,7 @@ pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bo
     };
     // People approve a whole plan: a run of some steps by name asks nobody.
     if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
-        ready.loaded.plan.signoffs = None;
+        Arc::make_mut(&mut ready.loaded.plan).signoffs = None;
     }
     if let Some(file) = &command.locked {
         match lock::hold(file, &ready.loaded.plan, &command.selection.words()) {
@@ -372,8 +374,8 @@ fn resume(store: &store::Store, id: &str) -> Result<Rc<store::RunDir>, Trouble> 
     Ok(Rc::new(store.resume(id, std::process::id(), &since).map_err(refused)?))
 }
 
-fn masker(mask: std::sync::Arc<Mask>) -> record::journal::MaskFn {
-    std::sync::Arc::new(move |text| mask.text(text))
+fn masker(mask: Arc<Mask>) -> record::journal::MaskFn {
+    Arc::new(move |text| mask.text(text))
 }
 
 fn processors() -> u32 {

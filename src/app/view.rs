@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Query, Text};
@@ -406,8 +407,8 @@ fn request_line(spec: &HttpSpec) -> String {
 
 /// What the reporters may ask about a run.
 pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options: &Options, output: Output) -> Context {
-    let plan = Rc::new(ready.loaded.plan.clone());
-    let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
+    let plan = &ready.loaded.plan;
+    let (for_excerpt, for_about) = (Arc::clone(plan), Arc::clone(plan));
     let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -38,7 +39,7 @@ pub(super) struct Project {
 
 /// A plan that could be read.
 pub(super) struct Good {
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     pub(super) graph: Option<Graph>,
 }
 

@@ -128,8 +128,8 @@ pub fn shown(value: &Value) -> String {
 /// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The plan; only to be run if no diagnostic is an error.
-    pub plan: Plan,
+    /// The plan; only to be run if no diagnostic is an error. Shared, for some who ask about it outlive the caller.
+    pub plan: Arc<Plan>,
     /// All of them, in source order.
     pub diagnostics: Vec<error::Diagnostic>,
 }

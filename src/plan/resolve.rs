@@ -1,6 +1,7 @@
 //! From files to a [`Plan`]: declarations, expansion, steps, checks, in that order; gathers every diagnostic.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use serde_json::json;
@@ -41,7 +42,7 @@ pub(super) fn resolve(path: &Utf8Path, files: &Files, mut diags: Diags, options:
     {
         document(path, main, files, &mut plan, &mut diags, options);
     }
-    Loaded { plan, diagnostics: diags.finish(options.strict) }
+    Loaded { plan: Arc::new(plan), diagnostics: diags.finish(options.strict) }
 }
 
 /// The files that are written in the version of the language that this is; of others nothing more can be said.
