@@ -437,7 +437,7 @@ fn load(text: &str) -> (Plan, Graph) {
     let loaded = plan::load_text("blueprint.toml".into(), text, &options);
     assert!(!loaded.has_errors(), "{:#?}\n{text}", loaded.diagnostics);
     let graph = graph::build(&loaded.plan).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));
-    (loaded.plan, graph)
+    (std::sync::Arc::unwrap_or_clone(loaded.plan), graph)
 }
 
 fn go(
