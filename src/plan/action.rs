@@ -76,6 +76,11 @@ pub(super) fn read(
     Some((action, report.flatten()))
 }
 
+/// The action of a step that has no other than `run`.
+pub(super) fn run(node: Node<'_>, texts: &mut Texts<'_>) -> Option<Action> {
+    main_action("run", node, None, texts)
+}
+
 /// Whether a step holds a table that is none of its keys.
 fn dotted(step: Table<'_>) -> bool {
     step.entries().any(|entry| entry.node.value.is_table() && tables::STEP.key(entry.key).is_none())
