@@ -210,8 +210,8 @@ mod tests {
             assert_eq!(index.add(StepId::at(at), name, "test", axes, false), None);
         }
         assert_eq!(index.find("test").len(), 3);
-        assert_eq!(index.find("test[os=linux]"), [StepId(0), StepId(1)]);
-        assert_eq!(index.find("test[os=mac,py=3.12]"), [StepId(2)]);
+        assert_eq!(index.find("test[os=linux]").as_ref(), [StepId(0), StepId(1)]);
+        assert_eq!(index.find("test[os=mac,py=3.12]").as_ref(), [StepId(2)]);
         assert!(
             index.find("test[os=win]").is_empty() && index.find("tset").is_empty() && index.find("test[").is_empty()
         );

@@ -124,7 +124,7 @@ impl<'s> Reader<'s> {
         if self.tree.count(table) > WIDE {
             return self.names.get(&(table, name)).copied();
         }
-        self.tree.inside(table).find(|at| self.tree.key(*at) == name)
+        self.tree.inside(table).get(name)
     }
 
     fn append(&mut self, table: u32, at: u32, key: Range<usize>) {

@@ -31,8 +31,7 @@ impl Words {
     fn word(&mut self, word: u64) {
         // Odd, and without a pattern: the fraction of the golden ratio.
         let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        let [low, high] = [0, 64].map(|shift| u64::try_from((product >> shift) & u128::from(u64::MAX)).unwrap_or(0));
-        self.0 = low ^ high;
+        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 }
 

@@ -183,10 +183,11 @@ impl Reader<'_> {
 
     /// `needs` or `after`.
     fn links(&self, id: StepId, table: Table<'_>, key: &str, finally: bool, texts: &mut Texts<'_>) -> Vec<Need> {
-        let nodes = table.list(key);
-        let mut list: Vec<Need> = Vec::with_capacity(nodes.len());
+        let Some(names) = table.get(key) else { return Vec::new() };
+        let one = Some(names).filter(|node| node.value.is_text());
+        let mut list: Vec<Need> = Vec::with_capacity(names.items().count());
         let mut many: HashMap<StepId, Place> = HashMap::new();
-        for node in nodes {
+        for node in one.into_iter().chain(names.items()) {
             let Some(text) = node.text() else { continue };
             let name = if text.contains('{') { Cow::Owned(texts.plain(node)) } else { Cow::Borrowed(text) };
             let found = self.index.find(&name);

@@ -199,6 +199,11 @@ impl Tree {
         self.written(item.key_start, item.key_len)
     }
 
+    fn has_key(&self, at: u32, name: &str) -> bool {
+        let item = &self.items[at as usize];
+        (item.key_len as usize == name.len() || !self.own_keys.is_empty()) && self.key(at) == name
+    }
+
     fn written(&self, start: u32, len: u32) -> &str {
         self.source.text.get(start as usize..start as usize + len as usize).unwrap_or("")
     }
@@ -266,8 +271,8 @@ impl Iterator for Inside<'_> {
 }
 
 impl<'t> Inside<'t> {
-    fn get(mut self, name: &str) -> Option<u32> {
-        self.find(|at| self.tree.key(*at) == name)
+    pub(super) fn get(mut self, name: &str) -> Option<u32> {
+        self.find(|at| self.tree.has_key(*at, name))
     }
 }
 
@@ -362,8 +367,8 @@ impl<'t> Node<'t> {
 
     /// The elements of a list; nothing for anything else.
     pub(super) fn items(self) -> impl Iterator<Item = Node<'t>> + use<'t> {
-        let list = if let Value::List(list) = self.value { Some(list) } else { None };
-        list.into_iter().flat_map(|list| list.map(|at| list.tree.node(at)))
+        let mut list = if let Value::List(list) = self.value { Some(list) } else { None };
+        std::iter::from_fn(move || list.as_mut().and_then(|list| Some(list.tree.node(list.next()?))))
     }
 
     /// The elements of a list, or the value itself if it is a string.
