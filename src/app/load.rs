@@ -159,7 +159,15 @@ pub(super) fn tell(args: &PlanArgs, format: Format, terminal: &Terminal) -> bool
             terminal.write(Stream::Out, &format!("{text}{fine}"));
         }
     }
-    graph.is_some()
+    let fit = graph.is_some();
+    leave((loaded, graph));
+    fit
+}
+
+/// Leaves what the process does not need any more to its end: the system takes the memory of a large plan back at once,
+/// piece by piece it takes as long as reading a part of it.
+pub(super) fn leave<T>(value: T) {
+    std::mem::forget(value);
 }
 
 /// Waves of main steps; `finally` steps come after all of them.

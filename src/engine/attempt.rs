@@ -427,7 +427,7 @@ async fn look_once(
         let text = format!("`{}` is from before: the command did not write it", spec.path.as_str());
         Err(ActError::new(Cause::ActionError, text))
     } else {
-        let report = Request { action: Action::Report(spec.clone()), ..request.clone() };
+        let report = Request { action: Action::Report(Box::new(spec.clone())), ..request.clone() };
         look(shared, &report, lent).await
     };
     match told {
