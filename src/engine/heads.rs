@@ -127,3 +127,23 @@ fn masked_result(result: &mut StepResult, mask: &Mask) {
     result.detail.iter_mut().for_each(|text| *text = mask.text(text));
     result.attempts.iter_mut().for_each(|attempt| masked(attempt, mask));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_seen_weighs_as_its_siblings_or_as_most_others() {
+        let seconds = Duration::from_secs;
+        let seen = [("a", 1), ("b", 2), ("c", 3), ("d", 40), ("t[x=1]", 7), ("t[x=2]", 9), ("t[x=3]", 8)];
+        let seen: BTreeMap<String, Duration> = seen.map(|(name, time)| (name.to_owned(), seconds(time))).into();
+        let known = estimate(&seen);
+        assert_eq!([known("a"), known("t[x=2]")], [seconds(1), seconds(9)]);
+        assert_eq!([known("t[x=4]"), known("new"), known("u[x=1]")], [seconds(9), seconds(9), seconds(9)]);
+        let mut cells = seen.clone();
+        cells.extend([("e".to_owned(), seconds(90)), ("f".to_owned(), seconds(80)), ("g".to_owned(), seconds(70))]);
+        let known = estimate(&cells);
+        assert_eq!([known("t[x=4]"), known("new")], [seconds(9), seconds(70)]);
+        assert_eq!(estimate(&BTreeMap::new())("any"), seconds(1));
+    }
+}
