@@ -61,6 +61,8 @@ pub enum Command {
         step: String,
         /// The folder that has `.runplan`, instead of the workspace.
         log_dir: Option<String>,
+        /// The run that is looked back at, instead of the last one of the plan.
+        run: Option<String>,
     },
     /// Go on with a run that was interrupted.
     Resume(Resume),
@@ -269,6 +271,9 @@ enum Sub {
         /// Folder that has `.runplan` with earlier results (default: the plan's workspace)
         #[arg(long, value_name = "DIR")]
         log_dir: Option<String>,
+        /// The run to say of why the step waited in it: its id, its folder, or `latest` (default: the plan's last one)
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
     },
     /// Goes on with a run that was interrupted; its record is that of a run without the interruption
     #[command(after_help = EXIT_CODES)]
@@ -421,10 +426,10 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Watch(watch) => Command::Watch(watch.checked()),
         Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
         Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
-        Sub::Explain { mut words, args, log_dir } => {
+        Sub::Explain { mut words, args, log_dir, run } => {
             let step = words.pop().unwrap_or_default();
             let plan = words.pop().unwrap_or_else(|| "blueprint.toml".to_owned());
-            Command::Explain { plan: args.of(plan), step, log_dir }
+            Command::Explain { plan: args.of(plan), step, log_dir, run }
         }
         Sub::Resume(resume) => Command::Resume(resume),
         Sub::Rerun(rerun) => Command::Rerun(rerun),

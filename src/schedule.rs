@@ -6,6 +6,7 @@
 //! Under `on_failure = "stop"` the result is that of a serial run in plan rank: after a failure at rank *r* everything
 //! below *r* still runs, everything above is cancelled, whatever it was doing.
 
+mod order;
 mod words;
 
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use crate::ids::{PoolId, StepId};
 use crate::outcome::{Cause, State};
 use crate::policy::{OnFailure, Retry, RunWhen};
 
+pub use order::turns;
 pub use words::{Effect, Ended, Input, Job};
 
 /// Where a step stands. `Waiting` counts the predecessors that are not settled.
@@ -39,7 +41,7 @@ enum Phase {
     Finished,
 }
 
-type Key = (Reverse<Duration>, u32, StepId);
+type Key = (u64, u32, StepId);
 
 /// The scheduler.
 pub struct Schedule<'a> {
@@ -161,7 +163,7 @@ impl<'a> Schedule<'a> {
     /// The one transition: takes the step out of the queues and counts of its old state and into those of the new one.
     fn set(&mut self, id: StepId, to: St) {
         let index = id.index();
-        let key = (Reverse(self.jobs[index].priority), self.graph.rank(id), id);
+        let key = (self.jobs[index].turn, self.graph.rank(id), id);
         match &self.states[index] {
             St::Ready => {
                 if let Some(queue) = self.ready.get_mut(&self.jobs[index].pools) {
@@ -480,7 +482,7 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    /// Starts what may start: of all queues whose pools are free, the head with the longest tail first.
+    /// Starts what may start: of all queues whose pools are free, the head with the lowest turn first.
     fn launch(&mut self) {
         while self.busy < self.workers {
             let fits = |pools: &[PoolId]| pools.iter().all(|pool| self.free[pool.0 as usize] > 0);

@@ -31,6 +31,7 @@ mod show;
 mod sign;
 mod verify;
 mod view;
+mod waited;
 mod watch;
 mod world;
 
@@ -87,7 +88,9 @@ fn dispatch(command: &Command, terminal: &Terminal) -> Exit {
         Command::Watch(run) => watch::watch(run, terminal),
         Command::Check { plan, format } => view::check(plan, *format, terminal),
         Command::List { plan, format } => view::list(plan, *format, terminal),
-        Command::Explain { plan, step, log_dir } => view::explain(plan, step, log_dir.as_deref(), terminal),
+        Command::Explain { plan, step, log_dir, run } => {
+            view::explain(plan, step, (log_dir.as_deref(), run.as_deref()), terminal)
+        }
         Command::Resume(resume) => again::resume(resume, terminal),
         Command::Rerun(rerun) => again::rerun(rerun, terminal),
         Command::Sign(sign) => sign::sign(sign, terminal),

@@ -27,7 +27,7 @@ use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, About, Context, Excerpt, Left, Output, Pace, Tail, Which, format};
 
 use super::load::{self, Ready};
-use super::{lock, reuse, run};
+use super::{lock, reuse, run, waited};
 
 /// Bytes read from the end of an output file to show its last lines.
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -194,7 +194,13 @@ fn outlook(step: &Step, selected: bool) -> (Marker, String) {
     (Marker::Run, reasons.join("; "))
 }
 
-pub(super) fn explain(args: &PlanArgs, wanted: &str, logs: Option<&str>, terminal: &Terminal) -> Exit {
+/// `logs` has `.runplan` instead of the workspace; `run` is looked back at instead of the last one.
+pub(super) fn explain(
+    args: &PlanArgs,
+    wanted: &str,
+    (logs, run): (Option<&str>, Option<&str>),
+    terminal: &Terminal,
+) -> Exit {
     let Some(Ready { loaded, graph }) = load::ready(args, terminal) else { return Exit::Usage };
     let plan = &loaded.plan;
     let selection = graph::Selection { steps: vec![wanted.to_owned()], ..graph::Selection::default() };
@@ -206,8 +212,15 @@ pub(super) fn explain(args: &PlanArgs, wanted: &str, logs: Option<&str>, termina
     let mut prospects: Vec<_> = plan.steps.iter().map(|step| outlook(step, true)).collect();
     let all = vec![true; plan.steps.len()];
     reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &all, logs));
+    let last = match waited::last(plan, logs, run) {
+        Ok(last) => last,
+        Err(fault) => return super::log::refused(terminal, &fault),
+    };
     let text = |id: StepId| {
-        let explained = explained(plan, &graph, id, prospects[id.index()].clone());
+        let mut explained = explained(plan, &graph, id, prospects[id.index()].clone());
+        if let Some(last) = &last {
+            (explained.last, explained.waited) = last.of(plan, &explained.name);
+        }
         report::explain::render(&explained, terminal.look(Stream::Out))
     };
     let texts: Vec<String> = found.map(text).collect();
@@ -248,6 +261,7 @@ pub(super) fn explained(plan: &Plan, graph: &Graph, id: StepId, (marker, reason)
         outputs: outputs(step),
         marker,
         reason,
+        ..Explain::default()
     }
 }
 

@@ -120,16 +120,21 @@ impl Store {
         bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
-    /// How long each step of the plan may take, from its latest runs: every run weighs as much as all before it.
+    /// How long each step of the plan may take, from its latest runs: every run weighs as much as all before it. The
+    /// same number of nanoseconds again is no second measurement: the step's result was taken over.
     #[must_use]
     pub fn durations(&self, plan_name: &str) -> BTreeMap<String, Duration> {
-        let mut smoothed: BTreeMap<String, u64> = BTreeMap::new();
+        // What counts by now, and the latest measurement.
+        let mut smoothed: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for line in self.index().into_iter().filter(|line| line.plan == plan_name) {
             for (step, latest) in line.durations {
-                smoothed.entry(step).and_modify(|known| *known = known.midpoint(latest)).or_insert(latest);
+                let (known, last) = smoothed.entry(step).or_insert((latest, latest));
+                if *last != latest {
+                    (*known, *last) = (known.midpoint(latest), latest);
+                }
             }
         }
-        smoothed.into_iter().map(|(step, nanos)| (step, Duration::from_nanos(nanos))).collect()
+        smoothed.into_iter().map(|(step, (nanos, _))| (step, Duration::from_nanos(nanos))).collect()
     }
 
     /// Makes the index anew from the runs that have a record. Runs that cannot be read are left out.
@@ -198,6 +203,8 @@ mod tests {
         store.remember(&line("r2", "other", &[("a", 9_999)])).unwrap();
         store.remember(&line("r3", "p", &[("a", 200)])).unwrap();
         store.remember(&line("r4", "p", &[("a", 50), ("new", 3)])).unwrap();
+        // Nothing new: what r4 measured was taken over.
+        store.remember(&line("r5", "p", &[("a", 50), ("new", 3)])).unwrap();
         let nanos = |n| Duration::from_nanos(n);
         let right = [("a".to_owned(), nanos(100)), ("gone".to_owned(), nanos(7)), ("new".to_owned(), nanos(3))];
         assert_eq!(store.durations("p"), BTreeMap::from(right));

@@ -59,6 +59,10 @@ pub struct Explain {
     pub marker: Marker,
     /// Why.
     pub reason: String,
+    /// The run that is looked back at, and how the step ended in it; empty without one.
+    pub last: String,
+    /// What it waited for there, a line each.
+    pub waited: Vec<String>,
 }
 
 /// The whole text.
@@ -98,6 +102,12 @@ pub fn render(step: &Explain, look: Look) -> String {
     }
     let reason = if step.reason.is_empty() { String::new() } else { format!(": {}", step.reason) };
     lines.extend(wrapped("now", &format!("{}{reason}", step.marker.word()), look));
+    if !step.last.is_empty() {
+        lines.extend(wrapped("last run", &step.last, look));
+    }
+    for (index, text) in step.waited.iter().enumerate() {
+        lines.extend(wrapped(if index == 0 { "waited" } else { "" }, text, look));
+    }
     page(&lines, look)
 }
 
@@ -163,6 +173,8 @@ mod tests {
             outputs: own(&["coverage.xml (stable)"]),
             marker: Marker::Run,
             reason: "no earlier result".into(),
+            last: "20260101T000000Z-aaaaaa: pass".into(),
+            waited: own(&["12.3s for build", "4.20s for pool docker (1), held by up"]),
             ..Explain::default()
         };
         golden("explain-80.txt", &render(&step, Look { width: 80, colour: false }));

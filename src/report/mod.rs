@@ -32,6 +32,7 @@ pub mod summary;
 pub mod tail;
 pub mod terminal;
 pub mod verified;
+pub mod waits;
 
 use std::time::Duration;
 

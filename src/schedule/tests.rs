@@ -21,7 +21,7 @@ struct Case {
     outcomes: Vec<State>,
 }
 
-fn job(name: &str) -> Job {
+pub(super) fn job(name: &str) -> Job {
     Job {
         name: name.into(),
         finally: false,
@@ -32,7 +32,7 @@ fn job(name: &str) -> Job {
         on_failure: OnFailure::Independent,
         retry: Retry::default(),
         pools: Vec::new(),
-        priority: Duration::ZERO,
+        turn: 0,
     }
 }
 
@@ -181,7 +181,7 @@ fn case_strategy(index: u32) -> impl Strategy<Value = Case> {
     let flags = (proptest::bool::weighted(0.1), proptest::bool::weighted(0.15), any::<bool>());
     let pools = proptest::collection::btree_set(0..2_u32, 0..2);
     (edges.clone(), edges, run_when, mode, flags, pools, proptest::collection::vec(state, 1..4), 0..3_u32, 0..50_u64)
-        .prop_map(move |(needs, after, run_when, on_failure, flags, pools, outcomes, limit, priority)| {
+        .prop_map(move |(needs, after, run_when, on_failure, flags, pools, outcomes, limit, turn)| {
             let (filtered, service, required) = flags;
             let needs: Vec<u32> = needs.into_iter().filter(|n| *n < index).collect();
             let after = after.into_iter().filter(|n| *n < index && !needs.contains(n)).collect();
@@ -193,7 +193,7 @@ fn case_strategy(index: u32) -> impl Strategy<Value = Case> {
                 on_failure,
                 retry: Retry { limit, ..Retry::default() },
                 pools: pools.into_iter().map(PoolId).collect(),
-                priority: Duration::from_secs(priority),
+                turn,
                 ..job(&format!("s{index}"))
             };
             Case { needs, after, job, outcomes }
@@ -260,10 +260,11 @@ fn plain(name: &str, needs: &[u32], outcomes: &[State]) -> Case {
 }
 
 #[test]
-fn longest_tail_goes_first_and_pools_are_honoured() {
+fn the_lowest_turn_goes_first_and_pools_are_honoured() {
     let mut cases =
         vec![plain("a", &[], &[State::Pass]), plain("b", &[], &[State::Pass]), plain("c", &[], &[State::Pass])];
-    cases[1].job.priority = Duration::from_secs(5);
+    cases[0].job.turn = 5;
+    cases[2].job.turn = 5;
     cases[0].job.pools = vec![PoolId(0)];
     cases[2].job.pools = vec![PoolId(0)];
     let graph = graph_of(&cases);

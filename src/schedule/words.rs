@@ -27,8 +27,8 @@ pub struct Job {
     pub retry: Retry,
     /// Capacities it holds, sorted, without duplicates.
     pub pools: Vec<PoolId>,
-    /// Time from its start to the end of the run: longest first.
-    pub priority: Duration,
+    /// Of the steps that are ready the one with the lowest turn starts (see [`super::turns`]); ties by plan rank.
+    pub turn: u64,
 }
 
 /// How an attempt ended, as far as scheduling goes.

@@ -48,5 +48,6 @@ mod support;
 mod terminal;
 mod tmux;
 mod torture;
+mod waiting;
 mod waivers;
 mod watch;
