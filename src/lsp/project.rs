@@ -99,7 +99,7 @@ pub(super) fn marks_of<'p>(
 
 /// Pages for the loader's files; those whose text is the same are kept.
 fn pages(sources: &Sources, documents: &Documents, before: &[Rc<Page>]) -> Vec<Rc<Page>> {
-    let page = |source: &std::sync::Arc<crate::place::Source>| {
+    let page = |source: &Arc<crate::place::Source>| {
         let path = whole(Utf8Path::new(&source.path));
         let same = |page: &&Rc<Page>| page.path == path && page.text == source.text;
         documents.at(&path).or_else(|| before.iter().find(same).cloned()).unwrap_or_else(|| {

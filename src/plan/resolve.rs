@@ -7,6 +7,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use serde_json::json;
 
+use super::checks::Rest;
 use super::declare::{self, entries};
 use super::diags::Diags;
 use super::error::Diagnostic;
@@ -20,7 +21,6 @@ use super::tables;
 use super::template::Known;
 use super::text::{Declared, Texts};
 use super::tree::Table;
-use super::checks::Rest;
 use super::{LoadOptions, Loaded, Plan, checks, people, reports, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;

@@ -141,7 +141,8 @@ impl Reader<'_> {
     /// Whether a step says nothing that is not its own anyway, and the defaults say the same to every such step.
     fn says_no_terms(&self, table: Table<'_>) -> bool {
         let own = |key: &str| matches!(key, "run" | "needs" | "after" | "inputs" | "outputs" | "artifacts");
-        table.entries().all(|entry| own(entry.key)) && self.defaults.is_none_or(|all| !all.has("env") && !all.has("cwd"))
+        table.entries().all(|entry| own(entry.key))
+            && self.defaults.is_none_or(|all| !all.has("env") && !all.has("cwd"))
     }
 
     /// The terms of a step, without its report and its named outputs.

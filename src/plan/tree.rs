@@ -125,7 +125,18 @@ impl Tree {
         let at = u32::try_from(self.items.len()).unwrap_or(NONE);
         let place = Place::new(self.file, span);
         let (start, len) = (place.start, place.len);
-        self.items.push(Item { key_start: 0, key_len: 0, start, len, next: NONE, data: NONE, last: NONE, is, count: 0, open: false });
+        self.items.push(Item {
+            key_start: 0,
+            key_len: 0,
+            start,
+            len,
+            next: NONE,
+            data: NONE,
+            last: NONE,
+            is,
+            count: 0,
+            open: false,
+        });
         at
     }
 
