@@ -140,6 +140,20 @@ impl Keeper for Kept {
         }
     }
 
+    fn place(&self, rank: u32, name: &str) -> PathBuf {
+        match self {
+            Self::Log { run, .. } => run.step_path(rank, name),
+            Self::Nothing { folder } => folder.join((rank % 64).to_string()),
+        }
+    }
+
+    fn slots(&self) -> PathBuf {
+        match self {
+            Self::Log { run, .. } => run.steps(),
+            Self::Nothing { folder } => folder.join("slots"),
+        }
+    }
+
     fn archive(&self, _: &Path, _: &str) -> Result<(), KeepError> {
         Err(KeepError::File("no artifacts here".to_owned()))
     }

@@ -395,6 +395,8 @@ fn close(
     let mono = outlet.kept.last().map_or(0, |event| event.mono);
     let mut id = None;
     if matches!(status, RunStatus::Decided(_)) {
+        // A record that its journal does not bear out must not be there after a power failure.
+        outlet.journal.sync()?;
         let record = project::project(&outlet.kept).map_err(io::Error::other)?;
         let again = judgement::decision(&record.run, &record.steps, None, &engine::unsigned(plan.signoffs.as_ref()));
         debug_assert_eq!(again, *decision, "the record decides as the engine did");

@@ -181,12 +181,13 @@ async fn attend(
     }
     let judged =
         if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
-    match made::tidy_named(&request, shared.world.mask.as_deref()) {
+    let tidied = made::tidy_named(&request, shared.world.mask.as_deref());
+    let tidied = tidied.map_err(|error| format!("can't clear the output file: {error}")).and_then(|()| {
+        made::keep_named(&request).map_err(|error| format!("can't keep the output file: {}", shared.lose(&error)))
+    });
+    match tidied {
         Ok(()) => judged,
-        Err(error) => {
-            let detail = format!("can't clear the output file: {error}");
-            judge_error(shared, step, &Cause::ActionError, &detail, course)
-        }
+        Err(detail) => judge_error(shared, step, &Cause::ActionError, &detail, course),
     }
 }
 

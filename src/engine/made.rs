@@ -70,10 +70,15 @@ pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Res
         (_, Some(_)) => std::fs::remove_file(path)?,
         (_, None) => {}
     }
-    if shared && path.exists() {
-        act::slots::place(path, &request.spool_file("outputs"))?;
-    }
     Ok(())
+}
+
+/// Moves the file of named outputs, if there is something in it, from where it was handed on to the step's own folder.
+pub(super) fn keep_named(request: &Request) -> std::io::Result<()> {
+    let (from, to) = (&request.named, request.spool_file("outputs"));
+    let is_kept =
+        from.as_os_str().is_empty() || *from == to || std::fs::metadata(from).map_or(0, |meta| meta.len()) == 0;
+    if is_kept { Ok(()) } else { act::slots::place(from, &to) }
 }
 
 fn invalid(detail: impl Into<String>) -> Fault {
@@ -180,7 +185,7 @@ pub(super) fn add_artifact_facts(shared: &Shared<'_>, request: &Request, facts: 
     if !request.wants.contains("artifact") {
         return;
     }
-    let Some(id) = shared.plan.find(&request.step) else { return };
+    let Some(id) = shared.find(&request.step) else { return };
     let mut artifacts = BTreeMap::new();
     for spec in &shared.plan.step(id).outputs {
         let mut about = BTreeMap::from([("exists".to_owned(), Value::Bool(false))]);

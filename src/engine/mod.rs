@@ -191,6 +191,7 @@ impl<'a> Loop<'a, '_> {
         }
         let decision = self.decide();
         self.emit(EventKind::Decision { decision: Box::new(decision.clone()), last: true })?;
+        self.outlet.settle(self.shared.world.mono())?;
         Ok(decision)
     }
 

@@ -177,7 +177,7 @@ fn reads(shared: &Shared<'_>, step: &Step) -> BTreeSet<StepId> {
         roots.extend(spec.values.iter().flat_map(|(_, subject)| criteria::roots_of(subject)));
     }
     let by_criteria = roots.into_iter().filter_map(|root| match root {
-        Root::Step { name, .. } => shared.plan.find(&name),
+        Root::Step { name, .. } => shared.find(&name),
         _ => None,
     });
     let mut found: BTreeSet<StepId> = by_criteria.collect();

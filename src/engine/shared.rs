@@ -57,6 +57,8 @@ pub(super) struct Shared<'a> {
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
     slots: OnceCell<Rc<Slots>>,
+    /// Steps in the order of their names, once one is looked for.
+    names: OnceCell<Vec<StepId>>,
     done: RefCell<Vec<Option<Rc<Finished>>>>,
     /// Steps that were executed, or services that come after one: what declares nothing and follows them is new too.
     fresh: RefCell<BTreeSet<StepId>>,
@@ -95,6 +97,7 @@ impl<'a> Shared<'a> {
             lost: Arc::default(),
             reached: RefCell::default(),
             slots: OnceCell::new(),
+            names: OnceCell::new(),
             done: RefCell::new(vec![None; plan.steps.len()]),
             fresh: RefCell::default(),
             idle: RefCell::default(),
@@ -138,6 +141,17 @@ impl<'a> Shared<'a> {
     pub(super) fn tell(&self, kind: EventKind) {
         // The receiver lives as long as the loop; after it nobody listens any more.
         drop(self.events.send(kind));
+    }
+
+    /// The step of that name.
+    pub(super) fn find(&self, name: &str) -> Option<StepId> {
+        let name_of = |id: &StepId| self.plan.step(*id).name.as_str();
+        let names = self.names.get_or_init(|| {
+            let mut ids: Vec<StepId> = (0..self.plan.steps.len()).map(StepId::at).collect();
+            ids.sort_by_key(name_of);
+            ids
+        });
+        names.binary_search_by_key(&name, name_of).ok().map(|at| names[at])
     }
 
     pub(super) fn finished(&self, id: StepId) -> Option<Rc<Finished>> {
@@ -247,7 +261,7 @@ impl<'a> Shared<'a> {
         let mut facts = BTreeMap::new();
         for root in roots {
             if let Root::Step { name, .. } = root
-                && let Some(done) = self.plan.find(&name).and_then(|id| self.finished(id))
+                && let Some(done) = self.find(&name).and_then(|id| self.finished(id))
             {
                 facts.insert(name, done.facts());
             }

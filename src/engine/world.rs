@@ -49,13 +49,9 @@ pub trait Keeper {
     /// When it can't be made.
     fn spool(&self, rank: u32, name: &str) -> io::Result<PathBuf>;
     /// The folder for a step's raw output, whether it is there or not.
-    fn place(&self, _rank: u32, _name: &str) -> PathBuf {
-        PathBuf::new()
-    }
+    fn place(&self, rank: u32, name: &str) -> PathBuf;
     /// The folder of what is written by steps that have nothing in their own yet.
-    fn slots(&self) -> PathBuf {
-        PathBuf::new()
-    }
+    fn slots(&self) -> PathBuf;
     /// Keeps an artifact's bytes, addressed by content, which must be what was digested.
     ///
     /// # Errors

@@ -209,6 +209,20 @@ impl<M: Medium> Journal<M> {
         self.medium
     }
 
+    /// Writes and syncs whatever waits: what is made from the journal must not be there without it.
+    ///
+    /// # Errors
+    /// As [`Journal::flush`].
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.state == Phase::Failed {
+            return Ok(());
+        }
+        let state = std::mem::replace(&mut self.state, Phase::Failed);
+        self.write_out(true).map_err(|e| self.told(&e))?;
+        self.state = state;
+        Ok(())
+    }
+
     fn append(&mut self, event: &Event) -> io::Result<()> {
         match (self.state, &event.kind) {
             (Phase::Failed, _) => return Err(io::Error::other("it failed before and is not tried again")),
@@ -679,6 +693,94 @@ mod tests {
         let mut journal = journal(Fake { bad_sync: Some(2), ..Fake::new() });
         let results: Vec<bool> = small_run().iter().map(|event| journal.event(event).is_ok()).collect();
         assert_eq!(results, [true, true, false, false, false]);
+        assert_eq!(journal.into_medium().syncs, 2);
+    }
+
+    fn at(mut event: Event, millis: u64) -> Event {
+        event.mono = millis * 1_000_000;
+        event
+    }
+
+    #[test]
+    fn a_batched_journal_has_the_same_bytes_in_fewer_writes_and_commits_share_a_sync() {
+        let mut plain = journal(Fake::new());
+        let (run, commits) = (small_run(), 400);
+        let (first, last) = (run.first().unwrap(), run.last().unwrap());
+        let step = |n: u64| {
+            let start = event(EventKind::Start { step: StepId(0), attempt: 1 });
+            [at(start, n), at(commit(0, passed()), n)]
+        };
+        let events: Vec<Event> = std::iter::once(at(first.clone(), 0))
+            .chain((0..commits).flat_map(step))
+            .chain([at(last.clone(), commits)])
+            .collect();
+        events.iter().for_each(|event| plain.event(event).unwrap());
+        let mut batched = journal(Fake::new());
+        batched.batch();
+        for event in &events {
+            batched.event(event).unwrap();
+            if matches!(event.kind, EventKind::Commit { .. }) {
+                batched.flush(event.mono).unwrap();
+            }
+        }
+        let (plain, batched) = (plain.into_medium(), batched.into_medium());
+        assert_eq!(plain.bytes, batched.bytes);
+        // One a commit, of both lines, and open and close; one sync every 50 ms of 400.
+        assert_eq!((plain.writes, batched.writes), (2 * 400 + 2, 400 + 2));
+        assert_eq!((plain.syncs, batched.syncs), (402, 2 + 7));
+    }
+
+    #[test]
+    fn a_commit_after_a_pause_is_synced_at_once_and_one_soon_after_it_later() {
+        let mut journal = journal(Fake::new());
+        journal.batch();
+        let synced = |journal: &Journal<Fake>| journal.medium.syncs;
+        journal.event(&at(small_run().first().unwrap().clone(), 0)).unwrap();
+        assert_eq!(synced(&journal), 1);
+        for (millis, right) in [(60, 2), (70, 2), (90, 2)] {
+            journal.event(&at(commit(0, passed()), millis)).unwrap();
+            journal.flush(millis * 1_000_000).unwrap();
+            assert_eq!((synced(&journal), journal.waiting.len()), (right, 0), "{millis}");
+        }
+        // The clock goes on without another event.
+        journal.flush(109_000_000).unwrap();
+        assert_eq!(synced(&journal), 2);
+        journal.flush(110_000_000).unwrap();
+        journal.flush(500_000_000).unwrap();
+        assert_eq!(synced(&journal), 3);
+        journal.event(&at(commit(0, passed()), 501)).unwrap();
+        journal.sync().unwrap();
+        journal.sync().unwrap();
+        assert_eq!(synced(&journal), 4);
+    }
+
+    #[test]
+    fn the_number_of_a_process_waits_for_the_next_line_or_the_clock() {
+        let mut journal = journal(Fake::new());
+        journal.batch();
+        let spawned = |millis| at(event(EventKind::Spawned { step: StepId(0), pid: 7 }), millis);
+        journal.event(&at(small_run().first().unwrap().clone(), 0)).unwrap();
+        journal.event(&spawned(1)).unwrap();
+        journal.flush(2_000_000).unwrap();
+        assert!(!journal.waiting.is_empty());
+        journal.flush(60_000_000).unwrap();
+        assert!(journal.waiting.is_empty());
+        journal.event(&spawned(61)).unwrap();
+        journal.event(&at(event(EventKind::Start { step: StepId(0), attempt: 2 }), 62)).unwrap();
+        journal.flush(62_000_000).unwrap();
+        assert_eq!((journal.waiting.len(), journal.medium.writes), (0, 3));
+    }
+
+    #[test]
+    fn a_batched_write_that_fails_is_final() {
+        let mut journal = journal(Fake { bad_sync: Some(2), ..Fake::new() });
+        journal.batch();
+        let run = small_run();
+        journal.event(&run[0]).unwrap();
+        journal.event(&at(commit(0, passed()), 100)).unwrap();
+        assert!(journal.flush(100_000_000).is_err());
+        assert!(journal.flush(200_000_000).is_ok(), "nothing more is tried");
+        assert!(journal.event(run.last().unwrap()).is_err());
         assert_eq!(journal.into_medium().syncs, 2);
     }
 

@@ -306,9 +306,13 @@ fn an_alertmanager_that_dies_and_notifications_without_end_are_told() {
         space.command(&["blueprint.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     wait_for("the alert", || running_log(&space).is_some_and(|log| log.contains("Received alert")));
     let run = running(&space).expect("a run");
-    let journal = std::fs::read_to_string(run.join("journal.jsonl")).expect("its journal");
-    let spawned = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let pid = { spawned }.find_map(|line| line["pid"].as_i64()).expect("a process was started");
+    let spawned = || {
+        let journal = std::fs::read_to_string(run.join("journal.jsonl")).expect("its journal");
+        let lines = journal.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        { lines }.find_map(|line| line["pid"].as_i64())
+    };
+    wait_for("the number of a process", || spawned().is_some());
+    let pid = spawned().expect("a process was started");
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
     kill_process(pid, Signal::KILL).expect("it lives");
     let _ = finish(child).code(1).says("Alertmanager ended in the middle of the drill");

@@ -170,9 +170,13 @@ fn a_failed_sync_is_fatal_and_not_tried_again() {
         support::say("skipped: `strace` is missing (package strace)");
         return;
     }
-    let space = Space::plan("[steps.a]\nrun = 'true'\n[steps.b]\nneeds = ['a']\nrun = 'touch ran'\n");
+    // Results that come soon after a sync share the next one, which comes while `b` waits.
+    let space = Space::plan(
+        "[steps.a]\nrun = 'true'\n[steps.b]\nneeds = ['a']\nrun = 'sleep 1000'\n\
+         [steps.c]\nneeds = ['b']\nrun_when = 'always'\nrun = 'touch ran'\n",
+    );
     let mut command = Command::new("strace");
-    // Open, and then the first result.
+    // Open, and then the first results.
     command.args(["-o", "trace", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=2"]);
     command.arg(RUNPLAN).arg("blueprint.toml").current_dir(space.path()).stdin(Stdio::null());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");

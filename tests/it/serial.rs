@@ -350,6 +350,14 @@ impl Keeper for Folder {
         Ok(path)
     }
 
+    fn place(&self, rank: u32, _name: &str) -> PathBuf {
+        self.0.join(rank.to_string())
+    }
+
+    fn slots(&self) -> PathBuf {
+        self.0.join("slots")
+    }
+
     fn archive(&self, _file: &Path, _sha256: &str) -> Result<(), KeepError> {
         Err(KeepError::File("nothing is archived here".to_owned()))
     }
@@ -437,7 +445,7 @@ fn load(text: &str) -> (Plan, Graph) {
     let loaded = plan::load_text("blueprint.toml".into(), text, &options);
     assert!(!loaded.has_errors(), "{:#?}\n{text}", loaded.diagnostics);
     let graph = graph::build(&loaded.plan).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));
-    (std::sync::Arc::unwrap_or_clone(loaded.plan), graph)
+    (Arc::unwrap_or_clone(loaded.plan), graph)
 }
 
 fn go(

@@ -68,7 +68,7 @@ impl Court<'_> {
 
     /// Why a fact of another step is not known.
     fn of_another(&self, name: &str, fact: &str) -> Option<String> {
-        let id = self.shared.plan.find(name)?;
+        let id = self.shared.find(name)?;
         if let Some(why) = self.over[id.index()].as_ref().and_then(|over| over.unknown.as_ref()) {
             return Some(format!("nothing is known of step `{name}`: {why}"));
         }
