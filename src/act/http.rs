@@ -584,7 +584,8 @@ mod tests {
         let bad = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
         let (address, mut requests) = serve(vec![say(OK), say(bad), say(OK)]).await;
         let (http, (lent, _stop)) = (Http::default(), fixture::lent());
-        let request = fixture::request(Action::Http(Box::new(get(format!("http://{address}/health?a=b")))), "/".as_ref());
+        let request =
+            fixture::request(Action::Http(Box::new(get(format!("http://{address}/health?a=b")))), "/".as_ref());
         for status in [200, 503, 200] {
             let seen = http.look(&request, &lent).await.map_err(|e| e.detail).unwrap();
             assert_eq!(seen.facts.values["status"], Value::int(status));

@@ -117,7 +117,9 @@ mod tests {
         assert_eq!(texts(&run, &["exit in [0, 2]"]), Vec::<String>::new());
         assert_eq!(texts(&run, &["signal == \"SIGKILL\""]), Vec::<String>::new());
         assert_eq!(texts(&run, &["steps.a.exit == 1"]), ["exit == 0"]);
-        let file = |path: &str| Action::File(Box::new(FileSpec { paths: vec![Text::fixed(path)], parse: None, template: None }));
+        let file = |path: &str| {
+            Action::File(Box::new(FileSpec { paths: vec![Text::fixed(path)], parse: None, template: None }))
+        };
         assert_eq!(texts(&file("a"), &[]), ["exists == true"]);
         assert_eq!(texts(&file("*.py"), &[]), ["every(exists) == true"]);
         assert_eq!(texts(&file("a"), &["exists == false"]), Vec::<String>::new());

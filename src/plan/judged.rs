@@ -131,7 +131,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Checks everything a plan judges; completes steps with what is implied.
-    pub(super) fn check(&mut self, plan: &mut Plan, broken: &[bool], values: &HashMap<StepId, Vec<Place>>, diags: &mut Diags) {
+    pub(super) fn check(
+        &mut self,
+        plan: &mut Plan,
+        broken: &[bool],
+        values: &HashMap<StepId, Vec<Place>>,
+        diags: &mut Diags,
+    ) {
         self.values(&plan.steps, values, diags);
         // Steps that say no more than what they run share their terms before and share them after.
         let mut shared: Option<(Arc<Terms>, Arc<Terms>)> = None;
@@ -156,7 +162,9 @@ impl<'a> Judge<'a> {
         for last in [false, true] {
             for (at, step) in steps.iter().enumerate() {
                 let Action::Value(spec) = &step.action else { continue };
-                for ((name, subject), place) in spec.values.iter().zip(places.get(&StepId::at(at)).into_iter().flatten()) {
+                for ((name, subject), place) in
+                    spec.values.iter().zip(places.get(&StepId::at(at)).into_iter().flatten())
+                {
                     let kind = self.within(StepId::at(at), true, |scope| criteria::kind_of(subject, scope));
                     match kind {
                         Ok(kind) => {

@@ -177,10 +177,9 @@ fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
         (Shape::Text | Shape::Template | Shape::OneOf([Shape::Text | Shape::Template | Shape::Scalar, ..]), _) => {
             quoted(node)
         }
-        (Shape::Table(kind), Value::Text(text)) if kind.name == tables::STEP.name => Some(format!(
-            "begin a step with `[steps.{key}]` and give it `run = {}`",
-            serde_json::Value::from(text)
-        )),
+        (Shape::Table(kind), Value::Text(text)) if kind.name == tables::STEP.name => {
+            Some(format!("begin a step with `[steps.{key}]` and give it `run = {}`", serde_json::Value::from(text)))
+        }
         (Shape::Map(Shape::Table(kind)), _) if kind.name == tables::STEP.name => {
             Some(format!("each step is a table of its own: `[{key}.NAME]`"))
         }

@@ -45,8 +45,12 @@ impl Act for Report {
                 Some(base) => Some(diff::added(base.as_str(), request, lent).await?),
                 None => None,
             };
-            let desk =
-                Desk { workspace: request.workspace.clone(), spec: spec.as_ref().clone(), wants: request.wants.clone(), added };
+            let desk = Desk {
+                workspace: request.workspace.clone(),
+                spec: spec.as_ref().clone(),
+                wants: request.wants.clone(),
+                added,
+            };
             let (facts, notes) = blocking(request, lent, move |quit| desk.read(quit)).await?;
             Ok(Observation { facts, notes, ..Observation::default() })
         })
