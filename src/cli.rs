@@ -238,16 +238,7 @@ enum Sub {
     /// theirs changed. A plan with a fault is told, and watched until it is mended.
     Watch(Watch),
     /// Checks a plan and says everything that is wrong with it; runs nothing
-    Check {
-        /// Plan file
-        #[arg(default_value = "blueprint.toml")]
-        plan: String,
-        #[command(flatten)]
-        args: PlanArgs,
-        /// How to write diagnostics
-        #[arg(long, value_enum, default_value_t = Format::Human)]
-        format: Format,
-    },
+    Check(CheckArgs),
     /// Lists the steps of a plan
     List {
         /// Plan file
@@ -412,19 +403,23 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         argv.push("runplan".into());
     }
     let first = argv.iter().skip(1).map(|arg| arg.to_string_lossy()).find(|arg| !arg.starts_with('-'));
-    // A path has no need to be looked up.
+    // A path has no need to be looked up, nor what is asked most.
     let is_word = first.is_some_and(|arg| {
         !arg.contains(['.', '/'])
-            && (arg == "help" || Top::command().get_subcommands().any(|sub| sub.get_name() == arg))
+            && (["help", "run", "check"].contains(&arg.as_ref())
+                || Top::command().get_subcommands().any(|sub| sub.get_name() == arg))
     });
     let asks_top = argv.len() == 2 && ["-h", "--help", "-V", "--version"].iter().any(|flag| argv[1] == *flag);
     if argv.len() > 1 && !is_word && !asks_top {
         argv.insert(1, "run".into());
     }
+    if let Some(command) = alone(&argv) {
+        return Ok(command);
+    }
     let command = match Top::try_parse_from(argv)?.command {
         Sub::Run(args) => Command::Run(args.checked()),
         Sub::Watch(watch) => Command::Watch(watch.checked()),
-        Sub::Check { plan, args, format } => Command::Check { plan: args.of(plan), format },
+        Sub::Check(check) => check.checked(),
         Sub::List { plan, args, format } => Command::List { plan: args.of(plan), format },
         Sub::Explain { mut words, args, log_dir, run } => {
             let step = words.pop().unwrap_or_default();
@@ -462,6 +457,42 @@ pub fn parse(mut argv: Vec<OsString>) -> Result<Command, clap::Error> {
         Sub::Man { command } => Command::Man(man::page(Top::command(), command.as_deref())?),
     };
     Ok(command)
+}
+
+/// The command of a line that asks for one of the two that start most often, read without the arguments of all others,
+/// which take longer to set up than a small plan to load. A line with a fault is read again, with all of them.
+fn alone(argv: &[OsString]) -> Option<Command> {
+    #[derive(Parser)]
+    struct Only<A: Args> {
+        #[command(flatten)]
+        args: A,
+    }
+
+    let [program, word, rest @ ..] = argv else { return None };
+    let line = std::iter::once(program).chain(rest);
+    match word.to_str()? {
+        "run" => Some(Command::Run(Only::<RunArgs>::try_parse_from(line).ok()?.args.checked())),
+        "check" => Some(Only::<CheckArgs>::try_parse_from(line).ok()?.args.checked()),
+        _ => None,
+    }
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// Plan file
+    #[arg(default_value = "blueprint.toml")]
+    plan: String,
+    #[command(flatten)]
+    args: PlanArgs,
+    /// How to write diagnostics
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+impl CheckArgs {
+    fn checked(self) -> Command {
+        Command::Check { plan: self.args.of(self.plan), format: self.format }
+    }
 }
 
 impl PlanArgs {

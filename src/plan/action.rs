@@ -132,7 +132,7 @@ fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> 
         }
         return None;
     }
-    let mut argv = Vec::with_capacity(node.items().count());
+    let mut argv = Vec::with_capacity(node.many());
     argv.extend(node.items().map(|item| texts.text(item, Sink::Seen("an argument"))));
     Some(Command::Argv(argv))
 }

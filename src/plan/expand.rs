@@ -10,7 +10,7 @@ use super::names::{bad_step_name, cell, is_identifier, is_name};
 use super::tables;
 use super::template::{self, Known};
 use super::text::inner;
-use super::tree::{Entry, Node, Table};
+use super::tree::{Entry, Member, Node, Table};
 use super::vars;
 use crate::place::{Place, Sources};
 
@@ -21,9 +21,7 @@ const SPLIT: &str = "split the step, or let one step go through the list itself"
 
 /// A step to be read: its table and the values of its cell.
 pub(super) struct Cell<'t> {
-    pub(super) table: Table<'t>,
-    pub(super) place: Place,
-    pub(super) base: &'t str,
+    member: Member<'t>,
     pub(super) finally: bool,
     /// Of one step of many.
     of: Option<Box<One>>,
@@ -36,9 +34,24 @@ struct One {
     item: Option<Json>,
 }
 
-impl Cell<'_> {
+impl<'t> Cell<'t> {
+    /// The name as written.
+    pub(super) fn base(&self) -> &'t str {
+        self.member.key()
+    }
+
+    pub(super) fn table(&self) -> Option<Table<'t>> {
+        self.member.node().table(&tables::STEP)
+    }
+
+    /// Its header, or its key where it stands in braces.
+    pub(super) fn place(&self, sources: &Sources) -> Place {
+        let place = self.member.node().place;
+        if sources.text(place).starts_with('[') { place } else { self.member.key_place() }
+    }
+
     pub(super) fn name(&self) -> &str {
-        self.of.as_ref().map_or(self.base, |of| &of.name)
+        self.of.as_ref().map_or(self.base(), |of| &of.name)
     }
 
     pub(super) fn axes(&self) -> &[(String, String)] {
@@ -59,44 +72,38 @@ pub(super) struct Expander<'a> {
 
 impl Expander<'_> {
     /// The steps that one `[steps.NAME]` means.
-    pub(super) fn expand<'t>(&self, entry: Entry<'t>, finally: bool, diags: &mut Diags, into: &mut Vec<Cell<'t>>) {
-        let Some(table) = entry.node.table(&tables::STEP) else { return };
-        if !is_name(entry.key) {
-            diags.push(bad_step_name(entry.key, entry.key_place));
+    pub(super) fn expand<'t>(&self, member: Member<'t>, finally: bool, diags: &mut Diags, into: &mut Vec<Cell<'t>>) {
+        let Some(table) = member.node().table(&tables::STEP) else { return };
+        let key = member.key();
+        if !is_name(key) {
+            diags.push(bad_step_name(key, member.key_place()));
         }
-        let header = self.sources.text(table.place).starts_with('[');
-        let place = if header { table.place } else { entry.key_place };
         let one = |name: String, axes: Vec<(String, String)>, item: Option<Json>| Cell {
-            table,
-            place,
-            base: entry.key,
+            member,
             finally,
             of: Some(Box::new(One { name, axes, item })),
         };
         let matrix = table.get("matrix").and_then(|node| node.table(&tables::MATRIX));
         let foreach = table.get("foreach");
         if let (Some(_), Some(node)) = (&matrix, foreach) {
-            let fault = Diagnostic::error(
-                "matrix-and-foreach",
-                node.place,
-                format!("`{}` has `matrix` and `foreach`", entry.key),
-            );
+            let fault =
+                Diagnostic::error("matrix-and-foreach", node.place, format!("`{key}` has `matrix` and `foreach`"));
             diags.push(fault.help("make the list an axis of the matrix"));
         }
         if let Some(matrix) = matrix {
-            let cells = self.matrix(entry.key, matrix, diags);
-            into.extend(cells.into_iter().map(|axes| one(format!("{}[{}]", entry.key, cell(&axes)), axes, None)));
+            let cells = self.matrix(key, matrix, diags);
+            into.extend(cells.into_iter().map(|axes| one(format!("{key}[{}]", cell(&axes)), axes, None)));
             return;
         }
         if let Some(node) = foreach {
-            let items = self.items(entry.key, node, diags);
-            let named = |(key, item): (String, Json)| {
-                one(format!("{}[{key}]", entry.key), vec![("item".to_owned(), key)], Some(item))
+            let items = self.items(key, node, diags);
+            let named = |(item, value): (String, Json)| {
+                one(format!("{key}[{item}]"), vec![("item".to_owned(), item)], Some(value))
             };
             into.extend(items.into_iter().map(named));
             return;
         }
-        into.push(Cell { table, place, base: entry.key, finally, of: None });
+        into.push(Cell { member, finally, of: None });
     }
 
     /// All cells of a matrix, the last axis fastest.

@@ -1,6 +1,7 @@
 //! Names of steps: their form, their lookup and what a person may have meant. Knows no action and no criterion.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -47,19 +48,15 @@ pub(super) struct Index<'n> {
     cells: HashMap<&'n str, Vec<StepId>>,
     /// Axis values of each cell.
     axes: HashMap<StepId, &'n [(String, String)]>,
-    /// In declaration order, for suggestions.
-    bases: Vec<&'n str>,
+    /// Names as written, in declaration order, once somebody asks for suggestions.
+    bases: OnceCell<Vec<String>>,
     finally: HashSet<StepId>,
 }
 
 impl<'n> Index<'n> {
     /// An index that will have so many steps.
     pub(super) fn with_room(steps: usize) -> Self {
-        Self {
-            exact: HashMap::with_capacity_and_hasher(steps, Quick::default()),
-            bases: Vec::with_capacity(steps),
-            ..Self::default()
-        }
+        Self { exact: HashMap::with_capacity_and_hasher(steps, Quick::default()), ..Self::default() }
     }
 
     /// Adds a step; gives the one that already has this name.
@@ -75,14 +72,8 @@ impl<'n> Index<'n> {
             Entry::Occupied(first) => return Some(*first.get()),
             Entry::Vacant(free) => drop(free.insert(id)),
         }
-        if axes.is_empty() {
-            self.bases.push(base);
-        } else {
-            let cells = self.cells.entry(base).or_insert_with(|| {
-                self.bases.push(base);
-                Vec::new()
-            });
-            cells.push(id);
+        if !axes.is_empty() {
+            self.cells.entry(base).or_default().push(id);
             self.axes.insert(id, axes);
         }
         if finally {
@@ -96,6 +87,16 @@ impl<'n> Index<'n> {
         let mut all: Vec<(StepId, &str)> = self.exact.iter().map(|(name, id)| (*id, *name)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, name)| name.to_owned()).collect()
+    }
+
+    fn bases(&self) -> &[String] {
+        self.bases.get_or_init(|| {
+            let alone = self.exact.iter().filter(|(_, id)| !self.axes.contains_key(id)).map(|(name, id)| (*id, *name));
+            let many = self.cells.iter().filter_map(|(base, ids)| Some((*ids.first()?, *base)));
+            let mut all: Vec<(StepId, &str)> = alone.chain(many).collect();
+            all.sort_unstable();
+            all.into_iter().map(|(_, name)| name.to_owned()).collect()
+        })
     }
 
     /// The steps that a text means: one step, all cells of a base name, or the cells that fit `base[axis=value]`.
@@ -157,13 +158,16 @@ impl<'n> Index<'n> {
                 _ => format!("`{base}` has {}", shown.join(", ")),
             });
         }
-        if let Some(near) = nearest(base, self.bases.iter().copied()) {
+        if let Some(near) = nearest(base, self.bases().iter().map(String::as_str)) {
             return Some(format!("did you mean `{near}`?"));
         }
         match as_name(base).filter(|name| self.has(name)) {
             Some(name) => Some(format!("did you mean `{name}`?")),
-            None if self.bases.is_empty() || self.bases.len() > MOST_NAMED => None,
-            None => Some(format!("the plan has {}", words(&self.bases))),
+            None if self.bases().is_empty() || self.bases().len() > MOST_NAMED => None,
+            None => {
+                let bases: Vec<&str> = self.bases().iter().map(String::as_str).collect();
+                Some(format!("the plan has {}", words(&bases)))
+            }
         }
     }
 }

@@ -305,3 +305,140 @@ impl<'s> Reader<'s> {
 fn visible(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7f || byte == b'\t'
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use toml::de::DeTable;
+
+    use super::super::tables;
+    use super::super::tree::{Node, Table, Value};
+    use super::*;
+
+    fn told(node: Node<'_>) -> String {
+        let inner = match node.value {
+            Value::List(_) => node.items().map(told).collect::<Vec<_>>().join(","),
+            Value::Table(_) => node.map().map(members).unwrap_or_default(),
+            value => format!("{value:?}"),
+        };
+        format!("{}:{:?}({inner})", node.type_name(), node.place.range())
+    }
+
+    fn members(table: Table<'_>) -> String {
+        let member = |entry: super::super::tree::Entry<'_>| {
+            format!("{}@{:?}={}", entry.key, entry.key_place.range(), told(entry.node))
+        };
+        table.entries().map(member).collect::<Vec<_>>().join("\n")
+    }
+
+    fn tree_of(tree: &Tree) -> String {
+        members(Table::root(tree, &tables::DOCUMENT))
+    }
+
+    /// Whether a text is plain; one that is has to be right, and to read the same both ways.
+    fn same(text: &str) -> bool {
+        let source = Arc::new(Source::new("p.toml".into(), text.to_owned()));
+        let Some(plain) = read(&source, FileId(0)) else { return false };
+        let whole = DeTable::parse(text).unwrap_or_else(|error| panic!("not TOML, and read as plain: {text}\n{error}"));
+        assert_eq!(tree_of(&plain), tree_of(&Tree::of(source, FileId(0), whole.into_inner())), "{text}");
+        true
+    }
+
+    #[test]
+    fn plain_text_reads_as_the_parser_reads_it() {
+        let wide: String = (0..40).map(|n| format!("k{n} = {n}\n")).collect();
+        let steps: String = (0..40).map(|n| format!("[steps.s{n}]\nneeds = [\"a\", 's{n}'] # why\r\n")).collect();
+        for text in [
+            "",
+            "# only\n",
+            "a = 1",
+            "a=true\r\n\r\nb = false # x\n",
+            "a = [1, 2,\n # c\n 3,\n]\nb = []\n",
+            "t = { a = 1, b = 'x', c = { d = [] } }\ne = {}\n",
+            "s = \"a\\n\\u00e9\"\nl = '\\n'\nu = \"é\"\n",
+            "m = \"\"\"\na\\\n  b\"\"\"\nn = '''\nx''y'''\nq = \"\"\"a\"\"\"\"\"\n",
+            "f = 1.5\nh = 0x1F\nn = 1_000\np = +7\ni = inf\n",
+            "d = 2026-11-24\nt = 07:32:00\nz = 2026-11-24T00:00:00Z\n",
+            "[a]\nx = 1\n[a.b]\ny = 2\n[c.d.e]\n[c.f]\n",
+            "[[r]]\nid = 1\n[[r]]\nid = 2\n[x]\n[[y.z]]\n",
+            "  [ok]  \n\tkey\t=\t'v'\t\n",
+            &wide,
+            &steps,
+        ] {
+            assert!(same(text), "{text}");
+        }
+        let files = ["tests", "plans"].into_iter().flat_map(walkdir::WalkDir::new).filter_map(Result::ok);
+        let files = files.filter(|file| file.path().extension().is_some_and(|name| name == "toml"));
+        let texts: Vec<String> = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        let plain = texts.iter().filter(|text| same(text)).count();
+        assert!(plain > 20 && texts.len() > plain, "{plain} of {}", texts.len());
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_parser() {
+        for text in [
+            "a",
+            "a =",
+            "a = 1 b = 2",
+            "a = 1\na = 2",
+            "[a]\n[a]",
+            "a = 1\n[a.b]",
+            "a = {}\n[a.b]",
+            "a = []\n[[a]]",
+            "[[a]]\n[a]",
+            "[[a]]\n[a.b]",
+            "[a.b]\n[a]",
+            "a.b = 1",
+            "\"a\" = 1",
+            "a = \"x",
+            "a = \"\\q\"",
+            "a = \"\u{1}\"",
+            "# \u{7f}",
+            "a = 1 # \u{1}",
+            "a = 01",
+            "a = [1 2]",
+            "a = [,]",
+            "a = { b = 1, }",
+            "a = { b = 1 c = 2 }",
+            "a = {\nb = 1 }",
+            "a = 1979-05-27 07:32:00",
+            "a = truely",
+            "[ a ]",
+            "[a",
+            "[[a]",
+            "\u{feff}a = 1",
+            "a = 1\rb = 2",
+            "[a.]",
+            "[.a]",
+            "a = '''x",
+            "a = nope",
+            "= 1",
+            "[]",
+            "a = {b=1,b=2}",
+            "a = \"\"\"x\ry\"\"\"",
+        ] {
+            assert!(!same(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_otherwise_than_the_parser(parts in proptest::collection::vec(prop_oneof![
+            Just("[a]\n"), Just("[a.b]\n"), Just("[[c]]\n"), Just("[a.d]"), Just("k = "), Just("l = "), Just("\n"), Just("\r\n"),
+            Just("1"), Just("-2_0"), Just("\"x\""), Just("'y'"), Just("\"\"\""), Just("'''"), Just("\\"), Just("\""), Just("["),
+            Just("]"), Just("{"), Just("}"), Just(", "), Just(" = "), Just("m"), Just("# c"), Just("."), Just("true"),
+            Just("2026-11-24"), Just(" 07:32:00"), Just("é"), Just("\t"), Just("1e5"), Just("\u{7f}"),
+        ], 0..14)) {
+            same(&parts.concat());
+        }
+
+        #[test]
+        fn nor_where_a_plan_was_changed_somewhere(at in 0_usize..120, byte in 0_u8..128, cut in 0_usize..3) {
+            let plan = "format = 1\n[plan]\nname = \"x\"\n[steps.a]\nrun = [\"b\", 'c']\n\n[steps.d]\nneeds = [\"a\"]\nt = { e = 1.5, f = true }\n";
+            let mut bytes = plan.as_bytes().to_vec();
+            let at = at.min(bytes.len());
+            bytes.splice(at..(at + cut).min(bytes.len()), [byte]);
+            same(std::str::from_utf8(&bytes).unwrap_or_default());
+        }
+    }
+}

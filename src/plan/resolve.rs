@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::checks::Rest;
-use super::declare::{self, entries};
+use super::declare;
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::expand::{Cell, Expander};
@@ -24,7 +24,7 @@ use super::tree::Table;
 use super::{LoadOptions, Loaded, Plan, checks, people, reports, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;
-use crate::place::Place;
+use crate::place::{Place, Sources};
 
 /// Most steps after expansion.
 const MOST_STEPS: usize = 100_000;
@@ -147,7 +147,7 @@ fn document(
         secrets.push((used, roots.first().map_or(Place::default(), |root| root.place)));
     }
     let (cells, complete) = cells(&roots, &known, files, diags);
-    let index = index(&cells, diags);
+    let index = index(&cells, &files.sources, diags);
     let reader = Reader {
         sources: &files.sources,
         known: &known,
@@ -162,7 +162,8 @@ fn document(
     let mut rest = Rest::default();
     plan.steps.reserve_exact(cells.len());
     for (at, cell) in cells.iter().enumerate() {
-        plan.steps.push(rest.keep(StepId::at(at), reader.read(StepId::at(at), cell, diags)));
+        let id = StepId::at(at);
+        plan.steps.extend(reader.read(id, cell, diags).map(|read| rest.keep(id, read)));
     }
     let links = Links::new(&plan.steps);
     for (id, refs) in &rest.refs {
@@ -203,13 +204,14 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     let expander = Expander { known, sources: &files.sources };
     let (mut cells, mut complete) = (Vec::new(), true);
     for (key, finally) in [("steps", false), ("finally", true)] {
-        for entry in entries(roots, key) {
+        let members = roots.iter().filter_map(|root| root.get(key)?.map()).flat_map(Table::members);
+        for member in members {
             let before = cells.len();
-            expander.expand(entry, finally, diags, &mut cells);
+            expander.expand(member, finally, diags, &mut cells);
             complete &= cells.len() > before;
             if cells.len() > MOST_STEPS {
                 let message = format!("more than {MOST_STEPS} steps after expansion");
-                diags.push(Diagnostic::error("too-many-steps", entry.key_place, message).help("split the plan"));
+                diags.push(Diagnostic::error("too-many-steps", member.key_place(), message).help("split the plan"));
                 cells.truncate(MOST_STEPS);
                 return (cells, false);
             }
@@ -226,14 +228,19 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     (cells, complete)
 }
 
-fn index<'n>(cells: &'n [Cell<'_>], diags: &mut Diags) -> Index<'n> {
+fn index<'n>(cells: &'n [Cell<'_>], sources: &Sources, diags: &mut Diags) -> Index<'n> {
     let mut index = Index::with_room(cells.len());
     for (at, cell) in cells.iter().enumerate() {
         let id = StepId::at(at);
-        if let Some(first) = index.add(id, cell.name(), cell.base, cell.axes(), cell.finally) {
-            let fault =
-                Diagnostic::error("duplicate-step", cell.place, format!("step `{}` is declared twice", cell.name()));
-            diags.push(fault.related(cells[first.index()].place, "first declared here").help("rename one of the two"));
+        if let Some(first) = index.add(id, cell.name(), cell.base(), cell.axes(), cell.finally) {
+            let fault = Diagnostic::error(
+                "duplicate-step",
+                cell.place(sources),
+                format!("step `{}` is declared twice", cell.name()),
+            );
+            diags.push(
+                fault.related(cells[first.index()].place(sources), "first declared here").help("rename one of the two"),
+            );
         }
     }
     index

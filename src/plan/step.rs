@@ -54,6 +54,30 @@ pub(super) struct ReadStep {
     pub(super) values: Vec<Place>,
 }
 
+/// What a step says beside what it runs and when.
+struct Says {
+    files: bool,
+    terms: bool,
+}
+
+impl Says {
+    fn of(table: Table<'_>) -> Self {
+        let mut says = Self { files: false, terms: false };
+        for member in table.members() {
+            match member.key() {
+                "run" | "needs" | "after" => {}
+                "inputs" | "outputs" | "artifacts" => says.files = true,
+                _ => says.terms = true,
+            }
+        }
+        says
+    }
+
+    fn more(&self) -> bool {
+        self.files || self.terms
+    }
+}
+
 /// A table with the plan's defaults behind it.
 #[derive(Clone, Copy)]
 struct Both<'t> {
@@ -69,8 +93,8 @@ impl<'t> Both<'t> {
 
 impl Reader<'_> {
     /// Reads one step.
-    pub(super) fn read(&self, id: StepId, cell: &Cell<'_>, diags: &mut Diags) -> ReadStep {
-        let table = cell.table;
+    pub(super) fn read(&self, id: StepId, cell: &Cell<'_>, diags: &mut Diags) -> Option<ReadStep> {
+        let (table, place) = (cell.table()?, cell.place(self.sources));
         let own = match (cell.item(), cell.axes()) {
             (Some(item), _) => Some(self.known.clone().with("item", item.clone())),
             (None, []) => None,
@@ -85,16 +109,19 @@ impl Reader<'_> {
             secrets: std::collections::HashSet::new(),
         };
         let texts = &mut texts;
-        let shared = own.is_none() && self.says_no_terms(table);
+        let says = Says::of(table);
+        let shared = own.is_none()
+            && !says.terms
+            && self.defaults.is_none_or(|defaults| !defaults.has("env") && !defaults.has("cwd"));
         let read = match table.get("run").filter(|_| shared) {
             Some(node) => action::run(node, texts).map(|action| (action, None)),
-            None => action::read(table, cell.base, cell.place, texts),
+            None => action::read(table, cell.base(), place, texts),
         };
         let broken = read.is_none();
         let (action, report) = read.unwrap_or_else(|| (Action::Value(ValueSpec { values: Vec::new() }), None));
         let needs = self.links(id, table, "needs", cell.finally, texts);
         let after = self.links(id, table, "after", cell.finally, texts);
-        let (outputs, values) = outputs(table, texts);
+        let (outputs, values) = if says.more() { outputs(table, texts) } else { Default::default() };
         if !values.is_empty() && !broken && !matches!(action, Action::Run(_) | Action::Service(_)) {
             let place = table.key_place("outputs");
             let message = format!("a `{}` step has no named outputs", action.kind().word());
@@ -105,7 +132,7 @@ impl Reader<'_> {
         let terms = match self.common.get().filter(|_| shared) {
             Some(common) => common.clone(),
             None => {
-                let terms = Terms { report, values, ..self.terms(cell, &action, broken, texts) };
+                let terms = Terms { report, values, ..self.terms(table, cell.axes(), &action, broken, texts) };
                 let terms = Arc::new(terms);
                 if shared {
                     drop(self.common.set(terms.clone()));
@@ -116,45 +143,43 @@ impl Reader<'_> {
         let both = Both { step: table, defaults: self.defaults };
         let step = Step {
             name: cell.name().to_owned(),
-            base: cell.base.to_owned(),
-            place: cell.place,
+            base: cell.base().to_owned(),
+            place,
             finally: cell.finally,
             on_failure: on_failure(both.get("on_failure")).unwrap_or(self.on_failure),
             volatile: false,
             needs,
             after,
-            inputs: table.list("inputs").into_iter().map(|node| action::path(node, "input", texts)).collect(),
+            inputs: if says.more() { inputs(table, texts) } else { Vec::new() },
             outputs,
             terms,
             action,
         };
-        // What expansion has read already.
-        let _ = (table.get("matrix"), table.get("foreach"));
         let mut used: Vec<String> = texts.secrets.drain().chain(step.secrets.iter().cloned()).collect();
         used.sort();
         let refs = std::mem::take(&mut texts.refs);
-        let subjects = table.get("value").and_then(Node::map).into_iter().flat_map(Table::entries);
+        let subjects = table.get("value").filter(|_| says.terms).and_then(Node::map);
+        let subjects = subjects.into_iter().flat_map(Table::entries);
         let values = subjects.filter(|entry| entry.node.value.is_text()).map(|entry| entry.node.place).collect();
-        ReadStep { step, broken, refs, secrets: used, values }
-    }
-
-    /// Whether a step says nothing that is not its own anyway, and the defaults say the same to every such step.
-    fn says_no_terms(&self, table: Table<'_>) -> bool {
-        let own = |key: &str| matches!(key, "run" | "needs" | "after" | "inputs" | "outputs" | "artifacts");
-        table.entries().all(|entry| own(entry.key))
-            && self.defaults.is_none_or(|all| !all.has("env") && !all.has("cwd"))
+        Some(ReadStep { step, broken, refs, secrets: used, values })
     }
 
     /// The terms of a step, without its report and its named outputs.
-    fn terms(&self, cell: &Cell<'_>, action: &Action, broken: bool, texts: &mut Texts<'_>) -> Terms {
-        let table = cell.table;
+    fn terms(
+        &self,
+        table: Table<'_>,
+        axes: &[(String, String)],
+        action: &Action,
+        broken: bool,
+        texts: &mut Texts<'_>,
+    ) -> Terms {
         let both = Both { step: table, defaults: self.defaults };
         let secrets = self.secrets(table, texts);
         let sample = sampling(table, texts.diags);
         let mut criteria = judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts);
         judged::preset(table, action, broken, &mut criteria, texts);
         Terms {
-            matrix: cell.axes().to_vec(),
+            matrix: axes.to_vec(),
             title: table.get("title").map(|node| texts.plain(node)),
             docs: table.get("docs").map(|node| texts.plain(node)),
             tags: tags(both),
@@ -186,7 +211,7 @@ impl Reader<'_> {
     fn links(&self, id: StepId, table: Table<'_>, key: &str, finally: bool, texts: &mut Texts<'_>) -> Vec<Need> {
         let Some(names) = table.get(key) else { return Vec::new() };
         let one = Some(names).filter(|node| node.value.is_text());
-        let mut list: Vec<Need> = Vec::with_capacity(names.items().count());
+        let mut list: Vec<Need> = Vec::with_capacity(names.many());
         let mut many: HashMap<StepId, Place> = HashMap::new();
         for node in one.into_iter().chain(names.items()) {
             let Some(text) = node.text() else { continue };
@@ -338,6 +363,10 @@ fn stdin(table: Table<'_>, action: &Action, texts: &mut Texts<'_>) -> Stdin {
             None => Stdin::Null,
         },
     }
+}
+
+fn inputs(table: Table<'_>, texts: &mut Texts<'_>) -> Vec<Text> {
+    table.list("inputs").into_iter().map(|node| action::path(node, "input", texts)).collect()
 }
 
 /// `outputs` and `artifacts`, and the names of `outputs.values`.

@@ -382,6 +382,11 @@ impl<'t> Node<'t> {
         std::iter::from_fn(move || list.as_mut().and_then(|list| Some(list.tree.node(list.next()?))))
     }
 
+    /// How many elements a list has.
+    pub(super) fn many(self) -> usize {
+        if let Value::List(list) = self.value { list.count() } else { 0 }
+    }
+
     /// The elements of a list, or the value itself if it is a string.
     pub(super) fn one_or_many(self) -> Vec<Node<'t>> {
         if self.value.is_text() { vec![self] } else { self.items().collect() }
@@ -410,6 +415,27 @@ impl<'t> Node<'t> {
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
         }
+    }
+}
+
+/// Where a member of a table stands in its tree; less to keep than an [`Entry`].
+#[derive(Clone, Copy)]
+pub(super) struct Member<'t> {
+    tree: &'t Tree,
+    at: u32,
+}
+
+impl<'t> Member<'t> {
+    pub(super) fn key(self) -> &'t str {
+        self.tree.key(self.at)
+    }
+
+    pub(super) fn key_place(self) -> Place {
+        self.tree.key_place(self.at)
+    }
+
+    pub(super) fn node(self) -> Node<'t> {
+        self.tree.node(self.at)
     }
 }
 
@@ -464,6 +490,12 @@ impl<'t> Table<'t> {
     /// Where a key stands; the table if it has no such key.
     pub(super) fn key_place(self, name: &str) -> Place {
         self.members.get(name).map_or(self.place, |at| self.members.tree.key_place(at))
+    }
+
+    /// In the order written.
+    pub(super) fn members(self) -> impl Iterator<Item = Member<'t>> + use<'t> {
+        let tree = self.members.tree;
+        self.members.map(|at| Member { tree, at })
     }
 
     /// In the order written.

@@ -79,6 +79,8 @@ impl Role {
     }
 }
 
+const BLANKS: &str = "                                                                ";
+
 /// One line for the screen. Everything pushed is escaped, so a line is safe by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
@@ -129,7 +131,12 @@ impl Line {
     pub fn pad(mut self, column: usize) -> Self {
         let missing = column.saturating_sub(self.width);
         if missing > 0 {
-            self.text.extend(std::iter::repeat_n(' ', missing));
+            let mut left = missing;
+            while left > 0 {
+                let blanks = BLANKS.get(..left).unwrap_or(BLANKS);
+                self.text.push_str(blanks);
+                left -= blanks.len();
+            }
             self.width += missing;
             self.spans.push((Role::Plain, self.text.len()));
         }
