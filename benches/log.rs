@@ -110,6 +110,10 @@ impl Sink for Outlets {
 }
 
 impl Outlet for Outlets {
+    fn settle(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn tick(&mut self, _: u64) {}
 
     fn pause(&mut self) {}

@@ -86,7 +86,7 @@ fn made(seed: u64, steps: usize) -> Tasks {
 
 /// One plan as the engine has it.
 struct Case {
-    plan: Plan,
+    plan: std::sync::Arc<Plan>,
     graph: Graph,
     weights: Vec<u64>,
 }

@@ -118,40 +118,40 @@ impl ActionKind {
     }
 }
 
-/// The main action of a step.
+/// The main action of a step. Steps that run a program are by far the most; others are large and stand in a box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A process.
     Run(RunSpec),
     /// An HTTP request.
-    Http(HttpSpec),
+    Http(Box<HttpSpec>),
     /// A template file rendered to a file.
-    Render(RenderSpec),
+    Render(Box<RenderSpec>),
     /// A look at files.
-    File(FileSpec),
+    File(Box<FileSpec>),
     /// A long-running process.
-    Service(ServiceSpec),
+    Service(Box<ServiceSpec>),
     /// Facts of earlier steps.
     Value(ValueSpec),
     /// A result file.
-    Report(ReportSpec),
+    Report(Box<ReportSpec>),
     /// A git repository and a tag of it.
-    Git(GitSpec),
+    Git(Box<GitSpec>),
     /// A Markdown task list.
-    Checklist(ChecklistSpec),
+    Checklist(Box<ChecklistSpec>),
     /// A port, a name, a TLS server.
-    Net(NetSpec),
+    Net(Box<NetSpec>),
     /// A burst of requests.
-    Load(LoadSpec),
+    Load(Box<LoadSpec>),
     /// A question to Prometheus.
-    Promql(PromqlSpec),
+    Promql(Box<PromqlSpec>),
     /// People's approval in the middle of a plan.
-    Signoff(SignoffSpec),
+    Signoff(Box<SignoffSpec>),
     /// Another plan.
-    Plan(PlanSpec),
+    Plan(Box<PlanSpec>),
     /// A drill on an Alertmanager.
-    Alert(AlertSpec),
+    Alert(Box<AlertSpec>),
 }
 
 impl Action {

@@ -1,5 +1,7 @@
 //! Where something stands in a plan file: byte spans, and the texts they point into. No I/O.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::ids::FileId;
 
 /// A byte range in one plan file. `len == 0` means "at this point".
@@ -43,29 +45,30 @@ pub struct Source {
     pub path: String,
     /// The text, byte for byte.
     pub text: String,
-    /// Offsets of the first byte of each line.
-    line_starts: Vec<u32>,
+    /// Offsets of the first byte of each line; only a message or an editor asks for lines.
+    line_starts: OnceLock<Vec<u32>>,
 }
 
 impl Source {
-    /// A source with its line index.
+    /// A source.
     #[must_use]
     pub fn new(path: String, text: String) -> Self {
-        let mut line_starts = vec![0];
-        for (at, byte) in text.bytes().enumerate() {
-            if byte == b'\n' {
-                line_starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
-            }
-        }
-        Self { path, text, line_starts }
+        Self { path, text, line_starts: OnceLock::new() }
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX))).collect()
+        })
     }
 
     /// Line and column (both from 1, column in characters) of a byte offset.
     #[must_use]
     pub fn line_col(&self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
-        let line = self.line_starts.partition_point(|&start| start as usize <= offset).max(1);
-        let start = self.line_starts.get(line - 1).map_or(0, |&s| s as usize);
+        let line = self.line_starts().partition_point(|&start| start as usize <= offset).max(1);
+        let start = self.line_starts().get(line - 1).map_or(0, |&s| s as usize);
         let col = self.text.get(start..offset).map_or(1, |t| t.chars().count() + 1);
         (line, col)
     }
@@ -73,21 +76,21 @@ impl Source {
     /// The text of a line (from 1) without its line end.
     #[must_use]
     pub fn line(&self, line: usize) -> &str {
-        let start = self.line_starts.get(line.wrapping_sub(1)).map_or(self.text.len(), |&s| s as usize);
-        let end = self.line_starts.get(line).map_or(self.text.len(), |&s| s as usize);
+        let start = self.line_starts().get(line.wrapping_sub(1)).map_or(self.text.len(), |&s| s as usize);
+        let end = self.line_starts().get(line).map_or(self.text.len(), |&s| s as usize);
         self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 
     /// Byte offset of the first byte of a line (from 1); the length of the text past the last line.
     #[must_use]
     pub fn line_start(&self, line: usize) -> usize {
-        self.line_starts.get(line.saturating_sub(1)).map_or(self.text.len(), |&start| start as usize)
+        self.line_starts().get(line.saturating_sub(1)).map_or(self.text.len(), |&start| start as usize)
     }
 
     /// Number of lines.
     #[must_use]
     pub fn lines(&self) -> usize {
-        self.line_starts.len()
+        self.line_starts().len()
     }
 }
 
@@ -95,14 +98,14 @@ impl Source {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// In the order they were read.
-    pub files: Vec<Source>,
+    pub files: Vec<Arc<Source>>,
 }
 
 impl Sources {
     /// The file of a place.
     #[must_use]
     pub fn file(&self, place: Place) -> Option<&Source> {
-        self.files.get(usize::from(place.file.0))
+        self.files.get(usize::from(place.file.0)).map(Arc::as_ref)
     }
 
     /// `path:line:col`.

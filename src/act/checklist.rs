@@ -321,7 +321,7 @@ mod tests {
     async fn states_come_with_the_request() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("list.md"), "- [ ] a <!-- step:ready -->\n").unwrap();
-        let mut request = fixture::request(Action::Checklist(spec("list.md", true, &[])), dir.path());
+        let mut request = fixture::request(Action::Checklist(Box::new(spec("list.md", true, &[]))), dir.path());
         request.values = states();
         let (lent, _stop) = fixture::lent();
         let seen = Checklist.look(&request, &lent).await.map_err(|error| error.detail).unwrap();

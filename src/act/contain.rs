@@ -387,18 +387,22 @@ mod linux {
     pub(super) fn only_leaders(leaders: &BTreeSet<i32>) -> bool {
         // Kept open: the file says at each reading how it is now.
         static CHILDREN: OnceLock<Option<File>> = OnceLock::new();
-        let own = rustix::process::getpid().as_raw_nonzero();
-        let file = CHILDREN.get_or_init(|| File::open(format!("/proc/self/task/{own}/children")).ok());
+        let open = || {
+            let own = rustix::process::getpid().as_raw_nonzero();
+            File::open(format!("/proc/self/task/{own}/children")).ok()
+        };
+        let file = CHILDREN.get_or_init(open);
         let Some(file) = file.as_ref().filter(|_| SUBREAPER.load(Ordering::Relaxed)) else { return false };
-        let mut bytes = [0; 4096];
-        match file.read_at(&mut bytes, 0) {
-            // A full buffer may lack some.
-            Ok(n) if n < bytes.len() => {
-                let Ok(text) = std::str::from_utf8(&bytes[..n]) else { return false };
-                text.split_ascii_whitespace().all(|pid| pid.parse().is_ok_and(|pid: i32| leaders.contains(&pid)))
-            }
-            _ => false,
+        // The kernel passes over a child when the one before it is reaped while the list is read. The reaped one is then in
+        // this reading and not in the next, so two that agree lack nobody.
+        let (mut first, mut second) = ([0; 4096], [0; 4096]);
+        let (Ok(n), Ok(m)) = (file.read_at(&mut first, 0), file.read_at(&mut second, 0)) else { return false };
+        // A full buffer may lack some.
+        if n == first.len() || first[..n] != second[..m] {
+            return false;
         }
+        let Ok(text) = std::str::from_utf8(&first[..n]) else { return false };
+        text.split_ascii_whitespace().all(|pid| pid.parse().is_ok_and(|pid: i32| leaders.contains(&pid)))
     }
 
     /// Our children; `None` on kernels without that list.

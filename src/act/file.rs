@@ -272,7 +272,7 @@ mod tests {
     }
 
     async fn look_as(dir: &Path, spec: FileSpec, wants: &[&str]) -> Result<Observation, String> {
-        let mut request = fixture::request(Action::File(spec), dir);
+        let mut request = fixture::request(Action::File(Box::new(spec)), dir);
         request.wants = wants.iter().map(|&name| name.to_owned()).collect();
         let (lent, _stop) = fixture::lent();
         File.look(&request, &lent).await.map_err(|error| {
@@ -382,7 +382,7 @@ mod tests {
     async fn a_stopped_look_ends_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let spec = FileSpec { paths: vec![Text::fixed("x")], parse: None, template: None };
-        let request = fixture::request(Action::File(spec), dir.path());
+        let request = fixture::request(Action::File(Box::new(spec)), dir.path());
         let (lent, stop) = fixture::lent();
         stop.send(Stop::Term).unwrap();
         assert_eq!(File.look(&request, &lent).await.err().unwrap().cause, Cause::Interrupted);

@@ -383,7 +383,7 @@ mod tests {
     }
 
     fn look(bench: &Bench, spec: GitSpec, wants: &[&str]) -> Result<Observation, String> {
-        let mut request = bench.request(Action::Git(spec));
+        let mut request = bench.request(Action::Git(Box::new(spec)));
         request.env.extend(WHO.map(|(name, value)| (name.into(), value.into())));
         request.env.push(("GIT_CONFIG_GLOBAL".into(), "/dev/null".into()));
         request.env.push(("GIT_DIR".into(), "/nowhere".into()));

@@ -567,7 +567,7 @@ mod tests {
     }
 
     async fn look(spec: HttpSpec, wants: &[&str]) -> Result<Observation, ActError> {
-        let mut request = fixture::request(Action::Http(spec), "/".as_ref());
+        let mut request = fixture::request(Action::Http(Box::new(spec)), "/".as_ref());
         request.wants = wants.iter().map(|&name| name.to_owned()).collect();
         let (lent, _stop) = fixture::lent();
         Http::default().look(&request, &lent).await
@@ -584,7 +584,8 @@ mod tests {
         let bad = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
         let (address, mut requests) = serve(vec![say(OK), say(bad), say(OK)]).await;
         let (http, (lent, _stop)) = (Http::default(), fixture::lent());
-        let request = fixture::request(Action::Http(get(format!("http://{address}/health?a=b"))), "/".as_ref());
+        let request =
+            fixture::request(Action::Http(Box::new(get(format!("http://{address}/health?a=b")))), "/".as_ref());
         for status in [200, 503, 200] {
             let seen = http.look(&request, &lent).await.map_err(|e| e.detail).unwrap();
             assert_eq!(seen.facts.values["status"], Value::int(status));
@@ -776,7 +777,7 @@ mod tests {
     async fn stop_and_deadline_end_a_request() {
         let (address, mut requests) = serve(vec![Answer::Hang(String::new()), Answer::Hang(String::new())]).await;
         let (http, (lent, stop)) = (Http::default(), fixture::lent());
-        let mut request = fixture::request(Action::Http(get(format!("http://{address}/"))), "/".as_ref());
+        let mut request = fixture::request(Action::Http(Box::new(get(format!("http://{address}/")))), "/".as_ref());
         let (result, ()) = tokio::join!(http.look(&request, &lent), async {
             requests.recv().await.unwrap();
             stop.send(Stop::Term).unwrap();
@@ -859,7 +860,7 @@ mod tests {
         });
         let asked = |ca: Option<&str>| {
             let spec = HttpSpec { ca: ca.map(Text::fixed), ..get(format!("https://localhost:{port}/")) };
-            let request = fixture::request(Action::Http(spec), dir.path());
+            let request = fixture::request(Action::Http(Box::new(spec)), dir.path());
             async move {
                 let (lent, _stop) = fixture::lent();
                 Http::default().look(&request, &lent).await.map(|seen| seen.facts).map_err(|error| error.detail)

@@ -284,7 +284,7 @@ mod tests {
     }
 
     async fn seen(spec: LoadSpec) -> Result<Observation, String> {
-        let request = fixture::request(Action::Load(spec), Path::new("/"));
+        let request = fixture::request(Action::Load(Box::new(spec)), Path::new("/"));
         let (lent, _stop) = fixture::lent();
         Load.look(&request, &lent).await.map_err(|error| error.detail)
     }

@@ -306,7 +306,7 @@ mod tests {
 
     async fn seen(look: NetLook, dir: &Path) -> Result<Observation, String> {
         let spec = NetSpec { look, timeout: Duration::from_secs(20) };
-        let request = fixture::request(Action::Net(spec), dir);
+        let request = fixture::request(Action::Net(Box::new(spec)), dir);
         let (mut lent, _stop) = fixture::lent();
         lent.now = Arc::new(|| NOW);
         Net.look(&request, &lent).await.map_err(|error| error.detail)

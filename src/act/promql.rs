@@ -444,7 +444,7 @@ mod tests {
 
     async fn seen(spec: PromqlSpec) -> Result<Observation, ActError> {
         let dir = tempfile::tempdir().unwrap();
-        let request = fixture::request(Action::Promql(spec), dir.path());
+        let request = fixture::request(Action::Promql(Box::new(spec)), dir.path());
         let (lent, _stop) = fixture::lent();
         Promql::default().look(&request, &lent).await
     }
@@ -467,7 +467,8 @@ mod tests {
     async fn one_series_is_a_value_and_the_question_is_kept() {
         let (server, mut asked) = serve(vec![vector(&[("a", "0.25")])]).await;
         let dir = tempfile::tempdir().unwrap();
-        let request = fixture::request(Action::Promql(spec(&server, query("sum(x{a=\"b & c\"})"))), dir.path());
+        let request =
+            fixture::request(Action::Promql(Box::new(spec(&server, query("sum(x{a=\"b & c\"})")))), dir.path());
         let (lent, _stop) = fixture::lent();
         let seen = Promql::default().look(&request, &lent).await.map_err(|error| error.detail).unwrap();
         assert_eq!((&seen.facts.values["value"], &seen.facts.values["series"]), (&num("0.25"), &Value::int(1)));

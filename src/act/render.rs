@@ -86,7 +86,7 @@ mod tests {
 
     async fn render(dir: &Path, to: &str, mode: Option<u32>, wants: &[&str]) -> Result<Observation, String> {
         let spec = RenderSpec { template: Text::fixed(".env.template"), to: Text::fixed(to), mode };
-        let mut request = fixture::request(Action::Render(spec), dir);
+        let mut request = fixture::request(Action::Render(Box::new(spec)), dir);
         request.wants = wants.iter().map(|&name| name.to_owned()).collect();
         let (lent, _stop) = fixture::lent();
         Render.look(&request, &lent).await.map_err(|error| error.detail)

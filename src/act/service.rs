@@ -147,7 +147,7 @@ impl<'a> Prober<'a> {
         // A mark of its own: what a probe leaves behind is ended with it, the service's processes are not.
         request.mark.push_str("/probe");
         match &spec.ready.probe {
-            Probe::Http(http) => request.action = Action::Http(http.clone()),
+            Probe::Http(http) => request.action = Action::Http(Box::new(http.clone())),
             Probe::Run(command) => {
                 request.action = Action::Run(RunSpec { command: command.clone(), parse: None });
                 request.wants.clear();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     async fn look(bench: &Bench, http: Scripted, spec: ServiceSpec) -> Result<Observation, ActError> {
-        let request = bench.request(Action::Service(spec));
+        let request = bench.request(Action::Service(Box::new(spec)));
         let http: Box<dyn Act> = Box::new(http);
         Service::new(http).look(&request, &bench.lent()).await
     }

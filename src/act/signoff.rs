@@ -126,7 +126,7 @@ mod tests {
             list
         });
         let policy = SignoffPolicy { roles: ["a", "b", "c"].map(str::to_owned).into(), ..SignoffPolicy::default() };
-        let mut request = fixture::request(Action::Signoff(SignoffSpec { policy }), "/".as_ref());
+        let mut request = fixture::request(Action::Signoff(Box::new(SignoffSpec { policy })), "/".as_ref());
         request.step = "step".into();
         request.values.insert("evidence".into(), Value::text("e1"));
         let (lent, _stop) = fixture::lent();

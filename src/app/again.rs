@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,11 +17,11 @@ use crate::plan::error::{self, Level};
 use crate::plan::{self, LoadOptions, Loaded, Plan};
 use crate::policy::OnFailure;
 use crate::record::reuse::{self as earlier, Earlier};
-use crate::record::{canonical, read, store};
+use crate::record::{read, store};
 use crate::report::format;
 use crate::report::terminal::{Stream, Terminal};
 
-use super::load::Ready;
+use super::load::{self, Ready};
 use super::log::Log;
 use super::past;
 use super::reuse::{Passed, Source};
@@ -264,10 +265,10 @@ impl Begun {
             }
             return Err(told("its plan can't be run any more"));
         }
-        self.as_it_ran(&mut loaded.plan);
+        self.as_it_ran(Arc::make_mut(&mut loaded.plan));
         let graph = graph::build(&loaded.plan).map_err(|_| told("its plan can't be ordered any more"))?;
-        let norm = canonical::to_bytes(&plan::norm(&loaded.plan)).map_err(|error| told(&error.to_string()))?;
-        if sha256_hex(&norm) != self.head.norm_sha256 || !same(&loaded) {
+        let meaning = load::meaning(&loaded.plan).map_err(|error| told(&error.to_string()))?;
+        if meaning != self.head.norm_sha256 || !same(&loaded) {
             let (then, now) = (&self.settings.engine, env!("CARGO_PKG_VERSION"));
             return Err(told(&format!(
                 "its plan means something else now (it was run by runplan {then}, this is {now}); run it anew"

@@ -283,7 +283,7 @@ mod tests {
         let workspace = tempfile::tempdir().unwrap();
         let store = Store::open(workspace.path(), false).unwrap();
         let run = store.begin(RUN, 1, "now").unwrap();
-        let plan = Sources { files: vec![Source::new("plan.toml".into(), "format = 1\n".into())] };
+        let plan = Sources { files: vec![std::sync::Arc::new(Source::new("plan.toml".into(), "format = 1\n".into()))] };
         let list = run.snapshot(&plan).unwrap();
         std::fs::write(workspace.path().join("out"), "made\n").unwrap();
         let kept = store.archive(&workspace.path().join("out"), None).unwrap();

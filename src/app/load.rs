@@ -10,6 +10,7 @@ use crate::graph::{self, Graph};
 use crate::lsp::{Checked, Texts};
 use crate::plan::error::{self, Diagnostic, Level};
 use crate::plan::{self, LoadOptions, Loaded, Plan};
+use crate::record::canonical::{self, CanonicalError};
 use crate::report::terminal::{Stream, Terminal};
 
 /// A plan that may run, and its graph.
@@ -158,7 +159,15 @@ pub(super) fn tell(args: &PlanArgs, format: Format, terminal: &Terminal) -> bool
             terminal.write(Stream::Out, &format!("{text}{fine}"));
         }
     }
-    graph.is_some()
+    let fit = graph.is_some();
+    leave((loaded, graph));
+    fit
+}
+
+/// Leaves what the process does not need any more to its end: the system takes the memory of a large plan back at once,
+/// piece by piece it takes as long as reading a part of it.
+pub(super) fn leave<T>(value: T) {
+    std::mem::forget(value);
 }
 
 /// Waves of main steps; `finally` steps come after all of them.
@@ -178,4 +187,11 @@ fn well(loaded: &Loaded, graph: Option<&Graph>) -> String {
         plural(waves, "wave"),
         if criteria == 1 { "1 criterion".to_owned() } else { format!("{criteria} criteria") },
     )
+}
+/// SHA-256 of what a plan means: of its normalised form, whatever its layout and comments.
+///
+/// # Errors
+/// When it has no canonical form, which would be a bug.
+pub(super) fn meaning(plan: &Plan) -> Result<String, CanonicalError> {
+    canonical::digest_with_list(&plan::norm_head(plan), "steps", plan::norm_steps(plan))
 }

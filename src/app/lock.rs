@@ -7,9 +7,10 @@ use serde_json::{Map, Value as Json, json};
 use crate::digest::sha256_hex;
 use crate::mask::Mask;
 use crate::plan::{self, Plan};
-use crate::record::{canonical, store};
+use crate::record::store;
 use crate::report::{escape, format};
 
+use super::load;
 use super::{reads, world};
 
 /// The version of the format.
@@ -25,7 +26,7 @@ const LONGEST: usize = 70;
 /// When the plan has no canonical form, which would be a bug.
 pub(super) fn of(plan: &Plan, select: &[String]) -> Result<Json, String> {
     let mut norm = plan::norm(plan);
-    let sha256 = sha256_hex(&canonical::to_bytes(&norm).map_err(|error| error.to_string())?);
+    let sha256 = load::meaning(plan).map_err(|error| error.to_string())?;
     let list = norm.as_object_mut().and_then(|norm| norm.remove("steps"));
     let made = reads::Made::of(plan);
     let mut steps = Map::new();

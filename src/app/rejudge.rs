@@ -5,6 +5,7 @@ mod facts;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -27,7 +28,7 @@ use crate::report::rejudged;
 use crate::report::terminal::{Stream, Terminal};
 
 use super::again::{Begun, Refusal};
-use super::load::Ready;
+use super::load::{self, Ready};
 use super::{judgement, log, sign};
 
 /// A declared secret is never asked for; the loader only wants to know that it is there, and long enough.
@@ -37,7 +38,7 @@ const SOME_SECRET: &str = "a secret that nobody asks for";
 struct Then {
     begun: Begun,
     record: RecordFile,
-    plan: Plan,
+    plan: Arc<Plan>,
     graph: Graph,
     /// Day of the run.
     day: String,
@@ -99,7 +100,7 @@ fn other_plan(path: &str, ask: &Judge, then: &Then, terminal: &Terminal) -> Resu
         let options = LoadOptions { today: &then.day, vars, var_files: Vec::new(), env: &lookup, strict: false };
         plan::load(&path, &options)
     };
-    let declared = load(ask.vars.clone()).plan.vars;
+    let declared = load(ask.vars.clone()).plan.vars.clone();
     let given = |name: &String| ask.vars.iter().any(|(own, _)| own == name);
     let kept = then.begun.vars().into_iter().filter(|(name, _)| declared.contains_key(name) && !given(name));
     let mut loaded = load(kept.chain(ask.vars.iter().cloned()).collect());
@@ -114,7 +115,7 @@ fn other_plan(path: &str, ask: &Judge, then: &Then, terminal: &Terminal) -> Resu
     match graph.filter(|_| loaded.diagnostics.is_empty()) {
         Some(graph) => {
             if then.begun.asked_for_some() {
-                loaded.plan.signoffs = None;
+                Arc::make_mut(&mut loaded.plan).signoffs = None;
             }
             Ok(Ready { loaded, graph })
         }
@@ -163,13 +164,12 @@ fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own
 
 /// The head of a run of this plan at the time of the run.
 fn head(then: &Then, plan: &Plan) -> Result<PlanHead, canonical::CanonicalError> {
-    let norm = canonical::to_bytes(&plan::norm(plan))?;
     Ok(PlanHead {
         name: plan.name.clone(),
         title: plan.title.clone(),
         path: plan.path.clone(),
         sha256: store::plan_digest(&plan.sources),
-        norm_sha256: crate::digest::sha256_hex(&norm),
+        norm_sha256: load::meaning(plan)?,
         vars: plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect(),
         on_failure: plan.on_failure.word().to_owned(),
         go: plan.decision.go,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::act::contain;
 use crate::cli::{self, Run};
@@ -34,6 +35,8 @@ use super::world::{self, Kept};
 
 /// How many bytes of one action's time between TERM and KILL a plan can't change.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long what was said may take to be read before the engine is stopped (Ctrl-Z).
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     let Some((ready, selected)) = asked(command, terminal) else { return Exit::Usage };
@@ -75,8 +78,9 @@ pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
 pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bool>)> {
     let mut ready = load::ready(&command.plan, terminal)?;
     if let Some(mode) = command.on_failure {
-        ready.loaded.plan.on_failure = mode;
-        ready.loaded.plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
+        let plan = Arc::make_mut(&mut ready.loaded.plan);
+        plan.on_failure = mode;
+        plan.steps.iter_mut().for_each(|step| step.on_failure = mode);
     }
     let selected = match graph::select(&ready.loaded.plan, &ready.graph, &command.selection) {
         Ok(selected) => selected,
@@ -87,7 +91,7 @@ pub(super) fn asked(command: &Run, terminal: &Terminal) -> Option<(Ready, Vec<bo
     };
     // People approve a whole plan: a run of some steps by name asks nobody.
     if !command.selection.steps.is_empty() || !command.selection.tags.is_empty() {
-        ready.loaded.plan.signoffs = None;
+        Arc::make_mut(&mut ready.loaded.plan).signoffs = None;
     }
     if let Some(file) = &command.locked {
         match lock::hold(file, &ready.loaded.plan, &command.selection.words()) {
@@ -246,12 +250,15 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         run: run.id().to_owned(),
         known,
     };
-    let journal = open_journal(order, &run, &mut world, settings, terminal)?;
+    let mut journal = open_journal(order, &run, &mut world, settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
     terminal.detach();
     let reporter = reporter(order, &run, &options, terminal)?;
     let resumed = order.resumed().is_some();
-    let mut outlet = Outlets { journal, reporter, kept: Vec::new(), resumed, seen: reuse::declared(plan) };
+    journal.batch();
+    let seen = reuse::declared(plan);
+    let mut outlet = Outlets { journal, reporter, terminal: terminal.clone(), kept: Vec::new(), resumed, seen };
+    terminal.hold(true);
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();
@@ -261,6 +268,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         (outcome, contain::sweep_all(run.id()).await)
     }));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    terminal.hold(false);
     for note in strays {
         terminal.write(Stream::Err, &format!("runplan: {}\n", note.text));
     }
@@ -366,8 +374,8 @@ fn resume(store: &store::Store, id: &str) -> Result<Rc<store::RunDir>, Trouble> 
     Ok(Rc::new(store.resume(id, std::process::id(), &since).map_err(refused)?))
 }
 
-fn masker(mask: std::sync::Arc<Mask>) -> record::journal::MaskFn {
-    std::sync::Arc::new(move |text| mask.text(text))
+fn masker(mask: Arc<Mask>) -> record::journal::MaskFn {
+    Arc::new(move |text| mask.text(text))
 }
 
 fn processors() -> u32 {
@@ -436,14 +444,13 @@ fn shuffled(seed: u64, steps: usize) -> Vec<u64> {
 }
 
 pub(super) fn head(plan: &Plan, order: &Order<'_>, env: &BTreeMap<String, std::ffi::OsString>) -> io::Result<PlanHead> {
-    let norm = record::canonical::to_bytes(&plan::norm(plan)).map_err(io::Error::other)?;
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), plan::shown(&var.value))).collect();
     Ok(PlanHead {
         name: plan.name.clone(),
         title: plan.title.clone(),
         path: plan.path.clone(),
         sha256: store::plan_digest(&plan.sources),
-        norm_sha256: sha256_hex(&norm),
+        norm_sha256: load::meaning(plan).map_err(io::Error::other)?,
         vars,
         env_pass: plan.env.pass.clone(),
         env_set: plan.env.set.iter().map(|(name, text)| (name.clone(), text.src.clone())).collect(),
@@ -491,6 +498,8 @@ fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String
 struct Outlets {
     journal: Journal,
     reporter: Box<dyn Reporter>,
+    /// What the reporter says is seen once the journal has it.
+    terminal: Terminal,
     kept: Vec<Event>,
     /// The journal has its `open` already.
     resumed: bool,
@@ -511,18 +520,32 @@ impl Sink for Outlets {
             _ => false,
         };
         if keep {
-            self.kept.push(event.clone());
+            let mut event = event.clone();
+            // Whoever asks what a digest is made from reads the journal, but for what is left to later runs.
+            if let Commit { step, result } = &mut event.kind
+                && !self.seen.contains(step)
+            {
+                result.action_preimage = None;
+            }
+            self.kept.push(event);
         }
         Ok(())
     }
 }
 
 impl Outlet for Outlets {
+    fn settle(&mut self, mono: u64) -> io::Result<()> {
+        self.journal.flush(mono)?;
+        self.terminal.release();
+        Ok(())
+    }
+
     fn tick(&mut self, mono: u64) {
         self.reporter.tick(mono);
     }
 
     fn pause(&mut self) {
         self.reporter.pause();
+        self.terminal.settle(Some(PATIENCE));
     }
 }

@@ -1,9 +1,11 @@
 //! Views of a plan that start nothing: dry run, list, explain, check; and what the reporters ask about a run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{Action, Command as Argv, GitSpec, HttpSpec, MakeTag, NetLook, Probe, Query, Text};
@@ -90,19 +92,18 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
     }
     let dry = |id: StepId| {
         let step = plan.step(id);
-        let (marker, reason) = prospects[id.index()].clone();
+        let (marker, reason) = &prospects[id.index()];
         DryStep {
-            name: step.name.clone(),
-            title: step.title.clone(),
-            action: action_line(step),
-            marker,
+            name: &step.name,
+            what: step.title.as_deref().map_or_else(|| action_line(step).into(), Cow::Borrowed),
+            marker: *marker,
             reason,
-            needs: names(plan, &step.needs).into_iter().chain(names(plan, &step.after)).collect(),
+            needs: step.needs.iter().chain(&step.after).map(|need| plan.step(need.step).name.as_str()).collect(),
             estimate: remembered.get(&step.name).copied(),
         }
     };
     let waves = graph.waves(plan);
-    let main = |wave: &Vec<StepId>| -> Vec<DryStep> {
+    let main = |wave: &Vec<StepId>| -> Vec<DryStep<'_>> {
         wave.iter().copied().filter(|id| !plan.step(*id).finally).map(dry).collect()
     };
     let critical = graph.critical_path(&|id| known(&plan.step(id).name));
@@ -113,12 +114,13 @@ pub(super) fn dry_run(command: &Run, terminal: &Terminal) -> Exit {
             path: command.plan.path.clone(),
             waves: waves.iter().map(main).filter(|wave| !wave.is_empty()).collect(),
             finally: graph.order().iter().copied().filter(|id| plan.step(*id).finally).map(dry).collect(),
-            critical: critical.iter().map(|id| plan.step(*id).name.clone()).collect(),
+            critical: critical.iter().map(|id| plan.step(*id).name.as_str()).collect(),
             estimate,
         },
         terminal.look(Stream::Out),
     );
     terminal.write(Stream::Out, &text);
+    load::leave((loaded, graph));
     Exit::Done
 }
 
@@ -148,6 +150,9 @@ pub(super) fn prospects(plan: &Plan, graph: &Graph, selected: &[bool]) -> Vec<(M
 
 /// The first condition of a step that its variables alone decide, if it does not hold.
 fn skipped_by_vars(plan: &Plan, step: &Step) -> Option<String> {
+    if step.when.is_empty() {
+        return None;
+    }
     let only_vars = |c: &&Criterion| c.roots().iter().all(|root| matches!(root, Root::Var(_)));
     let vars = plan.vars.iter().map(|(name, var)| (name.clone(), var.value.clone())).collect();
     let (facts, steps, env) = (Facts::default(), BTreeMap::new(), BTreeMap::new());
@@ -420,8 +425,8 @@ fn request_line(spec: &HttpSpec) -> String {
 
 /// What the reporters may ask about a run.
 pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options: &Options, output: Output) -> Context {
-    let plan = Rc::new(ready.loaded.plan.clone());
-    let (for_excerpt, for_about) = (Rc::clone(&plan), Rc::clone(&plan));
+    let plan = &ready.loaded.plan;
+    let (for_excerpt, for_about) = (Arc::clone(plan), Arc::clone(plan));
     let (dir, glance_dir) = (run.path().to_owned(), run.path().to_owned());
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);

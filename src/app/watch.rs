@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::inotify;
@@ -38,7 +39,7 @@ const FOLDERS: usize = 50_000;
 struct Watched {
     /// Patterns relative to the workspace, with the steps that read them.
     patterns: BTreeMap<String, BTreeSet<String>>,
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
     /// Who reads each path that was ever seen.
     readers: BTreeMap<String, BTreeSet<String>>,
     /// Plan files and files of variables, as they are opened.

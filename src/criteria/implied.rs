@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ast::Subject;
 use super::scope::{Scope, Shape};
 use super::{Criterion, check, parse};
-use crate::action::{Action, ActionKind, GitSpec, MakeTag, NetLook};
+use crate::action::{Action, ActionKind, MakeTag, NetLook};
 use crate::outcome::Tier;
 use crate::place::Place;
 
@@ -64,7 +64,7 @@ pub fn implied(action: &Action, given: &[Criterion]) -> Vec<Criterion> {
 /// What is implied by how an action is written.
 fn looks(action: &Action, given: &[Criterion]) -> Vec<String> {
     match action {
-        Action::Git(GitSpec { tag: Some(_), make }) => git(make.as_ref(), given),
+        Action::Git(spec) if spec.tag.is_some() => git(spec.make.as_ref(), given),
         Action::Net(spec) => {
             let wanted: &[(&str, &str)] = match spec.look {
                 NetLook::Dns(_) => &[("addrs", "count(addrs) > 0")],
@@ -117,7 +117,9 @@ mod tests {
         assert_eq!(texts(&run, &["exit in [0, 2]"]), Vec::<String>::new());
         assert_eq!(texts(&run, &["signal == \"SIGKILL\""]), Vec::<String>::new());
         assert_eq!(texts(&run, &["steps.a.exit == 1"]), ["exit == 0"]);
-        let file = |path: &str| Action::File(FileSpec { paths: vec![Text::fixed(path)], parse: None, template: None });
+        let file = |path: &str| {
+            Action::File(Box::new(FileSpec { paths: vec![Text::fixed(path)], parse: None, template: None }))
+        };
         assert_eq!(texts(&file("a"), &[]), ["exists == true"]);
         assert_eq!(texts(&file("*.py"), &[]), ["every(exists) == true"]);
         assert_eq!(texts(&file("a"), &["exists == false"]), Vec::<String>::new());

@@ -146,7 +146,7 @@ pub(super) fn conditions(shared: &Shared<'_>, step: &Step) -> Result<Option<Caus
 
 fn judge_error(shared: &Shared<'_>, step: &Step, cause: &Cause, detail: &str, course: &Course) -> Judged {
     let steps = shared.named_by(step.criteria.iter());
-    let evidence = shared.evidence(&course.facts, &[], &steps, Some(&step.name));
+    let evidence = shared.evidence(&course.facts, &[], &steps, Some(step));
     judge::look(&step.criteria, &evidence, &|c| shared.locate(c), step.allow_empty.as_deref(), Some((cause, detail)))
 }
 
@@ -318,13 +318,13 @@ async fn look_until_decided(
             seen_hiding.clear();
         }
         seen.push(course.facts.clone());
-        let evidence = shared.evidence(&course.facts, &seen, &steps, Some(&step.name));
+        let evidence = shared.evidence(&course.facts, &seen, &steps, Some(step));
         let (locate, allow_empty) = (|c: &Criterion| shared.locate(c), step.allow_empty.as_deref());
         let error = error.as_ref().map(|(cause, detail)| (cause, detail.as_str()));
         let mut judged = match hiding(shared, &course.facts, &mut seen_hiding) {
             None => judge::look(&step.criteria, &evidence, &locate, allow_empty, error),
             Some(hidden) => {
-                let told = shared.evidence(&hidden, &seen_hiding, &steps, Some(&step.name));
+                let told = shared.evidence(&hidden, &seen_hiding, &steps, Some(step));
                 let hide =
                     |text: &str| shared.world.mask.as_ref().map_or_else(|| text.to_owned(), |mask| mask.text(text));
                 let both = (&evidence, &told);
@@ -427,7 +427,7 @@ async fn look_once(
         let text = format!("`{}` is from before: the command did not write it", spec.path.as_str());
         Err(ActError::new(Cause::ActionError, text))
     } else {
-        let report = Request { action: Action::Report(spec.clone()), ..request.clone() };
+        let report = Request { action: Action::Report(Box::new(spec.clone())), ..request.clone() };
         look(shared, &report, lent).await
     };
     match told {

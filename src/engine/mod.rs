@@ -49,6 +49,11 @@ const FINALLY_BUDGET: Duration = Duration::from_secs(600);
 
 /// Where events go. An error means the record is not safe: the run ends at once.
 pub trait Outlet: Sink {
+    /// The engine is about to do what it told: all that it told so far is written. `mono` as in [`Event::mono`].
+    ///
+    /// # Errors
+    /// As those of an event.
+    fn settle(&mut self, mono: u64) -> io::Result<()>;
     /// Time passed; `mono` as in [`Event::mono`].
     fn tick(&mut self, mono: u64);
     /// The engine is about to be stopped (Ctrl-Z): the terminal belongs to somebody else until the next call.
@@ -146,6 +151,8 @@ pub async fn run<'a>(
         }
         Err(error) => {
             this.abandon().await;
+            // What is known is written if it can be; that it is not enough is known already.
+            let _ = this.outlet.settle(world.mono());
             Err(error)
         }
     }
@@ -165,6 +172,7 @@ impl<'a> Loop<'a, '_> {
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
+            self.outlet.settle(self.shared.world.mono())?;
             tokio::select! {
                 biased;
                 Some(kind) = told.recv() => self.emit(kind)?,

@@ -219,8 +219,12 @@ pub(super) fn without_secret(mask: &Mask, path: &str, what: &str, cause: Cause) 
 
 fn identify(shared: &Shared<'_>, id: StepId, inputs: &[FileDigest], stdin: &Input) -> Result<(String, String), Fault> {
     let step = shared.plan.step(id);
-    let published: Vec<_> = step.needs.iter().filter_map(|need| shared.finished(need.step)).collect();
-    let needs = published.iter().map(|done| (done.name.as_str(), NeedForm::of(&done.outputs, &done.values))).collect();
+    let published: Vec<_> =
+        step.needs.iter().filter_map(|need| Some((need.step, shared.finished(need.step)?))).collect();
+    let needs = published
+        .iter()
+        .map(|(need, done)| (shared.plan.step(*need).name.as_str(), NeedForm::of(&done.outputs, &done.values)))
+        .collect();
     let stdin_digest = match stdin {
         Input::File(path) => {
             let digest = files::digest(workspace(shared), path, Role::Input, &Quit::default());

@@ -381,7 +381,7 @@ impl<'a> Court<'a> {
     fn judged_error(&self, step: &Step, cause: &Cause, detail: &str) -> Judged {
         let steps = self.shared.named_by(step.criteria.iter());
         let nothing = Facts::default();
-        let evidence = self.shared.evidence(&nothing, &[], &steps, Some(&step.name));
+        let evidence = self.shared.evidence(&nothing, &[], &steps, Some(step));
         let locate = |criterion: &Criterion| self.shared.locate(criterion);
         judge::look(&step.criteria, &evidence, &locate, step.allow_empty.as_deref(), Some((cause, detail)))
     }

@@ -23,12 +23,25 @@ use super::world::{KeepError, Keeper, Options, World};
 
 /// What a step gave, as far as later steps may use it.
 pub(super) struct Finished {
-    pub(super) name: String,
-    pub(super) facts: Facts,
+    state: State,
+    /// Facts that others name.
+    quoted: Vec<(String, Value)>,
     pub(super) outputs: Vec<OutputDigest>,
     pub(super) values: BTreeMap<String, String>,
     /// Digest of its action, if it started.
     pub(super) identity: Option<String>,
+}
+
+impl Finished {
+    /// What criteria of other steps may see of it.
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        facts.values.extend(self.quoted.iter().cloned());
+        let outputs = self.values.iter().map(|(name, value)| (name.clone(), Value::text(value.clone()))).collect();
+        facts.set("state", Value::text(self.state.word()));
+        facts.set("outputs", Value::Map(outputs));
+        facts
+    }
 }
 
 pub(super) struct Shared<'a> {
@@ -142,17 +155,12 @@ impl<'a> Shared<'a> {
                 self.reached.borrow_mut().insert(step.name.clone(), value);
             }
         }
-        let mut kept = Facts::default();
-        if let Some(names) = self.quoted.get(&step.name) {
-            let wanted = |(name, _): &(&String, &Value)| names.contains(*name);
-            kept.values = facts.values.iter().filter(wanted).map(|(n, v)| (n.clone(), v.clone())).collect();
-        }
-        kept.set("state", Value::text(state.word()));
-        let outputs = given.values.iter().map(|(name, value)| (name.clone(), Value::text(value.clone()))).collect();
-        kept.set("outputs", Value::Map(outputs));
-        let (outputs, values) = (given.outputs.clone(), given.values.clone());
+        let names = self.quoted.get(&step.name);
+        let wanted = |(name, _): &(&String, &Value)| names.is_some_and(|names| names.contains(*name));
+        let quoted = facts.values.iter().filter(wanted).map(|(n, v)| (n.clone(), v.clone())).collect();
         let identity = given.identity.as_ref().map(|(digest, _)| digest.clone());
-        self.settle(id, Finished { name: step.name.clone(), facts: kept, outputs, values, identity });
+        let (outputs, values) = (given.outputs.clone(), given.values.clone());
+        self.settle(id, Finished { state, quoted, outputs, values, identity });
     }
 
     /// The step was executed. A service is new only if something before it is: starting it again changes nothing.
@@ -201,29 +209,24 @@ impl<'a> Shared<'a> {
     /// The step is over, perhaps otherwise than its last attempt: only its state and outputs change.
     pub(super) fn restate(&self, id: StepId, state: State, given: &super::attempt::Given) {
         if let Some(before) = self.finished(id) {
-            let mut facts = before.facts.clone();
-            facts.set("state", Value::text(state.word()));
             let (outputs, values) = (given.outputs.clone(), given.values.clone());
-            let identity = before.identity.clone();
-            self.settle(id, Finished { name: before.name.clone(), facts, outputs, values, identity });
+            let (quoted, identity) = (before.quoted.clone(), before.identity.clone());
+            self.settle(id, Finished { state, quoted, outputs, values, identity });
         }
     }
 
     /// The step did not run, or counts as if it had not: all that later steps may see of it is its state.
     pub(super) fn unrun(&self, id: StepId, state: State) {
-        let name = self.plan.step(id).name.clone();
-        self.reached.borrow_mut().remove(&name);
-        let mut facts = Facts::default();
-        facts.set("state", Value::text(state.word()));
-        let done = Finished { name, facts, outputs: Vec::new(), values: BTreeMap::new(), identity: None };
+        self.reached.borrow_mut().remove(&self.plan.step(id).name);
+        let done = Finished { state, quoted: Vec::new(), outputs: Vec::new(), values: BTreeMap::new(), identity: None };
         self.done.borrow_mut()[id.index()] = Some(Rc::new(done));
     }
 
     /// Named outputs of every finished step.
     pub(super) fn published(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         let giving = self.giving.borrow();
-        let done = giving.iter().filter_map(|id| self.finished(*id));
-        done.map(|done| (done.name.clone(), done.values.clone())).collect()
+        let done = giving.iter().filter_map(|id| Some((*id, self.finished(*id)?)));
+        done.map(|(id, done)| (self.plan.step(id).name.clone(), done.values.clone())).collect()
     }
 
     pub(super) fn decision_word(&self) -> Option<&'static str> {
@@ -246,7 +249,7 @@ impl<'a> Shared<'a> {
             if let Root::Step { name, .. } = root
                 && let Some(done) = self.plan.find(&name).and_then(|id| self.finished(id))
             {
-                facts.insert(name, done.facts.clone());
+                facts.insert(name, done.facts());
             }
         }
         facts
@@ -267,10 +270,7 @@ impl<'a> Shared<'a> {
 
     /// States of every step that comes before this one, directly or through others; of `finally` steps all ordinary ones.
     pub(super) fn states_before(&self, id: StepId) -> BTreeMap<String, Value> {
-        let state = |other: StepId| {
-            let finished = self.finished(other).and_then(|done| done.facts.values.get("state").cloned());
-            finished.unwrap_or_else(|| Value::text(State::Skipped.word()))
-        };
+        let state = |other: StepId| Value::text(self.finished(other).map_or(State::Skipped, |done| done.state).word());
         self.before(id).into_iter().map(|other| (self.plan.step(other).name.clone(), state(other))).collect()
     }
 
@@ -280,12 +280,9 @@ impl<'a> Shared<'a> {
         before.sort_by_key(|other| self.graph.rank(*other));
         let form = |other: StepId| {
             let done = self.finished(other)?;
-            let state = match done.facts.values.get("state") {
-                Some(Value::Text(state)) => state.clone(),
-                _ => String::new(),
-            };
+            let state = done.state.word().to_owned();
             let stable = NeedForm::of(&done.outputs, &done.values).outputs;
-            let (step, action) = (done.name.clone(), done.identity.clone());
+            let (step, action) = (self.plan.step(other).name.clone(), done.identity.clone());
             Some(GateForm { step, state, action, outputs: stable, values: done.values.clone() })
         };
         before.into_iter().filter_map(form).collect()
@@ -325,7 +322,7 @@ impl<'a> Shared<'a> {
         facts: &'e Facts,
         samples: &'e [Facts],
         steps: &'e BTreeMap<String, Facts>,
-        step: Option<&str>,
+        step: Option<&'e Step>,
     ) -> Evidence<'e> {
         Evidence {
             facts,
@@ -333,11 +330,9 @@ impl<'a> Shared<'a> {
             steps,
             vars: &self.vars,
             env: &self.env,
-            ratchet: step.and_then(|name| self.options.ratchets.get(name)),
-            baseline: step.and_then(|name| self.options.baselines.get(name)).map(Vec::as_slice),
-            allow_no_baseline: step
-                .and_then(|name| self.plan.find(name))
-                .and_then(|id| self.plan.step(id).allow_no_baseline.as_deref()),
+            ratchet: step.and_then(|step| self.options.ratchets.get(&step.name)),
+            baseline: step.and_then(|step| self.options.baselines.get(&step.name)).map(Vec::as_slice),
+            allow_no_baseline: step.and_then(|step| step.allow_no_baseline.as_deref()),
             now: (self.world.now)(),
         }
     }

@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use petgraph::{Direction, algo};
 
 use crate::ids::StepId;
 use crate::plan::Plan;
@@ -44,7 +44,8 @@ pub struct Graph {
 /// # Errors
 /// Every cycle, named edge by edge, and every main step that waits for a `finally` step.
 pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
-    let mut dag = DiGraph::with_capacity(plan.steps.len(), plan.steps.len() * 2);
+    let edges = plan.steps.iter().map(|step| step.needs.len() + step.after.len()).sum();
+    let mut dag = DiGraph::with_capacity(plan.steps.len(), edges);
     for id in plan.ids() {
         dag.add_node(id);
     }
@@ -67,13 +68,14 @@ pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
             }
         }
     }
-    if algo::toposort(&dag, None).is_err() {
+    let order = plan_order(plan, &dag);
+    // Steps of a circle, and what comes after them, never become ready.
+    if order.len() < plan.steps.len() {
         faults.extend(cycles::name_all(plan, &dag));
     }
     if !faults.is_empty() {
         return Err(faults);
     }
-    let order = plan_order(plan, &dag);
     let mut rank = vec![0; order.len()];
     for (position, id) in order.iter().enumerate() {
         rank[id.index()] = u32::try_from(position).unwrap_or(u32::MAX);
@@ -83,8 +85,10 @@ pub fn build(plan: &Plan) -> Result<Graph, Vec<Diagnostic>> {
 
 /// Kahn's algorithm with the declaration index as tie-break; all main steps before all `finally` steps.
 fn plan_order(plan: &Plan, dag: &DiGraph<StepId, Edge>) -> Vec<StepId> {
-    let mut waits: Vec<usize> =
-        dag.node_indices().map(|n| dag.neighbors_directed(n, Direction::Incoming).count()).collect();
+    let mut waits = vec![0_u32; dag.node_count()];
+    for edge in dag.raw_edges() {
+        waits[edge.target().index()] += 1;
+    }
     let key = |node: NodeIndex| Reverse((plan.steps[node.index()].finally, node.index()));
     let mut ready: BinaryHeap<_> = dag.node_indices().filter(|n| waits[n.index()] == 0).map(key).collect();
     let mut order = Vec::with_capacity(waits.len());

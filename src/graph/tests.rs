@@ -1,5 +1,6 @@
 //! Orders, waves, paths and cycles of small graphs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Selection, build, select};
@@ -7,47 +8,49 @@ use crate::action::{Action, Command, RunSpec, Text};
 use crate::ids::StepId;
 use crate::outcome::Severity;
 use crate::place::Place;
-use crate::plan::{Need, OnFailure, Plan, Retry, RunWhen, Stdin, Step};
+use crate::plan::{Need, OnFailure, Plan, Retry, RunWhen, Stdin, Step, Terms};
 
 pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> Step {
     let edges = |ids: &[u32]| ids.iter().map(|id| Need { step: StepId(*id), place: Place::default() }).collect();
     Step {
         name: name.into(),
         base: name.into(),
-        matrix: Vec::new(),
-        title: None,
-        docs: None,
-        tags: vec![format!("t{}", name.len())],
         place: Place::default(),
         finally,
-        action: Action::Run(RunSpec { command: Command::Shell("true".into()), parse: None }),
-        report: None,
-        criteria: Vec::new(),
-        allow_empty: None,
-        allow_no_baseline: None,
-        reuse: true,
-        sample: None,
-        retry: Retry::default(),
-        timeout: None,
-        required: true,
-        severity: Severity::Medium,
-        weight_permille: None,
         on_failure: OnFailure::Independent,
+        volatile: false,
+        action: Action::Run(RunSpec { command: Command::Shell("true".into()), parse: None }),
         needs: edges(needs),
         after: edges(after),
-        when: Vec::new(),
-        run_when: RunWhen::Success,
-        pools: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
-        values: Vec::new(),
-        cwd: Text::fixed("."),
-        env: Vec::new(),
-        secrets: Vec::new(),
-        stdin: Stdin::Null,
-        compare: Vec::new(),
-        ratchet: None,
-        volatile: false,
+        terms: Arc::new(Terms {
+            matrix: Vec::new(),
+            title: None,
+            docs: None,
+            tags: vec![format!("t{}", name.len())],
+            report: None,
+            criteria: Vec::new(),
+            allow_empty: None,
+            allow_no_baseline: None,
+            reuse: true,
+            sample: None,
+            retry: Retry::default(),
+            timeout: None,
+            required: true,
+            severity: Severity::Medium,
+            weight_permille: None,
+            when: Vec::new(),
+            run_when: RunWhen::Success,
+            pools: Vec::new(),
+            values: Vec::new(),
+            cwd: Text::fixed("."),
+            env: Vec::new(),
+            secrets: Vec::new(),
+            stdin: Stdin::Null,
+            compare: Vec::new(),
+            ratchet: None,
+        }),
     }
 }
 

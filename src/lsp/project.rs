@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -38,7 +39,7 @@ pub(super) struct Project {
 
 /// A plan that could be read.
 pub(super) struct Good {
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     pub(super) graph: Option<Graph>,
 }
 
@@ -98,7 +99,7 @@ pub(super) fn marks_of<'p>(
 
 /// Pages for the loader's files; those whose text is the same are kept.
 fn pages(sources: &Sources, documents: &Documents, before: &[Rc<Page>]) -> Vec<Rc<Page>> {
-    let page = |source: &crate::place::Source| {
+    let page = |source: &Arc<crate::place::Source>| {
         let path = whole(Utf8Path::new(&source.path));
         let same = |page: &&Rc<Page>| page.path == path && page.text == source.text;
         documents.at(&path).or_else(|| before.iter().find(same).cloned()).unwrap_or_else(|| {

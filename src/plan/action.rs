@@ -58,7 +58,7 @@ pub(super) fn read(
     }
     let Some(main) = mains.first() else {
         return match report {
-            Some(report) => Some((Action::Report(report?), None)),
+            Some(report) => Some((Action::Report(Box::new(report?)), None)),
             // `[steps.a.b]`: already said that `b` is no step; `a` was not meant to be one.
             None if dotted(step) || tables::ACTIONS.iter().any(|key| step.misspelt(key)) => None,
             None => {
@@ -76,6 +76,11 @@ pub(super) fn read(
     Some((action, report.flatten()))
 }
 
+/// The action of a step that has no other than `run`.
+pub(super) fn run(node: Node<'_>, texts: &mut Texts<'_>) -> Option<Action> {
+    main_action("run", node, None, texts)
+}
+
 /// Whether a step holds a table that is none of its keys.
 fn dotted(step: Table<'_>) -> bool {
     step.entries().any(|entry| entry.node.value.is_table() && tables::STEP.key(entry.key).is_none())
@@ -84,19 +89,19 @@ fn dotted(step: Table<'_>) -> bool {
 fn main_action(key: &str, node: Node<'_>, parse: Option<Node<'_>>, texts: &mut Texts<'_>) -> Option<Action> {
     Some(match key {
         "run" => Action::Run(RunSpec { command: command(node, "run", texts)?, parse: parse.and_then(stdout_format) }),
-        "http" => Action::Http(http::http(node, texts)?),
-        "render" => Action::Render(render(node, texts)?),
-        "file" => Action::File(file(node, texts)?),
-        "service" => Action::Service(service(node, texts)?),
+        "http" => Action::Http(Box::new(http::http(node, texts)?)),
+        "render" => Action::Render(Box::new(render(node, texts)?)),
+        "file" => Action::File(Box::new(file(node, texts)?)),
+        "service" => Action::Service(Box::new(service(node, texts)?)),
         "value" => Action::Value(value(node, texts)?),
-        "git" => Action::Git(looks::git(node, texts)?),
-        "checklist" => Action::Checklist(looks::checklist(node, texts)?),
-        "net" => Action::Net(looks::net(node, texts)?),
-        "load" => Action::Load(looks::load(node, texts)?),
-        "promql" => Action::Promql(looks::promql(node, texts)?),
-        "signoff" => Action::Signoff(gates::signoff(node, texts)?),
-        "plan" => Action::Plan(gates::plan(node, texts)?),
-        "alert" => Action::Alert(looks::alert(node, texts)?),
+        "git" => Action::Git(Box::new(looks::git(node, texts)?)),
+        "checklist" => Action::Checklist(Box::new(looks::checklist(node, texts)?)),
+        "net" => Action::Net(Box::new(looks::net(node, texts)?)),
+        "load" => Action::Load(Box::new(looks::load(node, texts)?)),
+        "promql" => Action::Promql(Box::new(looks::promql(node, texts)?)),
+        "signoff" => Action::Signoff(Box::new(gates::signoff(node, texts)?)),
+        "plan" => Action::Plan(Box::new(gates::plan(node, texts)?)),
+        "alert" => Action::Alert(Box::new(looks::alert(node, texts)?)),
         _ => return None,
     })
 }
@@ -120,15 +125,16 @@ fn command(node: Node<'_>, key: &str, texts: &mut Texts<'_>) -> Option<Command> 
         }
         return Some(Command::Shell(texts.shell(node)));
     }
-    let items: Vec<Node<'_>> = node.items().collect();
-    if items.is_empty() || items[0].text().is_some_and(str::is_empty) {
+    if node.items().next().is_none_or(|program| program.text().is_some_and(str::is_empty)) {
         if node.value.is_list() {
             let fault = Diagnostic::error("empty-command", node.place, format!("`{key}` names no program"));
             texts.diags.push(fault.help("the first element is the program: `[\"make\", \"test\"]`"));
         }
         return None;
     }
-    Some(Command::Argv(texts.texts(&items, Sink::Seen("an argument"))))
+    let mut argv = Vec::with_capacity(node.items().count());
+    argv.extend(node.items().map(|item| texts.text(item, Sink::Seen("an argument"))));
+    Some(Command::Argv(argv))
 }
 
 fn render(node: Node<'_>, texts: &mut Texts<'_>) -> Option<RenderSpec> {

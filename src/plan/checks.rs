@@ -1,6 +1,6 @@
 //! What steps mean together: late names, upstream-ness, secrets, and what is allowed but probably not meant.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::declare::check_secret;
 use super::diags::Diags;
@@ -10,14 +10,14 @@ use super::names::Index;
 use super::step::ReadStep;
 use super::template::{nearest, words};
 use super::text::Ref;
-use super::{LoadOptions, Plan, Stdin};
+use super::{LoadOptions, Plan, Stdin, Step};
 use crate::action::Action;
 use crate::ids::StepId;
 use crate::outcome::Class;
 use crate::place::Place;
 
 /// Checks `steps.X.outputs.Y` in the texts of a step.
-pub(super) fn refs(id: StepId, refs: &[Ref], plan: &Plan, index: &Index, links: &Links, diags: &mut Diags) {
+pub(super) fn refs(id: StepId, refs: &[Ref], plan: &Plan, index: &Index<'_>, links: &Links, diags: &mut Diags) {
     for Ref { name, place } in refs {
         let fault = |message: String| Diagnostic::error("template", *place, message);
         let Some(wanted) = name.parts.get(1) else {
@@ -61,7 +61,7 @@ pub(super) fn refs(id: StepId, refs: &[Ref], plan: &Plan, index: &Index, links: 
 }
 
 /// Checks the steps that boxes of a checklist are linked to.
-pub(super) fn ticks(plan: &Plan, index: &Index, links: &Links, diags: &mut Diags) {
+pub(super) fn ticks(plan: &Plan, index: &Index<'_>, links: &Links, diags: &mut Diags) {
     for (at, step) in plan.steps.iter().enumerate() {
         let Action::Checklist(spec) = &step.action else { continue };
         for (item, name) in &spec.links {
@@ -96,9 +96,9 @@ pub(super) fn secrets(plan: &Plan, read: &[(Vec<String>, Place)], options: &Load
 
 /// Warnings.
 pub(super) fn warnings(plan: &mut Plan, diags: &mut Diags) {
-    let mut needed = HashSet::new();
-    for step in &plan.steps {
-        needed.extend(step.needs.iter().chain(&step.after).map(|need| need.step));
+    let mut needed = vec![false; plan.steps.len()];
+    for need in plan.steps.iter().flat_map(|step| step.needs.iter().chain(&step.after)) {
+        needed[need.step.index()] = true;
     }
     for (at, step) in plan.steps.iter().enumerate() {
         for need in step.needs.iter().filter(|_| step.required && step.run_when == super::RunWhen::Success) {
@@ -111,7 +111,7 @@ pub(super) fn warnings(plan: &mut Plan, diags: &mut Diags) {
                 )));
             }
         }
-        if matches!(step.action, Action::Service(_)) && !needed.contains(&StepId::at(at)) {
+        if matches!(step.action, Action::Service(_)) && !needed[at] {
             let message = format!("nothing depends on the service `{}`", step.base);
             diags.push(
                 Diagnostic::warning("unused-service", step.place, message)
@@ -163,23 +163,31 @@ fn maker(made: &HashMap<&str, StepId>, path: &str) -> Option<StepId> {
 }
 
 /// The parts of [`ReadStep`] that outlive its step.
-pub(super) fn split(read: Vec<ReadStep>, plan: &mut Plan) -> Rest {
-    let mut rest = Rest::default();
-    for ReadStep { step, broken, refs, secrets, values } in read {
-        rest.secrets.push((secrets, step.place));
-        rest.broken.push(broken);
-        rest.refs.push(refs);
-        rest.values.push(values);
-        plan.steps.push(step);
-    }
-    rest
-}
-
-/// See [`split`]; one element a step.
 #[derive(Default)]
 pub(super) struct Rest {
+    /// Of steps that use any.
     pub(super) secrets: Vec<(Vec<String>, Place)>,
+    /// One element a step.
     pub(super) broken: Vec<bool>,
-    pub(super) refs: Vec<Vec<Ref>>,
-    pub(super) values: Vec<Vec<Place>>,
+    /// Of steps that have any.
+    pub(super) refs: Vec<(StepId, Vec<Ref>)>,
+    /// Of steps that have any.
+    pub(super) values: HashMap<StepId, Vec<Place>>,
+}
+
+impl Rest {
+    pub(super) fn keep(&mut self, id: StepId, read: ReadStep) -> Step {
+        let ReadStep { step, broken, refs, secrets, values } = read;
+        self.broken.push(broken);
+        if !secrets.is_empty() {
+            self.secrets.push((secrets, step.place));
+        }
+        if !refs.is_empty() {
+            self.refs.push((id, refs));
+        }
+        if !values.is_empty() {
+            self.values.insert(id, values);
+        }
+        step
+    }
 }

@@ -60,8 +60,8 @@ pub(super) fn required<'t>(table: Table<'t>, key: &str, what: &str, diags: &mut 
 }
 
 /// All entries of one table over all files.
-pub(super) fn entries<'t>(roots: &[Table<'t>], key: &str) -> Vec<Entry<'t>> {
-    roots.iter().filter_map(|root| root.get(key)?.map()).flat_map(Table::entries).collect()
+pub(super) fn entries<'t>(roots: &[Table<'t>], key: &str) -> impl Iterator<Item = Entry<'t>> {
+    roots.iter().filter_map(move |root| root.get(key)?.map()).flat_map(Table::entries)
 }
 
 /// `on_failure`.

@@ -466,7 +466,7 @@ mod tests {
 
     fn sources(texts: &[(&str, &str)]) -> Sources {
         let file = |(name, text): &(&str, &str)| Source::new((*name).to_owned(), (*text).to_owned());
-        Sources { files: texts.iter().map(file).collect() }
+        Sources { files: texts.iter().map(file).map(Arc::new).collect() }
     }
 
     fn place(sources: &Sources, file: u16, needle: &str) -> Place {

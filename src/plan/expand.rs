@@ -23,12 +23,32 @@ const SPLIT: &str = "split the step, or let one step go through the list itself"
 pub(super) struct Cell<'t> {
     pub(super) table: Table<'t>,
     pub(super) place: Place,
-    pub(super) base: String,
-    pub(super) name: String,
+    pub(super) base: &'t str,
     pub(super) finally: bool,
-    pub(super) axes: Vec<(String, String)>,
+    /// Of one step of many.
+    of: Option<Box<One>>,
+}
+
+/// What tells one step from others that were written with it.
+struct One {
+    name: String,
+    axes: Vec<(String, String)>,
+    item: Option<Json>,
+}
+
+impl Cell<'_> {
+    pub(super) fn name(&self) -> &str {
+        self.of.as_ref().map_or(self.base, |of| &of.name)
+    }
+
+    pub(super) fn axes(&self) -> &[(String, String)] {
+        self.of.as_ref().map_or(&[], |of| &of.axes)
+    }
+
     /// Value of `item`.
-    pub(super) item: Option<Json>,
+    pub(super) fn item(&self) -> Option<&Json> {
+        self.of.as_ref()?.item.as_ref()
+    }
 }
 
 /// What expansion looks at.
@@ -39,8 +59,8 @@ pub(super) struct Expander<'a> {
 
 impl Expander<'_> {
     /// The steps that one `[steps.NAME]` means.
-    pub(super) fn expand<'t>(&self, entry: Entry<'t>, finally: bool, diags: &mut Diags) -> Vec<Cell<'t>> {
-        let Some(table) = entry.node.table(&tables::STEP) else { return Vec::new() };
+    pub(super) fn expand<'t>(&self, entry: Entry<'t>, finally: bool, diags: &mut Diags, into: &mut Vec<Cell<'t>>) {
+        let Some(table) = entry.node.table(&tables::STEP) else { return };
         if !is_name(entry.key) {
             diags.push(bad_step_name(entry.key, entry.key_place));
         }
@@ -49,11 +69,9 @@ impl Expander<'_> {
         let one = |name: String, axes: Vec<(String, String)>, item: Option<Json>| Cell {
             table,
             place,
-            base: entry.key.to_owned(),
-            name,
+            base: entry.key,
             finally,
-            axes,
-            item,
+            of: Some(Box::new(One { name, axes, item })),
         };
         let matrix = table.get("matrix").and_then(|node| node.table(&tables::MATRIX));
         let foreach = table.get("foreach");
@@ -67,16 +85,18 @@ impl Expander<'_> {
         }
         if let Some(matrix) = matrix {
             let cells = self.matrix(entry.key, matrix, diags);
-            return cells.into_iter().map(|axes| one(format!("{}[{}]", entry.key, cell(&axes)), axes, None)).collect();
+            into.extend(cells.into_iter().map(|axes| one(format!("{}[{}]", entry.key, cell(&axes)), axes, None)));
+            return;
         }
         if let Some(node) = foreach {
             let items = self.items(entry.key, node, diags);
             let named = |(key, item): (String, Json)| {
                 one(format!("{}[{key}]", entry.key), vec![("item".to_owned(), key)], Some(item))
             };
-            return items.into_iter().map(named).collect();
+            into.extend(items.into_iter().map(named));
+            return;
         }
-        vec![one(entry.key.to_owned(), Vec::new(), None)]
+        into.push(Cell { table, place, base: entry.key, finally, of: None });
     }
 
     /// All cells of a matrix, the last axis fastest.

@@ -3,6 +3,7 @@
 
 use std::cell::Cell as Counter;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::diags::Diags;
 use super::error::Diagnostic;
@@ -10,8 +11,8 @@ use super::links::Links;
 use super::names::Index;
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
-use super::{Plan, Ratchet, Risk, Step, Var, preset, ratchet};
-use crate::action::{Action, CompareSpec, ValueSpec};
+use super::{Plan, Ratchet, Risk, Step, Terms, Var, preset, ratchet};
+use crate::action::{Action, CompareSpec, RunSpec, ValueSpec};
 use crate::criteria::{self, Comparing, Criterion, Fault, Kind, Root, Scope, Shape, StepScope};
 use crate::facts::{Unit, Value};
 use crate::ids::StepId;
@@ -95,20 +96,19 @@ type Compares = (Vec<CompareSpec>, Option<u64>, Option<u64>);
 /// What checking looks at.
 pub(super) struct Judge<'a> {
     pub(super) sources: &'a Sources,
-    pub(super) index: &'a Index,
+    pub(super) index: &'a Index<'a>,
     pub(super) links: &'a Links,
     kinds: BTreeMap<String, Kind>,
     shapes: Vec<Shape>,
     compares: HashMap<StepId, Compares>,
     outputs: HashMap<StepId, Vec<String>>,
-    names: Vec<String>,
     suggested: Counter<u32>,
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(
         sources: &'a Sources,
-        index: &'a Index,
+        index: &'a Index<'a>,
         links: &'a Links,
         vars: &BTreeMap<String, Var>,
         steps: &[Step],
@@ -126,16 +126,31 @@ impl<'a> Judge<'a> {
                 .filter_map(|(at, step)| Some((StepId::at(at), compare(step)?)))
                 .collect(),
             outputs: outputs.map(|(at, step)| (StepId::at(at), step.values.clone())).collect(),
-            names: steps.iter().map(|step| step.name.clone()).collect(),
             suggested: Counter::new(0),
         }
     }
 
     /// Checks everything a plan judges; completes steps with what is implied.
-    pub(super) fn check(&mut self, plan: &mut Plan, broken: &[bool], values: &[Vec<Place>], diags: &mut Diags) {
+    pub(super) fn check(
+        &mut self,
+        plan: &mut Plan,
+        broken: &[bool],
+        values: &HashMap<StepId, Vec<Place>>,
+        diags: &mut Diags,
+    ) {
         self.values(&plan.steps, values, diags);
+        // Steps that say no more than what they run share their terms before and share them after.
+        let mut shared: Option<(Arc<Terms>, Arc<Terms>)> = None;
         for (at, step) in plan.steps.iter_mut().enumerate() {
-            self.step(StepId::at(at), step, broken[at], diags);
+            let alike = !broken[at] && matches!(step.action, Action::Run(RunSpec { parse: None, .. }));
+            match &shared {
+                Some((before, after)) if alike && Arc::ptr_eq(before, &step.terms) => step.terms = after.clone(),
+                _ => {
+                    let before = (alike && Arc::strong_count(&step.terms) > 1).then(|| step.terms.clone());
+                    self.step(StepId::at(at), step, broken[at], diags);
+                    shared = before.map(|before| (before, step.terms.clone())).or(shared);
+                }
+            }
         }
         for risk in &mut plan.risks {
             self.risk(risk, diags);
@@ -143,11 +158,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Kinds of the names that `value` steps give. Twice, because they may name each other.
-    fn values(&mut self, steps: &[Step], places: &[Vec<Place>], diags: &mut Diags) {
+    fn values(&mut self, steps: &[Step], places: &HashMap<StepId, Vec<Place>>, diags: &mut Diags) {
         for last in [false, true] {
             for (at, step) in steps.iter().enumerate() {
                 let Action::Value(spec) = &step.action else { continue };
-                for ((name, subject), place) in spec.values.iter().zip(&places[at]) {
+                for ((name, subject), place) in
+                    spec.values.iter().zip(places.get(&StepId::at(at)).into_iter().flatten())
+                {
                     let kind = self.within(StepId::at(at), true, |scope| criteria::kind_of(subject, scope));
                     match kind {
                         Ok(kind) => {
@@ -162,26 +179,30 @@ impl<'a> Judge<'a> {
     }
 
     fn step(&self, id: StepId, step: &mut Step, broken: bool, diags: &mut Diags) {
-        for criterion in &mut step.when {
+        if broken && step.when.is_empty() {
+            return;
+        }
+        let terms = Arc::make_mut(&mut step.terms);
+        for criterion in &mut terms.when {
             self.one(id, true, criterion, diags);
         }
         if broken {
             return;
         }
-        for criterion in &mut step.criteria {
+        for criterion in &mut terms.criteria {
             self.one(id, false, criterion, diags);
         }
-        let mut all = criteria::implied(&step.action, &step.criteria);
-        all.append(&mut step.criteria);
+        let mut all = criteria::implied(&step.action, &terms.criteria);
+        all.append(&mut terms.criteria);
         all.sort_by_key(|criterion| criterion.tier);
-        step.criteria = all;
-        if !step.compare.is_empty() && !step.criteria.iter().any(Criterion::uses_baseline) {
+        terms.criteria = all;
+        if !terms.compare.is_empty() && !terms.criteria.iter().any(Criterion::uses_baseline) {
             let message = format!("no criterion of `{}` compares with `baseline`", step.base);
             let fault = Diagnostic::error("compare", step.place, message);
             diags.push(fault.help("write such as `pass = [\"p95(latency) <= baseline + 10%\"]`"));
         }
-        if let Some(ratchet) = &mut step.ratchet {
-            let mut users = step.criteria.iter().filter(|criterion| criterion.uses_ratchet());
+        if let Some(ratchet) = &mut terms.ratchet {
+            let mut users = terms.criteria.iter().filter(|criterion| criterion.uses_ratchet());
             match (users.next(), users.next()) {
                 (Some(user), None) => {
                     user.subject_text().clone_into(&mut ratchet.subject);
@@ -251,7 +272,7 @@ impl<'a> Judge<'a> {
         };
         let known_steps = || {
             self.suggested.set(self.suggested.get() + 1);
-            if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.names.clone() }
+            if self.suggested.get() > MOST_SUGGESTIONS { Vec::new() } else { self.index.names() }
         };
         let shape = self.shapes[id.index()].clone();
         let compare =
@@ -280,21 +301,17 @@ pub(super) fn with_scope<T>(
     only_globals: bool,
     run: impl FnOnce(&Scope<'_>) -> T,
 ) -> T {
-    let mut index = Index::default();
+    let mut index = Index::with_room(plan.steps.len());
     for (at, step) in plan.steps.iter().enumerate() {
         index.add(StepId::at(at), &step.name, &step.base, &step.matrix, step.finally);
     }
     let links = Links::new(&plan.steps);
     let mut judge = Judge::new(&plan.sources, &index, &links, &plan.vars, &plan.steps);
-    let places: Vec<Vec<Place>> = plan
-        .steps
-        .iter()
-        .map(
-            |step| {
-                if let Action::Value(spec) = &step.action { vec![step.place; spec.values.len()] } else { Vec::new() }
-            },
-        )
-        .collect();
+    let places = plan.steps.iter().enumerate().filter_map(|(at, step)| match &step.action {
+        Action::Value(spec) => Some((StepId::at(at), vec![step.place; spec.values.len()])),
+        _ => None,
+    });
+    let places = places.collect();
     judge.values(&plan.steps, &places, &mut Diags::default());
     let Some(id) = step.filter(|id| id.index() < plan.steps.len()) else {
         let step = |name: &str| {
@@ -310,12 +327,12 @@ pub(super) fn with_scope<T>(
             compare: None,
             only_globals,
             step: &step,
-            known_steps: &|| judge.names.clone(),
+            known_steps: &|| judge.index.names(),
         });
     };
     judge.within(id, only_globals, |scope| {
         let shape = own.unwrap_or_else(|| scope.shape.clone());
-        run(&Scope { shape, known_steps: &|| judge.names.clone(), ..*scope })
+        run(&Scope { shape, known_steps: &|| judge.index.names(), ..*scope })
     })
 }
 

@@ -16,7 +16,8 @@ pub(super) struct Kind {
 impl Kind {
     /// The key of that name.
     pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        let first = name.as_bytes().first();
+        self.keys.iter().find(|key| key.name.as_bytes().first() == first && key.name == name)
     }
 }
 

@@ -8,7 +8,10 @@ use crate::ids::StepId;
 
 /// Edges of all steps.
 pub(super) struct Links {
-    parents: Vec<Vec<StepId>>,
+    /// What all steps come after, one step after the other.
+    parents: Vec<StepId>,
+    /// Where those of each step begin, and where the last ones end.
+    from: Vec<usize>,
     finally: Vec<bool>,
     ratchets: Vec<bool>,
     /// Round in which each step was last seen; saves clearing a set for each question.
@@ -17,12 +20,19 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(steps: &[Step]) -> Self {
-        let parents = |step: &Step| step.needs.iter().chain(&step.after).map(|need| need.step).collect();
+        let many = steps.iter().map(|step| step.needs.len() + step.after.len()).sum();
+        let (mut parents, mut from) = (Vec::with_capacity(many), Vec::with_capacity(steps.len() + 1));
+        from.push(0);
+        for step in steps {
+            parents.extend(step.needs.iter().chain(&step.after).map(|need| need.step));
+            from.push(parents.len());
+        }
         Self {
-            parents: steps.iter().map(parents).collect(),
+            parents,
+            from,
             finally: steps.iter().map(|step| step.finally).collect(),
             ratchets: steps.iter().map(|step| step.ratchet.is_some()).collect(),
-            seen: RefCell::new((0, vec![0; steps.len()])),
+            seen: RefCell::default(),
         }
     }
 
@@ -36,11 +46,12 @@ impl Links {
             return true;
         }
         let mut seen = self.seen.borrow_mut();
+        seen.1.resize(self.finally.len(), 0);
         seen.0 += 1;
         let round = seen.0;
         let mut open = vec![from];
         while let Some(step) = open.pop() {
-            for parent in &self.parents[step.index()] {
+            for parent in &self.parents[self.from[step.index()]..self.from[step.index() + 1]] {
                 if *parent == to {
                     return true;
                 }

@@ -19,7 +19,9 @@ mod names;
 mod norm;
 pub mod order;
 mod people;
+mod plain;
 mod preset;
+mod quick;
 pub mod ratchet;
 #[cfg(test)]
 mod reference;
@@ -37,6 +39,7 @@ mod units;
 mod vars;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +54,7 @@ use crate::place::{Place, Sources};
 pub use crate::policy::{OnFailure, Retry, RunWhen, SignoffPolicy};
 
 pub use crate::action::Sampling;
-pub use norm::norm;
+pub use norm::{norm, norm_head, norm_steps};
 
 /// What the caller knows and a plan file does not.
 pub struct LoadOptions<'a> {
@@ -128,8 +131,8 @@ pub fn shown(value: &Value) -> String {
 /// What loading gives: always a plan (of the parts that could be read) and everything there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The plan; only to be run if no diagnostic is an error.
-    pub plan: Plan,
+    /// The plan; only to be run if no diagnostic is an error. Shared, for some who ask about it outlive the caller.
+    pub plan: Arc<Plan>,
     /// All of them, in source order.
     pub diagnostics: Vec<error::Diagnostic>,
 }
@@ -366,12 +369,48 @@ pub enum Stdin {
 }
 
 /// One step, complete.
+///
+/// Generated plans have very many steps that differ in little: what they mostly have in common is their [`Terms`], shared
+/// by all steps that have the same, and read like fields of the step.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Unique name; `base[axis=value,…]` for a matrix cell.
     pub name: String,
     /// The name in the plan, without the matrix part.
     pub base: String,
+    /// Its header (`[steps.NAME]`) in the plan.
+    pub place: Place,
+    /// In `[finally]`.
+    pub finally: bool,
+    /// What a failure of this step does to the rest.
+    pub on_failure: OnFailure,
+    /// Reads a volatile output (stdout, a port) of another step, so its record may differ.
+    pub volatile: bool,
+    /// What it does.
+    pub action: Action,
+    /// Hard dependencies.
+    pub needs: Vec<Need>,
+    /// Order only.
+    pub after: Vec<Need>,
+    /// Files it reads (globs), relative to the workspace.
+    pub inputs: Vec<Text>,
+    /// Files it makes.
+    pub outputs: Vec<OutputSpec>,
+    /// The rest.
+    pub terms: Arc<Terms>,
+}
+
+impl Deref for Step {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        &self.terms
+    }
+}
+
+/// What a step has beside its name, its place in the graph, its action and its files.
+#[derive(Clone, Debug)]
+pub struct Terms {
     /// Axis values of this cell, in axis order.
     pub matrix: Vec<(String, String)>,
     /// Human title.
@@ -380,12 +419,6 @@ pub struct Step {
     pub docs: Option<String>,
     /// For selection and grouping.
     pub tags: Vec<String>,
-    /// Its header (`[steps.NAME]`) in the plan.
-    pub place: Place,
-    /// In `[finally]`.
-    pub finally: bool,
-    /// What it does.
-    pub action: Action,
     /// A result file read after the action.
     pub report: Option<ReportSpec>,
     /// Every criterion in force, implied ones included, in tier order pass, any, warn, reject.
@@ -408,22 +441,12 @@ pub struct Step {
     pub severity: Severity,
     /// Overrides the severity's weight, in thousandths.
     pub weight_permille: Option<u32>,
-    /// What a failure of this step does to the rest.
-    pub on_failure: OnFailure,
-    /// Hard dependencies.
-    pub needs: Vec<Need>,
-    /// Order only.
-    pub after: Vec<Need>,
     /// All must hold for the step to run.
     pub when: Vec<Criterion>,
     /// On which outcome of its needs it runs.
     pub run_when: RunWhen,
     /// Pools it holds while it runs.
     pub pools: Vec<PoolId>,
-    /// Files it reads (globs), relative to the workspace.
-    pub inputs: Vec<Text>,
-    /// Files it makes.
-    pub outputs: Vec<OutputSpec>,
     /// Named outputs it must publish.
     pub values: Vec<String>,
     /// Folder it runs in, relative to the workspace.
@@ -438,8 +461,6 @@ pub struct Step {
     pub compare: Vec<CompareSpec>,
     /// Rising threshold.
     pub ratchet: Option<Ratchet>,
-    /// Reads a volatile output (stdout, a port) of another step, so its record may differ.
-    pub volatile: bool,
 }
 
 impl Step {

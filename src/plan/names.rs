@@ -1,9 +1,12 @@
 //! Names of steps: their form, their lookup and what a person may have meant. Knows no action and no criterion.
 
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::diags::Diags;
 use super::error::Diagnostic;
+use super::quick::Quick;
 use super::template::{nearest, words};
 use crate::ids::StepId;
 use crate::place::Place;
@@ -38,63 +41,81 @@ pub(super) fn as_name(text: &str) -> Option<String> {
 
 /// Steps by name.
 #[derive(Default)]
-pub(super) struct Index {
-    exact: HashMap<String, StepId>,
+pub(super) struct Index<'n> {
+    exact: HashMap<&'n str, StepId, Quick>,
     /// All cells of a matrix or items of a `foreach`, by base name.
-    cells: HashMap<String, Vec<StepId>>,
+    cells: HashMap<&'n str, Vec<StepId>>,
     /// Axis values of each cell.
-    axes: HashMap<StepId, Vec<(String, String)>>,
+    axes: HashMap<StepId, &'n [(String, String)]>,
     /// In declaration order, for suggestions.
-    bases: Vec<String>,
+    bases: Vec<&'n str>,
     finally: HashSet<StepId>,
 }
 
-impl Index {
+impl<'n> Index<'n> {
+    /// An index that will have so many steps.
+    pub(super) fn with_room(steps: usize) -> Self {
+        Self {
+            exact: HashMap::with_capacity_and_hasher(steps, Quick::default()),
+            bases: Vec::with_capacity(steps),
+            ..Self::default()
+        }
+    }
+
     /// Adds a step; gives the one that already has this name.
     pub(super) fn add(
         &mut self,
         id: StepId,
-        name: &str,
-        base: &str,
-        axes: &[(String, String)],
+        name: &'n str,
+        base: &'n str,
+        axes: &'n [(String, String)],
         finally: bool,
     ) -> Option<StepId> {
-        if let Some(first) = self.exact.get(name) {
-            return Some(*first);
+        match self.exact.entry(name) {
+            Entry::Occupied(first) => return Some(*first.get()),
+            Entry::Vacant(free) => drop(free.insert(id)),
         }
-        self.exact.insert(name.to_owned(), id);
-        let cells = self.cells.entry(base.to_owned()).or_insert_with(|| {
-            self.bases.push(base.to_owned());
-            Vec::new()
-        });
-        cells.push(id);
+        if axes.is_empty() {
+            self.bases.push(base);
+        } else {
+            let cells = self.cells.entry(base).or_insert_with(|| {
+                self.bases.push(base);
+                Vec::new()
+            });
+            cells.push(id);
+            self.axes.insert(id, axes);
+        }
         if finally {
             self.finally.insert(id);
-        }
-        if !axes.is_empty() {
-            self.axes.insert(id, axes.to_vec());
         }
         None
     }
 
+    /// Names of all steps, in declaration order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut all: Vec<(StepId, &str)> = self.exact.iter().map(|(name, id)| (*id, *name)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, name)| name.to_owned()).collect()
+    }
+
     /// The steps that a text means: one step, all cells of a base name, or the cells that fit `base[axis=value]`.
-    pub(super) fn find(&self, text: &str) -> Vec<StepId> {
+    pub(super) fn find(&self, text: &str) -> Cow<'_, [StepId]> {
         if let Some(id) = self.exact.get(text) {
-            return vec![*id];
+            return Cow::Borrowed(std::slice::from_ref(id));
         }
         if let Some(ids) = self.cells.get(text) {
-            return ids.clone();
+            return Cow::Borrowed(ids);
         }
         let Some((base, part)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
-            return Vec::new();
+            return Cow::default();
         };
         let wanted: Option<Vec<(&str, &str)>> = part.split(',').map(|pair| pair.split_once('=')).collect();
-        let (Some(wanted), Some(cells)) = (wanted, self.cells.get(base)) else { return Vec::new() };
+        let (Some(wanted), Some(cells)) = (wanted, self.cells.get(base)) else { return Cow::default() };
         let fits = |id: &StepId| {
-            let axes = self.axes.get(id).map_or(&[][..], Vec::as_slice);
+            let axes = self.axes.get(id).copied().unwrap_or_default();
             wanted.iter().all(|(axis, value)| axes.iter().any(|(a, v)| a == axis.trim() && v == value.trim()))
         };
-        cells.iter().copied().filter(fits).collect()
+        Cow::Owned(cells.iter().copied().filter(fits).collect())
     }
 
     /// The step of exactly that name.
@@ -112,13 +133,19 @@ impl Index {
         !self.exact.contains_key(text) && self.cells.contains_key(text)
     }
 
+    /// Whether a text is a step or the base name of some.
+    fn has(&self, text: &str) -> bool {
+        self.exact.contains_key(text) || self.cells.contains_key(text)
+    }
+
     /// What a person may have meant.
     pub(super) fn suggestion(&self, text: &str, diags: &mut Diags) -> Option<String> {
         if !diags.may_suggest() {
             return None;
         }
         let base = text.split('[').next().unwrap_or(text);
-        if let Some(cells) = self.cells.get(base).filter(|_| text.contains('[')) {
+        let cells = self.cells.get(base).map(Vec::as_slice);
+        if let Some(cells) = cells.or_else(|| self.exact(base).map(|_| &[][..])).filter(|_| text.contains('[')) {
             let shown: Vec<String> = cells
                 .iter()
                 .take(6)
@@ -130,16 +157,13 @@ impl Index {
                 _ => format!("`{base}` has {}", shown.join(", ")),
             });
         }
-        if let Some(near) = nearest(base, self.bases.iter().map(String::as_str)) {
+        if let Some(near) = nearest(base, self.bases.iter().copied()) {
             return Some(format!("did you mean `{near}`?"));
         }
-        match as_name(base).filter(|name| self.cells.contains_key(name)) {
+        match as_name(base).filter(|name| self.has(name)) {
             Some(name) => Some(format!("did you mean `{name}`?")),
             None if self.bases.is_empty() || self.bases.len() > MOST_NAMED => None,
-            None => {
-                let bases: Vec<&str> = self.bases.iter().map(String::as_str).collect();
-                Some(format!("the plan has {}", words(&bases)))
-            }
+            None => Some(format!("the plan has {}", words(&self.bases))),
         }
     }
 }
@@ -178,14 +202,16 @@ mod tests {
 
     #[test]
     fn a_base_name_means_all_its_cells_and_a_part_those_that_fit() {
-        let mut index = Index::default();
-        for (at, (os, py)) in [("linux", "3.11"), ("linux", "3.12"), ("mac", "3.12")].iter().enumerate() {
-            let axes = [("os".to_owned(), (*os).to_owned()), ("py".to_owned(), (*py).to_owned())];
-            assert_eq!(index.add(StepId::at(at), &format!("test[{}]", cell(&axes)), "test", &axes, false), None);
+        let axes = [("linux", "3.11"), ("linux", "3.12"), ("mac", "3.12")]
+            .map(|(os, py)| [("os".to_owned(), os.to_owned()), ("py".to_owned(), py.to_owned())]);
+        let names = axes.each_ref().map(|axes| format!("test[{}]", cell(axes)));
+        let mut index = Index::with_room(names.len());
+        for (at, (name, axes)) in names.iter().zip(&axes).enumerate() {
+            assert_eq!(index.add(StepId::at(at), name, "test", axes, false), None);
         }
         assert_eq!(index.find("test").len(), 3);
-        assert_eq!(index.find("test[os=linux]"), [StepId(0), StepId(1)]);
-        assert_eq!(index.find("test[os=mac,py=3.12]"), [StepId(2)]);
+        assert_eq!(index.find("test[os=linux]").as_ref(), [StepId(0), StepId(1)]);
+        assert_eq!(index.find("test[os=mac,py=3.12]").as_ref(), [StepId(2)]);
         assert!(
             index.find("test[os=win]").is_empty() && index.find("tset").is_empty() && index.find("test[").is_empty()
         );

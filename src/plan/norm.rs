@@ -3,16 +3,25 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::{Plan, Retry, Sampling, SecretSource, Stdin, Step, vars};
-use crate::action::{Action, Command, CompareSpec, HttpSpec, Probe, ReportSpec, Text};
+use crate::action::{Action, Command, CompareSpec, HttpSpec, OutputSpec, Parse, Probe, ReportSpec, Text};
 use crate::criteria::Criterion;
 use crate::facts::Value;
 
 /// The normalised plan as JSON. Two plans that mean the same give the same JSON.
 #[must_use]
 pub fn norm(plan: &Plan) -> Json {
+    let mut norm = norm_head(plan);
+    norm["steps"] = json!(norm_steps(plan).collect::<Vec<_>>());
+    norm
+}
+
+/// The normalised plan without its list `steps`.
+#[must_use]
+pub fn norm_head(plan: &Plan) -> Json {
     let mut pass = plan.env.pass.clone();
     pass.sort();
     let mut secrets: Vec<Json> = plan.secrets.iter().map(|secret| secret_of(&secret.name, &secret.source)).collect();
@@ -39,7 +48,6 @@ pub fn norm(plan: &Plan) -> Json {
         "risk": risks.collect::<Vec<_>>(),
         "on_failure": plan.on_failure.word(),
         "timeout_finally": duration(plan.finally_timeout),
-        "steps": plan.steps.iter().map(|step| step_of(plan, step)).collect::<Vec<_>>(),
     });
     if let Some(signoffs) = &plan.signoffs {
         norm["signoffs"] = json!(signoffs);
@@ -62,81 +70,168 @@ fn waiver_of(plan: &Plan, waiver: &super::Waiver) -> Json {
     })
 }
 
-fn step_of(plan: &Plan, step: &Step) -> Json {
-    let names = |needs: &[super::Need]| {
-        let mut names: Vec<&str> = needs.iter().map(|need| plan.step(need.step).name.as_str()).collect();
+/// The items of the normalised plan's `steps`, one by one: nothing has to hold all of them.
+pub fn norm_steps(plan: &Plan) -> impl Iterator<Item = impl Serialize> {
+    plan.steps.iter().map(|step| step_of(plan, step))
+}
+
+/// In the order of the canonical text, so that nothing has to be sorted.
+#[derive(Serialize)]
+struct StepNorm<'a> {
+    action: ActionNorm<'a>,
+    after: Vec<&'a str>,
+    allow_empty: Option<&'a str>,
+    allow_no_baseline: Option<&'a str>,
+    compare: Json,
+    criteria: Vec<CriterionNorm<'a>>,
+    cwd: TextNorm<'a>,
+    docs: Option<&'a str>,
+    env: Json,
+    finally: bool,
+    inputs: Vec<TextNorm<'a>>,
+    name: &'a str,
+    needs: Vec<&'a str>,
+    on_failure: &'static str,
+    outputs: Vec<Json>,
+    pools: Vec<&'a str>,
+    ratchet: Option<Json>,
+    report: Option<Json>,
+    required: bool,
+    retry: RetryNorm<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reuse: Option<bool>,
+    run_when: &'static str,
+    sample: Option<Json>,
+    secrets: Vec<&'a str>,
+    severity: &'static str,
+    stdin: Json,
+    tags: Vec<&'a str>,
+    timeout: Json,
+    title: Option<&'a str>,
+    values: Vec<&'a str>,
+    weight: u32,
+    when: Vec<CriterionNorm<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ActionNorm<'a> {
+    Run { parse: &'a Option<Parse>, run: CommandNorm<'a> },
+    Other(Json),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CommandNorm<'a> {
+    Argv(Vec<TextNorm<'a>>),
+    Shell { shell: &'a str },
+}
+
+/// A late text is marked: `{"late": "…"}` is not the same as the fixed text that reads alike.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TextNorm<'a> {
+    Fixed(&'a str),
+    Late { late: &'a str },
+}
+
+#[derive(Serialize)]
+struct CriterionNorm<'a> {
+    implied: bool,
+    text: &'a str,
+    tier: &'static str,
+}
+
+#[derive(Serialize)]
+struct RetryNorm<'a> {
+    backoff: Json,
+    cap: Json,
+    exit: &'a [i32],
+    factor: u32,
+    limit: u32,
+}
+
+fn step_of<'a>(plan: &'a Plan, step: &'a Step) -> StepNorm<'a> {
+    fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut names: Vec<&str> = names.collect();
         names.sort_unstable();
-        json!(names)
-    };
-    let mut pools: Vec<_> =
-        step.pools.iter().filter_map(|id| plan.pools.get(id.0 as usize)).map(|pool| &pool.name).collect();
-    pools.sort();
-    let outputs = step.outputs.iter().map(|output| {
-        let mut norm = json!({ "path": text_of(&output.path), "class": output.class, "artifact": output.artifact });
-        if !output.normalize.is_empty() {
-            norm["normalize"] = json!(output.normalize);
-        }
-        norm
-    });
-    let ratchet = step.ratchet.as_ref().map(|ratchet| {
-        let some = |value: &Option<Value>| value.as_ref().map(value_of);
-        json!({
-            "floor": value_of(&ratchet.floor),
-            "goal": some(&ratchet.goal),
-            "slack": some(&ratchet.slack),
-            "subject": ratchet.subject,
-        })
-    });
-    let sorted = |list: &[String]| {
-        let mut list = list.to_vec();
-        list.sort();
-        json!(list)
-    };
-    let mut norm = json!({
-        "name": step.name,
-        "title": step.title,
-        "docs": step.docs,
-        "tags": sorted(&step.tags),
-        "finally": step.finally,
-        "action": action(&step.action),
-        "report": step.report.as_ref().map(report),
-        "criteria": criteria(&step.criteria),
-        "allow_empty": step.allow_empty,
-        "allow_no_baseline": step.allow_no_baseline,
-        "sample": step.sample.as_ref().map(sample),
-        "retry": retry(&step.retry),
-        "timeout": duration(step.timeout),
-        "required": step.required,
-        "severity": step.severity.word(),
-        "weight": step.weight_permille(),
-        "on_failure": step.on_failure.word(),
-        "needs": names(&step.needs),
-        "after": names(&step.after),
-        "when": criteria(&step.when),
-        "run_when": step.run_when.word(),
-        "pools": pools,
-        "inputs": texts(&step.inputs),
-        "outputs": outputs.collect::<Vec<_>>(),
-        "values": sorted(&step.values),
-        "cwd": text_of(&step.cwd),
-        "env": env(&step.env),
-        "secrets": sorted(&step.secrets),
-        "stdin": match &step.stdin {
-            Stdin::Null => Json::Null,
-            Stdin::Text(text) => json!({ "text": text_of(text) }),
-            Stdin::File(path) => json!({ "file": text_of(path) }),
-        },
-        "ratchet": ratchet,
-        "compare": match step.compare.as_slice() {
+        names
+    }
+    let names = |needs: &'a [super::Need]| sorted(needs.iter().map(|need| plan.step(need.step).name.as_str()));
+    let pools = step.pools.iter().filter_map(|id| plan.pools.get(id.0 as usize));
+    let texts = |list: &'a [String]| sorted(list.iter().map(String::as_str));
+    StepNorm {
+        action: action(&step.action),
+        after: names(&step.after),
+        allow_empty: step.allow_empty.as_deref(),
+        allow_no_baseline: step.allow_no_baseline.as_deref(),
+        compare: match step.compare.as_slice() {
             [] => Json::Null,
             [one] => compare(one),
             several => several.iter().map(compare).collect(),
         },
-    });
-    if !step.reuse {
-        norm["reuse"] = json!(false);
+        criteria: criteria(&step.criteria),
+        cwd: TextNorm::of(&step.cwd),
+        docs: step.docs.as_deref(),
+        env: env(&step.env),
+        finally: step.finally,
+        inputs: step.inputs.iter().map(TextNorm::of).collect(),
+        name: &step.name,
+        needs: names(&step.needs),
+        on_failure: step.on_failure.word(),
+        outputs: step.outputs.iter().map(output).collect(),
+        pools: sorted(pools.map(|pool| pool.name.as_str())),
+        ratchet: step.ratchet.as_ref().map(ratchet),
+        report: step.report.as_ref().map(report),
+        required: step.required,
+        retry: retry(&step.retry),
+        reuse: (!step.reuse).then_some(false),
+        run_when: step.run_when.word(),
+        sample: step.sample.as_ref().map(sample),
+        secrets: texts(&step.secrets),
+        severity: step.severity.word(),
+        stdin: match &step.stdin {
+            Stdin::Null => Json::Null,
+            Stdin::Text(text) => json!({ "text": text_of(text) }),
+            Stdin::File(path) => json!({ "file": text_of(path) }),
+        },
+        tags: texts(&step.tags),
+        timeout: duration(step.timeout),
+        title: step.title.as_deref(),
+        values: texts(&step.values),
+        weight: step.weight_permille(),
+        when: criteria(&step.when),
+    }
+}
+
+impl<'a> TextNorm<'a> {
+    fn of(text: &'a Text) -> Self {
+        if text.late { Self::Late { late: &text.src } } else { Self::Fixed(&text.src) }
+    }
+}
+
+impl<'a> CriterionNorm<'a> {
+    fn of(criterion: &'a Criterion) -> Self {
+        Self { implied: criterion.implied, text: &criterion.text, tier: criterion.tier.word() }
+    }
+}
+
+fn output(output: &OutputSpec) -> Json {
+    let mut norm = json!({ "path": text_of(&output.path), "class": output.class, "artifact": output.artifact });
+    if !output.normalize.is_empty() {
+        norm["normalize"] = json!(output.normalize);
     }
     norm
+}
+
+fn ratchet(ratchet: &super::Ratchet) -> Json {
+    let some = |value: &Option<Value>| value.as_ref().map(value_of);
+    json!({
+        "floor": value_of(&ratchet.floor),
+        "goal": some(&ratchet.goal),
+        "slack": some(&ratchet.slack),
+        "subject": ratchet.subject,
+    })
 }
 
 /// Variables by name.
@@ -153,7 +248,14 @@ fn secret_of(name: &str, source: &SecretSource) -> Json {
     }
 }
 
-fn action(action: &Action) -> Json {
+fn action(action: &Action) -> ActionNorm<'_> {
+    match action {
+        Action::Run(run) => ActionNorm::Run { parse: &run.parse, run: command(&run.command) },
+        other => ActionNorm::Other(look(other)),
+    }
+}
+
+fn look(action: &Action) -> Json {
     match action {
         Action::Run(run) => json!({ "run": command(&run.command), "parse": run.parse }),
         Action::Http(spec) => json!({ "http": http(spec) }),
@@ -188,10 +290,10 @@ fn action(action: &Action) -> Json {
     }
 }
 
-fn command(command: &Command) -> Json {
+fn command(command: &Command) -> CommandNorm<'_> {
     match command {
-        Command::Argv(argv) => texts(argv),
-        Command::Shell(text) => json!({ "shell": text }),
+        Command::Argv(argv) => CommandNorm::Argv(argv.iter().map(TextNorm::of).collect()),
+        Command::Shell(shell) => CommandNorm::Shell { shell },
     }
 }
 
@@ -223,18 +325,16 @@ fn report(spec: &ReportSpec) -> Json {
     json!({ "path": text_of(&spec.path), "format": spec.format, "files": spec.files, "baseline": spec.baseline.as_ref().map(text_of), "diff": spec.diff.as_ref().map(text_of) })
 }
 
-/// A late text is marked: `{"late": "…"}` is not the same as the fixed text that reads alike.
 fn text_of(text: &Text) -> Json {
-    if text.late { json!({ "late": text.src }) } else { json!(text.src) }
+    json!(TextNorm::of(text))
 }
 
 fn texts(list: &[Text]) -> Json {
     Json::Array(list.iter().map(text_of).collect())
 }
 
-fn criteria(list: &[Criterion]) -> Json {
-    let one = |criterion: &Criterion| json!({ "tier": criterion.tier.word(), "text": criterion.text, "implied": criterion.implied });
-    Json::Array(list.iter().map(one).collect())
+fn criteria(list: &[Criterion]) -> Vec<CriterionNorm<'_>> {
+    list.iter().map(CriterionNorm::of).collect()
 }
 
 /// Milliseconds: the finest unit a plan can write.
@@ -265,14 +365,14 @@ fn compare(spec: &CompareSpec) -> Json {
     })
 }
 
-fn retry(retry: &Retry) -> Json {
-    json!({
-        "limit": retry.limit,
-        "backoff": duration(Some(retry.backoff)),
-        "factor": retry.factor_percent,
-        "cap": duration(Some(retry.cap)),
-        "exit": retry.exit,
-    })
+fn retry(retry: &Retry) -> RetryNorm<'_> {
+    RetryNorm {
+        backoff: duration(Some(retry.backoff)),
+        cap: duration(Some(retry.cap)),
+        exit: &retry.exit,
+        factor: retry.factor_percent,
+        limit: retry.limit,
+    }
 }
 
 /// No floats: numbers that are not whole stand as text.

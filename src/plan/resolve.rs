@@ -1,10 +1,13 @@
 //! From files to a [`Plan`]: declarations, expansion, steps, checks, in that order; gathers every diagnostic.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use serde_json::json;
 
+use super::checks::Rest;
 use super::declare::{self, entries};
 use super::diags::Diags;
 use super::error::Diagnostic;
@@ -41,7 +44,7 @@ pub(super) fn resolve(path: &Utf8Path, files: &Files, mut diags: Diags, options:
     {
         document(path, main, files, &mut plan, &mut diags, options);
     }
-    Loaded { plan, diagnostics: diags.finish(options.strict) }
+    Loaded { plan: Arc::new(plan), diagnostics: diags.finish(options.strict) }
 }
 
 /// The files that are written in the version of the language that this is; of others nothing more can be said.
@@ -122,7 +125,7 @@ fn document(
         let mut texts = Texts {
             diags,
             sources: &files.sources,
-            known: known.clone(),
+            known: &known,
             declared: &declared,
             refs: Vec::new(),
             secrets: HashSet::new(),
@@ -153,13 +156,17 @@ fn document(
         index: &index,
         pools: &plan.pools,
         on_failure: plan.on_failure,
+        common: OnceCell::new(),
         partial: files.partial || !complete,
     };
-    let read = cells.iter().enumerate().map(|(at, cell)| reader.read(StepId::at(at), cell, diags)).collect();
-    let mut rest = checks::split(read, plan);
+    let mut rest = Rest::default();
+    plan.steps.reserve_exact(cells.len());
+    for (at, cell) in cells.iter().enumerate() {
+        plan.steps.push(rest.keep(StepId::at(at), reader.read(StepId::at(at), cell, diags)));
+    }
     let links = Links::new(&plan.steps);
-    for (at, refs) in rest.refs.iter().enumerate() {
-        checks::refs(StepId::at(at), refs, plan, &index, &links, diags);
+    for (id, refs) in &rest.refs {
+        checks::refs(*id, refs, plan, &index, &links, diags);
     }
     checks::ticks(plan, &index, &links, diags);
     Judge::new(&files.sources, &index, &links, &plan.vars, &plan.steps).check(plan, &rest.broken, &rest.values, diags);
@@ -198,7 +205,7 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     for (key, finally) in [("steps", false), ("finally", true)] {
         for entry in entries(roots, key) {
             let before = cells.len();
-            cells.extend(expander.expand(entry, finally, diags));
+            expander.expand(entry, finally, diags, &mut cells);
             complete &= cells.len() > before;
             if cells.len() > MOST_STEPS {
                 let message = format!("more than {MOST_STEPS} steps after expansion");
@@ -219,13 +226,13 @@ fn cells<'t>(roots: &[Table<'t>], known: &Known, files: &Files, diags: &mut Diag
     (cells, complete)
 }
 
-fn index(cells: &[Cell<'_>], diags: &mut Diags) -> Index {
-    let mut index = Index::default();
+fn index<'n>(cells: &'n [Cell<'_>], diags: &mut Diags) -> Index<'n> {
+    let mut index = Index::with_room(cells.len());
     for (at, cell) in cells.iter().enumerate() {
         let id = StepId::at(at);
-        if let Some(first) = index.add(id, &cell.name, &cell.base, &cell.axes, cell.finally) {
+        if let Some(first) = index.add(id, cell.name(), cell.base, cell.axes(), cell.finally) {
             let fault =
-                Diagnostic::error("duplicate-step", cell.place, format!("step `{}` is declared twice", cell.name));
+                Diagnostic::error("duplicate-step", cell.place, format!("step `{}` is declared twice", cell.name()));
             diags.push(fault.related(cells[first.index()].place, "first declared here").help("rename one of the two"));
         }
     }

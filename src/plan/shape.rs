@@ -172,15 +172,14 @@ fn wrong_type(node: Node<'_>, key: &str, shape: &Shape, diags: &mut Diags) {
             Some("write it without quotes".to_owned())
         }
         (Shape::List(Shape::Text | Shape::Template), Value::Text(text)) => {
-            Some(format!("write `{key} = [{}]`", serde_json::Value::from(text.as_str())))
+            Some(format!("write `{key} = [{}]`", serde_json::Value::from(text)))
         }
         (Shape::Text | Shape::Template | Shape::OneOf([Shape::Text | Shape::Template | Shape::Scalar, ..]), _) => {
             quoted(node)
         }
-        (Shape::Table(kind), Value::Text(text)) if kind.name == tables::STEP.name => Some(format!(
-            "begin a step with `[steps.{key}]` and give it `run = {}`",
-            serde_json::Value::from(text.as_str())
-        )),
+        (Shape::Table(kind), Value::Text(text)) if kind.name == tables::STEP.name => {
+            Some(format!("begin a step with `[steps.{key}]` and give it `run = {}`", serde_json::Value::from(text)))
+        }
         (Shape::Map(Shape::Table(kind)), _) if kind.name == tables::STEP.name => {
             Some(format!("each step is a table of its own: `[{key}.NAME]`"))
         }

@@ -13,8 +13,9 @@ use toml::de::DeTable;
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::keys::Kind;
+use super::plain;
 use super::tables;
-use super::tree::{Members, Node, Table};
+use super::tree::{Node, Table, Tree};
 use crate::ids::FileId;
 use crate::place::{Place, Source, Sources};
 
@@ -35,7 +36,7 @@ pub(super) struct Doc {
     /// It has syntax errors: its tree is only a part.
     pub(super) broken: bool,
     /// Its tree, as far as it could be read.
-    tree: Members,
+    tree: Tree,
 }
 
 impl Doc {
@@ -45,7 +46,7 @@ impl Doc {
 
     /// The root of a file that is no plan.
     pub(super) fn root_as(&self, kind: &'static Kind) -> Table<'_> {
-        Table::root(&self.tree, self.file, kind)
+        Table::root(&self.tree, kind)
     }
 }
 
@@ -81,7 +82,7 @@ pub(super) fn from_text(name: &Utf8Path, text: &str, diags: &mut Diags) -> Files
     match checked(name, text.as_bytes().to_vec()) {
         Ok(text) => reader.main(name, text, diags),
         Err(fault) => {
-            reader.sources.files.push(Source::new(name.to_string(), String::new()));
+            reader.sources.files.push(source(name, String::new()));
             reader.partial = true;
             diags.push(*fault);
         }
@@ -114,7 +115,7 @@ pub(super) fn text_of(path: &Utf8Path) -> Result<String, Box<Diagnostic>> {
     if !meta.is_file() {
         return Err(fault(format!("`{name}` is not a regular file"), "a plan is read from a file"));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(MOST_BYTES)).unwrap_or(0) + 1);
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     read.map_err(|error| fault(format!("cannot read `{name}`: {error}"), "check its permissions"))?;
     checked(path, bytes)
@@ -133,27 +134,25 @@ fn checked(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, Box<Diagnostic>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(fault("not-utf8", format!("`{name}` is UTF-16"), "save it as UTF-8"));
     }
-    let bad = match std::str::from_utf8(&bytes) {
-        Ok(_) => bytes.iter().position(|byte| *byte == 0).map(|at| (at, "nul")),
-        Err(error) => Some((error.valid_up_to(), "not-utf8")),
+    let (bytes, at, code) = match String::from_utf8(bytes) {
+        Ok(text) => match text.find('\0') {
+            None => return Ok(text),
+            Some(at) => (text.into_bytes(), at, "nul"),
+        },
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            (error.into_bytes(), at, "not-utf8")
+        }
     };
-    if let Some((at, code)) = bad {
-        let before = String::from_utf8_lossy(&bytes[..at]);
-        let (line, column) =
-            (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
-        let place = format!("at line {line}, column {column}");
-        return Err(if code == "nul" {
-            fault(
-                code,
-                format!("`{name}` has a NUL byte {place}"),
-                "a plan is text: remove it, if this is a plan at all",
-            )
-        } else {
-            fault(code, format!("`{name}` is not UTF-8: byte 0x{:02x} {place}", bytes[at]), "save it as UTF-8")
-        });
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| fault("not-utf8", format!("`{name}` is not UTF-8"), "plan files are UTF-8 text"))
+    let before = String::from_utf8_lossy(&bytes[..at]);
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1);
+    let place = format!("at line {line}, column {column}");
+    Err(if code == "nul" {
+        fault(code, format!("`{name}` has a NUL byte {place}"), "a plan is text: remove it, if this is a plan at all")
+    } else {
+        fault(code, format!("`{name}` is not UTF-8: byte 0x{:02x} {place}", bytes[at]), "save it as UTF-8")
+    })
 }
 
 #[derive(Default)]
@@ -177,7 +176,7 @@ impl Reader<'_> {
         match self.text(path) {
             Ok(text) => self.main(path, text, diags),
             Err(fault) => {
-                self.sources.files.push(Source::new(path.to_string(), String::new()));
+                self.sources.files.push(source(path, String::new()));
                 self.partial = true;
                 diags.push(*fault);
             }
@@ -204,7 +203,7 @@ impl Reader<'_> {
         let identity = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
         self.known.insert(identity.clone(), None);
         if text.trim_start_matches('\u{feff}').trim().is_empty() {
-            self.sources.files.push(Source::new(path.to_string(), text));
+            self.sources.files.push(source(path, text));
             self.partial = true;
             let help = "a plan begins with `format = 1` and has at least one `[steps.NAME]`";
             diags.push(Diagnostic::global("empty-file", format!("`{path}` is empty")).help(help));
@@ -222,8 +221,9 @@ impl Reader<'_> {
         let path = main.parent().unwrap_or(Utf8Path::new("")).join(target);
         match (self.text(&path), u16::try_from(self.sources.files.len())) {
             (Ok(text), Ok(id)) => {
-                let (tree, broken) = parse(&text, FileId(id), diags);
-                self.sources.files.push(Source::new(path.to_string(), text));
+                let source = source(&path, text);
+                let (tree, broken) = parse(&source, FileId(id), diags);
+                self.sources.files.push(source);
                 self.waivers = Some(Doc { file: FileId(id), broken, tree });
             }
             (Err(fault), _) => {
@@ -238,8 +238,9 @@ impl Reader<'_> {
     fn file(&mut self, path: &Utf8Path, identity: Utf8PathBuf, text: String, diags: &mut Diags) {
         let Ok(id) = u16::try_from(self.sources.files.len()) else { return };
         let file = FileId(id);
-        let (tree, broken) = parse(&text, file, diags);
-        self.sources.files.push(Source::new(path.to_string(), text));
+        let source = source(path, text);
+        let (tree, broken) = parse(&source, file, diags);
+        self.sources.files.push(source);
         let doc = Doc { file, broken, tree };
         self.open.push(identity);
         let includes: Vec<(String, Place)> = doc
@@ -304,7 +305,11 @@ impl Reader<'_> {
 }
 
 /// Parses a text; says whether it had syntax errors.
-fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
+fn parse(source: &Arc<Source>, file: FileId, diags: &mut Diags) -> (Tree, bool) {
+    if let Some(tree) = plain::read(source, file) {
+        return (tree, false);
+    }
+    let text = source.text.as_str();
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut said = 0;
     let mut end_of_last: Option<usize> = None;
@@ -325,7 +330,11 @@ fn parse(text: &str, file: FileId, diags: &mut Diags) -> (Members, bool) {
         let place = Place::new(file, span.start.min(text.len())..span.end.min(text.len()));
         diags.push(Diagnostic::error("syntax", place, message).label("here").hint(help));
     }
-    (Members::new(tree.into_inner(), file), !errors.is_empty())
+    (Tree::of(source.clone(), file, tree.into_inner()), !errors.is_empty())
+}
+
+fn source(path: &Utf8Path, text: String) -> Arc<Source> {
+    Arc::new(Source::new(path.to_string(), text))
 }
 
 /// The line with the longest dotted key: the parser does not say where one is too long.
@@ -376,15 +385,14 @@ fn friendly(message: &str) -> (String, Option<String>) {
 }
 
 /// The values of a `--var-file`: TOML, `name = value`.
-pub(super) fn values_of(path: &Utf8Path) -> Result<Members, Box<Diagnostic>> {
-    let text = text_of(path)?;
-    let (tree, errors) = DeTable::parse_recoverable(&text);
+pub(super) fn values_of(path: &Utf8Path) -> Result<Tree, Box<Diagnostic>> {
+    let source = source(path, text_of(path)?);
+    let (tree, errors) = DeTable::parse_recoverable(&source.text);
     if let Some(error) = errors.first() {
-        let source = Source::new(path.to_string(), text.clone());
         let (line, column) = source.line_col(error.span().map_or(0, |span| span.start));
         let (message, help) = friendly(error.message());
         let fault = Diagnostic::global("syntax", format!("`{path}` line {line}, column {column}: {message}"));
         return Err(Box::new(fault.hint(help)));
     }
-    Ok(Members::new(tree.into_inner(), FileId(0)))
+    Ok(Tree::of(source.clone(), FileId(0), tree.into_inner()))
 }

@@ -1,6 +1,11 @@
 //! One step, read from its table with the values of its cell. What it says about other steps is resolved by name here;
 //! whether that makes sense together is `checks`'.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::action;
 use super::compare;
 use super::declare::{on_failure, required, run_when, severity, weight};
@@ -14,7 +19,7 @@ use super::template::{Known, nearest, words};
 use super::text::{Declared, Ref, Sink, Texts};
 use super::tree::{Node, Table};
 use super::units;
-use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Stdin, Step};
+use super::{Need, OnFailure, Pool, Ratchet, Retry, Sampling, Stdin, Step, Terms};
 use crate::action::{Action, OutputSpec, SampleKeys, Text, ValueSpec};
 use crate::facts::{Num, Unit, Value};
 use crate::ids::{PoolId, StepId};
@@ -28,9 +33,11 @@ pub(super) struct Reader<'a> {
     pub(super) known: &'a Known,
     pub(super) declared: &'a Declared,
     pub(super) defaults: Option<Table<'a>>,
-    pub(super) index: &'a Index,
+    pub(super) index: &'a Index<'a>,
     pub(super) pools: &'a [Pool],
     pub(super) on_failure: OnFailure,
+    /// The terms of steps that say none.
+    pub(super) common: OnceCell<Arc<Terms>>,
     /// A file is missing: unknown names may stand there.
     pub(super) partial: bool,
 }
@@ -64,22 +71,25 @@ impl Reader<'_> {
     /// Reads one step.
     pub(super) fn read(&self, id: StepId, cell: &Cell<'_>, diags: &mut Diags) -> ReadStep {
         let table = cell.table;
-        let known = match (&cell.item, cell.axes.is_empty()) {
-            (Some(item), _) => self.known.clone().with("item", item.clone()),
-            (None, false) => self.known.clone().with("matrix", as_json(&cell.axes)),
-            (None, true) => self.known.clone(),
+        let own = match (cell.item(), cell.axes()) {
+            (Some(item), _) => Some(self.known.clone().with("item", item.clone())),
+            (None, []) => None,
+            (None, axes) => Some(self.known.clone().with("matrix", as_json(axes))),
         };
         let mut texts = Texts {
             diags,
             sources: self.sources,
-            known,
+            known: own.as_ref().unwrap_or(self.known),
             declared: self.declared,
             refs: Vec::new(),
             secrets: std::collections::HashSet::new(),
         };
         let texts = &mut texts;
-        let both = Both { step: table, defaults: self.defaults };
-        let read = action::read(table, &cell.base, cell.place, texts);
+        let shared = own.is_none() && self.says_no_terms(table);
+        let read = match table.get("run").filter(|_| shared) {
+            Some(node) => action::run(node, texts).map(|action| (action, None)),
+            None => action::read(table, cell.base, cell.place, texts),
+        };
         let broken = read.is_none();
         let (action, report) = read.unwrap_or_else(|| (Action::Value(ValueSpec { values: Vec::new() }), None));
         let needs = self.links(id, table, "needs", cell.finally, texts);
@@ -91,46 +101,31 @@ impl Reader<'_> {
             let fault = Diagnostic::error("values-without-process", place, message);
             texts.diags.push(fault.help("only a process can write them, to the file named by `$RUNPLAN_OUTPUT`; later steps can name facts: `steps.NAME.status`"));
         }
-        let secrets = self.secrets(table, texts);
-        let sample = sampling(table, texts.diags);
-        let mut criteria = judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts);
-        judged::preset(table, &action, broken, &mut criteria, texts);
+        let shared = shared && values.is_empty();
+        let terms = match self.common.get().filter(|_| shared) {
+            Some(common) => common.clone(),
+            None => {
+                let terms = Terms { report, values, ..self.terms(cell, &action, broken, texts) };
+                let terms = Arc::new(terms);
+                if shared {
+                    drop(self.common.set(terms.clone()));
+                }
+                terms
+            }
+        };
+        let both = Both { step: table, defaults: self.defaults };
         let step = Step {
-            name: cell.name.clone(),
-            base: cell.base.clone(),
-            matrix: cell.axes.clone(),
-            title: table.get("title").map(|node| texts.plain(node)),
-            docs: table.get("docs").map(|node| texts.plain(node)),
-            tags: tags(both),
+            name: cell.name().to_owned(),
+            base: cell.base.to_owned(),
             place: cell.place,
             finally: cell.finally,
-            report,
-            criteria,
-            allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
-            allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
-            reuse: table.get("reuse").and_then(Node::bool).unwrap_or(true),
-            compare: compare::read(table, sample.as_ref(), texts),
-            sample,
-            retry: retry(both, texts.diags),
-            timeout: both.get("timeout").and_then(Node::duration),
-            required: both.get("required").and_then(Node::bool).unwrap_or(true),
-            severity: severity(both.get("severity")).unwrap_or_default(),
-            weight_permille: weight(table.get("weight"), texts.diags),
             on_failure: on_failure(both.get("on_failure")).unwrap_or(self.on_failure),
+            volatile: false,
             needs,
             after,
-            when: judged::read(table, &[Tier::When], texts),
-            run_when: run_when(both.get("run_when")).unwrap_or_default(),
-            pools: self.pools(both, texts.diags),
             inputs: table.list("inputs").into_iter().map(|node| action::path(node, "input", texts)).collect(),
             outputs,
-            values,
-            cwd: both.get("cwd").map_or_else(|| Text::fixed("."), |node| action::path(node, "`cwd`", texts)),
-            env: env(both, texts),
-            secrets,
-            stdin: stdin(table, &action, texts),
-            ratchet: table.get("ratchet").and_then(|node| ratchet(node, texts.diags)),
-            volatile: false,
+            terms,
             action,
         };
         // What expansion has read already.
@@ -143,15 +138,59 @@ impl Reader<'_> {
         ReadStep { step, broken, refs, secrets: used, values }
     }
 
+    /// Whether a step says nothing that is not its own anyway, and the defaults say the same to every such step.
+    fn says_no_terms(&self, table: Table<'_>) -> bool {
+        let own = |key: &str| matches!(key, "run" | "needs" | "after" | "inputs" | "outputs" | "artifacts");
+        table.entries().all(|entry| own(entry.key))
+            && self.defaults.is_none_or(|all| !all.has("env") && !all.has("cwd"))
+    }
+
+    /// The terms of a step, without its report and its named outputs.
+    fn terms(&self, cell: &Cell<'_>, action: &Action, broken: bool, texts: &mut Texts<'_>) -> Terms {
+        let table = cell.table;
+        let both = Both { step: table, defaults: self.defaults };
+        let secrets = self.secrets(table, texts);
+        let sample = sampling(table, texts.diags);
+        let mut criteria = judged::read(table, &[Tier::Pass, Tier::Any, Tier::Warn, Tier::Reject], texts);
+        judged::preset(table, action, broken, &mut criteria, texts);
+        Terms {
+            matrix: cell.axes().to_vec(),
+            title: table.get("title").map(|node| texts.plain(node)),
+            docs: table.get("docs").map(|node| texts.plain(node)),
+            tags: tags(both),
+            report: None,
+            criteria,
+            allow_empty: reason(table, "allow_empty", "no migrations yet", texts),
+            allow_no_baseline: reason(table, "allow_no_baseline", "first run on a new machine", texts),
+            reuse: table.get("reuse").and_then(Node::bool).unwrap_or(true),
+            compare: compare::read(table, sample.as_ref(), texts),
+            sample,
+            retry: retry(both, texts.diags),
+            timeout: both.get("timeout").and_then(Node::duration),
+            required: both.get("required").and_then(Node::bool).unwrap_or(true),
+            severity: severity(both.get("severity")).unwrap_or_default(),
+            weight_permille: weight(table.get("weight"), texts.diags),
+            when: judged::read(table, &[Tier::When], texts),
+            run_when: run_when(both.get("run_when")).unwrap_or_default(),
+            pools: self.pools(both, texts.diags),
+            values: Vec::new(),
+            cwd: both.get("cwd").map_or_else(|| Text::fixed("."), |node| action::path(node, "`cwd`", texts)),
+            env: env(both, texts),
+            secrets,
+            stdin: stdin(table, action, texts),
+            ratchet: table.get("ratchet").and_then(|node| ratchet(node, texts.diags)),
+        }
+    }
+
     /// `needs` or `after`.
     fn links(&self, id: StepId, table: Table<'_>, key: &str, finally: bool, texts: &mut Texts<'_>) -> Vec<Need> {
-        let mut list: Vec<Need> = Vec::new();
-        let mut own: std::collections::HashMap<StepId, Place> = std::collections::HashMap::new();
-        for node in table.list(key) {
-            if !node.value.is_text() {
-                continue;
-            }
-            let name = texts.plain(node);
+        let Some(names) = table.get(key) else { return Vec::new() };
+        let one = Some(names).filter(|node| node.value.is_text());
+        let mut list: Vec<Need> = Vec::with_capacity(names.items().count());
+        let mut many: HashMap<StepId, Place> = HashMap::new();
+        for node in one.into_iter().chain(names.items()) {
+            let Some(text) = node.text() else { continue };
+            let name = if text.contains('{') { Cow::Owned(texts.plain(node)) } else { Cow::Borrowed(text) };
             let found = self.index.find(&name);
             if found.is_empty() && !self.partial {
                 let fault = Diagnostic::error(
@@ -162,14 +201,14 @@ impl Reader<'_> {
                 let help = self.index.suggestion(&name, texts.diags);
                 texts.diags.push(fault.label("no such step").hint(help));
             }
-            for step in found {
+            for &step in found.iter() {
                 if step == id {
                     let fault = Diagnostic::error("self-need", node.place, format!("step `{name}` needs itself"));
                     texts.diags.push(fault.help(format!("remove it from `{key}`")));
-                } else if let Some(first) = own.get(&step) {
+                } else if let Some(first) = named(&list, &mut many, step) {
                     let fault =
                         Diagnostic::error("duplicate-need", node.place, format!("`{name}` stands twice in `{key}`"));
-                    texts.diags.push(fault.related(*first, "the first").help("remove one of the two"));
+                    texts.diags.push(fault.related(first, "the first").help("remove one of the two"));
                 } else if !finally && self.index.is_finally(step) {
                     let fault = Diagnostic::error(
                         "needs-finally",
@@ -178,7 +217,6 @@ impl Reader<'_> {
                     );
                     texts.diags.push(fault.help("only other `finally` steps can come after it"));
                 } else {
-                    own.insert(step, node.place);
                     list.push(Need { step, place: node.place });
                 }
             }
@@ -238,6 +276,15 @@ impl Reader<'_> {
         }
         list
     }
+}
+
+/// Where a step stands among those named so far. `many` holds them by step once they are too many to look through.
+fn named(list: &[Need], many: &mut HashMap<StepId, Place>, step: StepId) -> Option<Place> {
+    if list.len() <= 16 {
+        return list.iter().find(|need| need.step == step).map(|need| need.place);
+    }
+    many.extend(list[many.len()..].iter().map(|need| (need.step, need.place)));
+    many.get(&step).copied()
 }
 
 fn tags(both: Both<'_>) -> Vec<String> {

@@ -349,7 +349,7 @@ pub fn names(text: &str) -> Result<Vec<Name>, TemplateError> {
 /// # Errors
 /// All of them: syntax, unknown names, values that are no text.
 pub fn fill(text: &str, known: &Known) -> Result<Filled, Vec<TemplateError>> {
-    if !text.contains("{{") && !text.contains("{%") {
+    if !text.bytes().any(|byte| byte == b'{') || (!text.contains("{{") && !text.contains("{%")) {
         return Ok(Filled { text: Text::fixed(text), late: Vec::new() });
     }
     let pieces = pieces(text).map_err(|error| vec![error])?;

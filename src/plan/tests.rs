@@ -1,6 +1,7 @@
 //! Whole plans through the loader: what comes out, and what is said about what is wrong, with its exact place.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -44,7 +45,7 @@ pub(super) fn says(body: &str, expected: &[&str]) {
 pub(super) fn good(body: &str) -> super::Plan {
     let loaded = loaded(&format!("format = 1\n{body}"));
     assert_eq!(said(&loaded), Vec::<String>::new());
-    loaded.plan
+    Arc::unwrap_or_clone(loaded.plan)
 }
 
 const FULL: &str = r#"format = 1

@@ -80,7 +80,7 @@ pub(super) enum Sink {
 pub(super) struct Texts<'a> {
     pub(super) diags: &'a mut Diags,
     pub(super) sources: &'a Sources,
-    pub(super) known: Known,
+    pub(super) known: &'a Known,
     pub(super) declared: &'a Declared,
     /// References found so far.
     pub(super) refs: Vec<Ref>,
@@ -92,7 +92,7 @@ impl Texts<'_> {
     /// A string node as text; scalars as written.
     pub(super) fn text(&mut self, node: Node<'_>, sink: Sink) -> Text {
         let Some(text) = node.text() else { return Text::fixed(node.scalar().unwrap_or_default()) };
-        match template::fill(text, &self.known) {
+        match template::fill(text, self.known) {
             Ok(filled) => {
                 for name in &filled.late {
                     self.late(name, text, node.place, sink);

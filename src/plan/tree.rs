@@ -1,6 +1,12 @@
 //! The parsed TOML tree with places: nodes and tables that the walk reads. Reading is silent: what has a wrong shape was
 //! reported by `shape` before and reads as absent here. Knows no plan.
+//!
+//! A generated plan has hundreds of thousands of values, so a value is 32 bytes in one list that is freed at once, and a
+//! text is the bytes of the file that it stands in wherever it was written as it reads.
 
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -11,78 +17,300 @@ use super::template::nearest;
 use super::units;
 use crate::facts::Num;
 use crate::ids::FileId;
-use crate::place::Place;
+use crate::place::{Place, Source};
 
-/// A value, free of the text that it was read from.
-pub(super) enum Value {
-    Text(String),
-    /// As written; `None` if it does not fit.
-    Integer(String, Option<i64>),
-    Float(String),
-    Bool(bool),
-    /// A date or time as written.
-    Date(String),
-    List(Vec<(Value, Place)>),
-    Table(Members),
+/// No item, no text of its own.
+pub(super) const NONE: u32 = u32::MAX;
+/// The table that the file is.
+pub(super) const ROOT: u32 = 0;
+
+/// What an item is; what its `data` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    /// A text; `data` as of [`Tree::raw`].
+    Text,
+    Integer,
+    Float,
+    /// A date or time.
+    Date,
+    /// `data` is 1 for `true`.
+    Bool,
+    /// `data` is the first element, `last` the last.
+    List,
+    /// `data` is the first member, `last` the last.
+    Table,
 }
 
-/// A table's keys and values in the order written.
-pub(super) struct Members(Vec<Member>);
-
-struct Member {
-    key: String,
-    key_place: Place,
-    value: Value,
-    place: Place,
+/// A value, with its key where it is a member of a table.
+#[derive(Clone, Debug)]
+struct Item {
+    key_start: u32,
+    key_len: u32,
+    start: u32,
+    len: u32,
+    /// The next in the same list or table.
+    next: u32,
+    data: u32,
+    last: u32,
+    is: Is,
+    /// Members or elements; stops at the most it can say.
+    count: u8,
+    /// Made by a header: others may add to it.
+    open: bool,
 }
 
-impl Members {
+/// A parsed file.
+#[derive(Debug)]
+pub(super) struct Tree {
+    source: Arc<Source>,
+    file: FileId,
+    items: Vec<Item>,
+    /// What reads otherwise than it is written.
+    own: Vec<String>,
+    /// Keys that read otherwise than they are written, by item.
+    own_keys: HashMap<u32, String>,
+}
+
+impl Tree {
+    /// An empty table. A file of `u32::MAX` bytes and more has no places, and the reader refuses it long before.
+    pub(super) fn new(source: Arc<Source>, file: FileId) -> Self {
+        let mut tree = Self { source, file, items: Vec::new(), own: Vec::new(), own_keys: HashMap::new() };
+        tree.add(Is::Table, 0..0);
+        tree
+    }
+
     /// Takes over a parsed table. The parser bounds how deep it is.
-    pub(super) fn new(table: DeTable<'_>, file: FileId) -> Self {
-        let member = |(key, value): (Spanned<toml::de::DeString<'_>>, Spanned<DeValue<'_>>)| {
-            let (key_place, place) = (Place::new(file, key.span()), Place::new(file, value.span()));
-            let value = Value::new(value.into_inner(), file);
-            Member { key: key.into_inner().into_owned(), key_place, value, place }
-        };
-        Self(table.into_iter().map(member).collect())
+    pub(super) fn of(source: Arc<Source>, file: FileId, table: DeTable<'_>) -> Self {
+        let mut tree = Self::new(source, file);
+        tree.members(ROOT, table);
+        tree
     }
 
-    fn get(&self, name: &str) -> Option<&Member> {
-        self.0.iter().find(|member| member.key == name)
-    }
-}
-
-impl Value {
-    fn new(value: DeValue<'_>, file: FileId) -> Self {
-        match value {
-            DeValue::String(text) => Self::Text(text.into_owned()),
-            DeValue::Integer(number) => {
-                let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                Self::Integer(number.to_string(), value)
+    fn members(&mut self, parent: u32, table: DeTable<'_>) {
+        for (key, value) in table {
+            let (at, span) = (self.value(value), key.span());
+            if self.source.text.get(span.clone()) != Some(key.get_ref()) {
+                self.own_keys.insert(at, key.get_ref().to_string());
             }
-            DeValue::Float(float) => Self::Float(float.as_str().to_owned()),
-            DeValue::Boolean(on) => Self::Bool(on),
-            DeValue::Datetime(date) => Self::Date(date.to_string()),
-            DeValue::Array(array) => {
-                let item = |item: Spanned<DeValue<'_>>| {
-                    let place = Place::new(file, item.span());
-                    (Self::new(item.into_inner(), file), place)
-                };
-                Self::List(array.into_iter().map(item).collect())
-            }
-            DeValue::Table(table) => Self::Table(Members::new(table, file)),
+            self.append(parent, at, span);
         }
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    fn value(&mut self, value: Spanned<DeValue<'_>>) -> u32 {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::String(text) => self.add_text(Is::Text, span, &text),
+            DeValue::Integer(number) => self.add_text(Is::Integer, span, &number.to_string()),
+            DeValue::Float(float) => self.add_text(Is::Float, span, float.as_str()),
+            DeValue::Datetime(date) => self.add_text(Is::Date, span, &date.to_string()),
+            DeValue::Boolean(on) => self.add_bool(span, on),
+            DeValue::Array(array) => {
+                let list = self.add(Is::List, span);
+                for item in array {
+                    let at = self.value(item);
+                    self.append(list, at, 0..0);
+                }
+                list
+            }
+            DeValue::Table(table) => {
+                let at = self.add(Is::Table, span);
+                self.members(at, table);
+                at
+            }
+        }
+    }
+
+    /// A value that is not yet in any list or table.
+    pub(super) fn add(&mut self, is: Is, span: Range<usize>) -> u32 {
+        let at = u32::try_from(self.items.len()).unwrap_or(NONE);
+        let place = Place::new(self.file, span);
+        let (start, len) = (place.start, place.len);
+        self.items.push(Item {
+            key_start: 0,
+            key_len: 0,
+            start,
+            len,
+            next: NONE,
+            data: NONE,
+            last: NONE,
+            is,
+            count: 0,
+            open: false,
+        });
+        at
+    }
+
+    /// As [`Tree::add`], for a value that reads `text`.
+    pub(super) fn add_text(&mut self, is: Is, span: Range<usize>, text: &str) -> u32 {
+        let at = self.add(is, span);
+        if self.raw(at) != text {
+            self.items[at as usize].data = u32::try_from(self.own.len()).unwrap_or(NONE);
+            self.own.push(text.to_owned());
+        }
+        at
+    }
+
+    pub(super) fn add_bool(&mut self, span: Range<usize>, on: bool) -> u32 {
+        let at = self.add(Is::Bool, span);
+        self.items[at as usize].data = u32::from(on);
+        at
+    }
+
+    /// Lets the place of a value reach up to `end`.
+    pub(super) fn stretch(&mut self, at: u32, end: usize) {
+        let item = &mut self.items[at as usize];
+        item.len = u32::try_from(end).unwrap_or(u32::MAX).saturating_sub(item.start);
+    }
+
+    /// Puts a value at the end of a list or table.
+    pub(super) fn append(&mut self, parent: u32, at: u32, key: Range<usize>) {
+        let place = Place::new(self.file, key);
+        let item = &mut self.items[at as usize];
+        (item.key_start, item.key_len) = (place.start, place.len);
+        let above = &mut self.items[parent as usize];
+        above.count = above.count.saturating_add(1);
+        let before = std::mem::replace(&mut above.last, at);
+        match before {
+            NONE => self.items[parent as usize].data = at,
+            _ => self.items[before as usize].next = at,
+        }
+    }
+
+    pub(super) fn is(&self, at: u32) -> Is {
+        self.items[at as usize].is
+    }
+
+    /// Members or elements, if they are fewer than 255.
+    pub(super) fn count(&self, at: u32) -> u8 {
+        self.items[at as usize].count
+    }
+
+    /// Says that headers may add to a table or list.
+    pub(super) fn open(&mut self, at: u32) {
+        self.items[at as usize].open = true;
+    }
+
+    pub(super) fn is_open(&self, at: u32) -> bool {
+        self.items[at as usize].open
+    }
+
+    /// Members or elements.
+    pub(super) fn inside(&self, at: u32) -> Inside<'_> {
+        let item = &self.items[at as usize];
+        Inside { tree: self, at: if matches!(item.is, Is::List | Is::Table) { item.data } else { NONE } }
+    }
+
+    pub(super) fn key(&self, at: u32) -> &str {
+        let item = &self.items[at as usize];
+        if !self.own_keys.is_empty()
+            && let Some(key) = self.own_keys.get(&at)
+        {
+            return key;
+        }
+        self.written(item.key_start, item.key_len)
+    }
+
+    fn has_key(&self, at: u32, name: &str) -> bool {
+        let item = &self.items[at as usize];
+        (item.key_len as usize == name.len() || !self.own_keys.is_empty()) && self.key(at) == name
+    }
+
+    fn written(&self, start: u32, len: u32) -> &str {
+        self.source.text.get(start as usize..start as usize + len as usize).unwrap_or("")
+    }
+
+    /// What a text, a number or a date reads.
+    fn raw(&self, at: u32) -> &str {
+        let item = &self.items[at as usize];
+        match (self.own.get(item.data as usize), item.is) {
+            (Some(own), _) => own,
+            (None, Is::Text) => self.written(item.start + 1, item.len.saturating_sub(2)),
+            (None, _) => self.written(item.start, item.len),
+        }
+    }
+
+    fn place(&self, at: u32) -> Place {
+        let item = &self.items[at as usize];
+        Place { file: self.file, start: item.start, len: item.len }
+    }
+
+    pub(super) fn key_place(&self, at: u32) -> Place {
+        let item = &self.items[at as usize];
+        Place { file: self.file, start: item.key_start, len: item.key_len }
+    }
+
+    fn node(&self, at: u32) -> Node<'_> {
+        let item = &self.items[at as usize];
+        let value = match item.is {
+            Is::Text => Value::Text(self.raw(at)),
+            Is::Integer => Value::Integer(self.raw(at), number(self.raw(at))),
+            Is::Float => Value::Float(self.raw(at)),
+            Is::Date => Value::Date(self.raw(at)),
+            Is::Bool => Value::Bool(item.data == 1),
+            Is::List => Value::List(self.inside(at)),
+            Is::Table => Value::Table(self.inside(at)),
+        };
+        Node { value, place: self.place(at) }
+    }
+}
+
+/// A whole number as written; `None` if it does not fit.
+fn number(text: &str) -> Option<i64> {
+    match text.get(..2) {
+        Some("0x") => i64::from_str_radix(&text[2..], 16).ok(),
+        Some("0o") => i64::from_str_radix(&text[2..], 8).ok(),
+        Some("0b") => i64::from_str_radix(&text[2..], 2).ok(),
+        _ => text.parse().ok(),
+    }
+}
+
+/// Items one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside<'t> {
+    tree: &'t Tree,
+    at: u32,
+}
+
+impl Iterator for Inside<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let at = self.at;
+        self.at = self.tree.items.get(at as usize)?.next;
+        Some(at)
+    }
+}
+
+impl<'t> Inside<'t> {
+    pub(super) fn get(mut self, name: &str) -> Option<u32> {
+        self.find(|at| self.tree.has_key(*at, name))
+    }
+}
+
+/// A value as it is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'t> {
+    Text(&'t str),
+    /// As written; `None` if it does not fit.
+    Integer(&'t str, Option<i64>),
+    Float(&'t str),
+    Bool(bool),
+    /// A date or time as written.
+    Date(&'t str),
+    List(Inside<'t>),
+    Table(Inside<'t>),
+}
+
+impl Value<'_> {
+    pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    pub(super) fn is_list(&self) -> bool {
+    pub(super) fn is_list(self) -> bool {
         matches!(self, Self::List(_))
     }
 
-    pub(super) fn is_table(&self) -> bool {
+    pub(super) fn is_table(self) -> bool {
         matches!(self, Self::Table(_))
     }
 }
@@ -91,7 +319,7 @@ impl Value {
 #[derive(Clone, Copy)]
 pub(super) struct Node<'t> {
     /// The value.
-    pub(super) value: &'t Value,
+    pub(super) value: Value<'t>,
     /// Its bytes; for `[a.b]` tables only the header.
     pub(super) place: Place,
 }
@@ -102,7 +330,7 @@ impl<'t> Node<'t> {
     }
 
     pub(super) fn int(self) -> Option<i64> {
-        if let Value::Integer(_, number) = self.value { *number } else { None }
+        if let Value::Integer(_, number) = self.value { number } else { None }
     }
 
     pub(super) fn count(self) -> Option<u32> {
@@ -124,7 +352,7 @@ impl<'t> Node<'t> {
     }
 
     pub(super) fn bool(self) -> Option<bool> {
-        if let Value::Bool(on) = self.value { Some(*on) } else { None }
+        if let Value::Bool(on) = self.value { Some(on) } else { None }
     }
 
     pub(super) fn duration(self) -> Option<Duration> {
@@ -140,9 +368,9 @@ impl<'t> Node<'t> {
     /// A string, number or boolean as text, numbers as written.
     pub(super) fn scalar(self) -> Option<String> {
         match self.value {
-            Value::Text(text) => Some(text.clone()),
-            Value::Integer(raw, number) => Some(number.map_or_else(|| raw.clone(), |int| int.to_string())),
-            Value::Float(float) => Some(float.clone()),
+            Value::Text(text) => Some(text.to_owned()),
+            Value::Integer(raw, number) => Some(number.map_or_else(|| raw.to_owned(), |int| int.to_string())),
+            Value::Float(float) => Some(float.to_owned()),
             Value::Bool(on) => Some(on.to_string()),
             _ => None,
         }
@@ -150,8 +378,8 @@ impl<'t> Node<'t> {
 
     /// The elements of a list; nothing for anything else.
     pub(super) fn items(self) -> impl Iterator<Item = Node<'t>> + use<'t> {
-        let list = if let Value::List(list) = self.value { list.as_slice() } else { &[] };
-        list.iter().map(|(value, place)| Node { value, place: *place })
+        let mut list = if let Value::List(list) = self.value { Some(list) } else { None };
+        std::iter::from_fn(move || list.as_mut().and_then(|list| Some(list.tree.node(list.next()?))))
     }
 
     /// The elements of a list, or the value itself if it is a string.
@@ -196,15 +424,15 @@ pub(super) struct Entry<'t> {
 /// A table and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'t> {
-    members: &'t Members,
+    members: Inside<'t>,
     pub(super) place: Place,
     kind: Option<&'static Kind>,
 }
 
 impl<'t> Table<'t> {
     /// The root of a file.
-    pub(super) fn root(members: &'t Members, file: FileId, kind: &'static Kind) -> Self {
-        Self { members, place: Place::new(file, 0..0), kind: Some(kind) }
+    pub(super) fn root(tree: &'t Tree, kind: &'static Kind) -> Self {
+        Self { members: tree.inside(ROOT), place: Place::new(tree.file, 0..0), kind: Some(kind) }
     }
 
     /// The value of a key that the table's kind has.
@@ -214,8 +442,7 @@ impl<'t> Table<'t> {
             seen::note(kind.name, name);
             debug_assert!(kind.key(name).is_some(), "`{name}` is not in the key table of {}", kind.name);
         }
-        let member = self.members.get(name)?;
-        Some(Node { value: &member.value, place: member.place })
+        Some(self.members.tree.node(self.members.get(name)?))
     }
 
     pub(super) fn has(self, name: &str) -> bool {
@@ -236,16 +463,13 @@ impl<'t> Table<'t> {
 
     /// Where a key stands; the table if it has no such key.
     pub(super) fn key_place(self, name: &str) -> Place {
-        self.members.get(name).map_or(self.place, |member| member.key_place)
+        self.members.get(name).map_or(self.place, |at| self.members.tree.key_place(at))
     }
 
     /// In the order written.
     pub(super) fn entries(self) -> impl Iterator<Item = Entry<'t>> + use<'t> {
-        self.members.0.iter().map(|member| Entry {
-            key: member.key.as_str(),
-            key_place: member.key_place,
-            node: Node { value: &member.value, place: member.place },
-        })
+        let tree = self.members.tree;
+        self.members.map(|at| Entry { key: tree.key(at), key_place: tree.key_place(at), node: tree.node(at) })
     }
 
     pub(super) fn text(self, name: &str) -> Option<&'t str> {

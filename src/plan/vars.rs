@@ -166,7 +166,7 @@ fn outside(options: &LoadOptions<'_>, diags: &mut Diags) -> HashMap<String, (Giv
     for path in &options.var_files {
         match source::values_of(path) {
             Ok(values) => {
-                let root = Table::root(&values, crate::ids::FileId(0), &tables::DOCUMENT);
+                let root = Table::root(&values, &tables::DOCUMENT);
                 for entry in root.entries() {
                     match value_of(entry.node) {
                         Some(value) => {

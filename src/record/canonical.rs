@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
 use super::direct;
+use crate::digest::Sha256Stream;
 
 /// Largest whole number that every JSON reader keeps exact: 2^53 - 1.
 const MAX_EXACT: u64 = (1 << 53) - 1;
@@ -49,6 +50,35 @@ impl std::error::Error for CanonicalError {}
 /// When it holds a float or a whole number beyond ±(2^53 - 1).
 pub fn to_bytes(item: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
     direct::write(item, None).map(|(text, _)| text)
+}
+
+/// SHA-256 (lower-case hex) of the canonical text of an object with one more member, a list whose items are made one by
+/// one: nothing holds all of them, nor their text.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub(crate) fn digest_with_list(
+    head: &impl Serialize,
+    name: &'static str,
+    items: impl Iterator<Item = impl Serialize>,
+) -> Result<String, CanonicalError> {
+    let (text, at) = direct::write(head, Some(name))?;
+    let (before, after) = text.split_at(at.unwrap_or(text.len() - 1));
+    let mut digest = Sha256Stream::new();
+    digest.update(before);
+    if at.is_none() && text.len() > 2 {
+        digest.update(b",");
+    }
+    digest.update(format!("\"{name}\":[").as_bytes());
+    for (number, item) in items.enumerate() {
+        if number > 0 {
+            digest.update(b",");
+        }
+        digest.update(&to_bytes(&item)?);
+    }
+    digest.update(if at.is_some() { b"]," } else { b"]" });
+    digest.update(after);
+    Ok(digest.finish_hex())
 }
 
 /// The canonical line of a value, line feed included.
@@ -211,6 +241,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_digest_with_a_list_is_that_of_the_whole() {
+        let items = [serde_json::json!({ "b": 1, "a": [] }), serde_json::json!("x"), serde_json::json!(null)];
+        for head in
+            [serde_json::json!({}), serde_json::json!({ "a": 1 }), serde_json::json!({ "z": 1, "b": "y", "m": 0 })]
+        {
+            for count in 0..=items.len() {
+                let mut whole = head.clone();
+                whole["list"] = items[..count].to_vec().into();
+                let right = crate::digest::sha256_hex(&to_bytes(&whole).unwrap());
+                assert_eq!(digest_with_list(&head, "list", items[..count].iter()).unwrap(), right, "{whole}");
+            }
+        }
+    }
 
     #[test]
     fn a_member_made_of_the_rest_stands_where_it_belongs() {

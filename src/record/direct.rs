@@ -1,7 +1,7 @@
 //! Canonical JSON straight from plain data, without a tree in between: what the journal and the record are written by.
 //! Gives the same bytes as the tree's writer in `canonical`, or the same refusal; a test holds one against the other.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use serde::ser::{self, Error as _, Serialize};
 
@@ -21,11 +21,37 @@ pub(super) struct Writer {
     scratch: Vec<u8>,
 }
 
-/// Name and extent of a member.
+/// Where a member stands in the text.
 struct Member {
-    name: Cow<'static, str>,
     start: usize,
+    /// Behind its name in quotes.
+    colon: usize,
     end: usize,
+    /// The name is ASCII without escapes: its bytes are in the order of its letters.
+    is_plain: bool,
+}
+
+impl Member {
+    fn name<'o>(&self, out: &'o [u8]) -> &'o [u8] {
+        &out[self.start + 1..self.colon - 1]
+    }
+
+    fn letters(&self, out: &[u8]) -> String {
+        serde_json::from_slice(&out[self.start..self.colon]).unwrap_or_default()
+    }
+
+    fn order(&self, other: &Self, out: &[u8]) -> Ordering {
+        if self.is_plain && other.is_plain {
+            self.name(out).cmp(other.name(out))
+        } else {
+            order(&self.letters(out), &other.letters(out))
+        }
+    }
+
+    /// Whether it has to stand behind a member of that name, which is plain.
+    fn is_behind(&self, name: &str, out: &[u8]) -> bool {
+        if self.is_plain { name.as_bytes() < self.name(out) } else { order(name, &self.letters(out)).is_lt() }
+    }
 }
 
 /// The canonical text of an item, and where a member of this name would have to stand in it.
@@ -67,8 +93,18 @@ impl Writer {
     /// `{"Variant":`, which the group that comes next closes.
     fn variant(&mut self, name: &'static str) -> Result<(), CanonicalError> {
         self.out.push(b'{');
-        plain(&name, &mut self.out)?;
+        self.text(name)?;
         self.out.push(b':');
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), CanonicalError> {
+        if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+            return plain(text, &mut self.out);
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
         Ok(())
     }
 
@@ -91,12 +127,18 @@ impl Group<'_> {
         item.serialize(&mut *self.writer)
     }
 
-    fn key(&mut self, name: Cow<'static, str>) -> Result<(), CanonicalError> {
+    fn key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), CanonicalError> {
         self.comma();
         let start = self.writer.out.len();
-        plain(&name, &mut self.writer.out)?;
-        self.writer.out.push(b':');
-        self.writer.members.push(Member { name, start, end: start });
+        name.serialize(&mut *self.writer)?;
+        let out = &mut self.writer.out;
+        let colon = out.len();
+        if out.get(start) != Some(&b'"') {
+            return Err(CanonicalError::custom("the name of a member is no text"));
+        }
+        let is_plain = out[start..].iter().all(|byte| byte.is_ascii() && *byte != b'\\');
+        out.push(b':');
+        self.writer.members.push(Member { start, colon, end: colon, is_plain });
         Ok(())
     }
 
@@ -110,43 +152,37 @@ impl Group<'_> {
 
     fn close(self) -> Result<(), CanonicalError> {
         let Self { writer, start, close, first, .. } = self;
-        let Writer { out, members, scratch, .. } = &mut *writer;
+        writer.depth -= 1;
+        let wanted = writer.wanted.filter(|_| writer.depth == 0);
+        let Writer { out, members, scratch, place, .. } = &mut *writer;
         let own = &mut members[first..];
-        if !own.windows(2).all(|pair| order(&pair[0].name, &pair[1].name).is_lt()) {
-            own.sort_by(|a, b| order(&a.name, &b.name));
+        if own.windows(2).all(|pair| pair[0].order(&pair[1], out).is_lt()) {
+            if let Some(wanted) = wanted {
+                *place = own.iter().find(|member| member.is_behind(wanted, out)).map(|member| member.start);
+            }
+        } else {
+            own.sort_by(|a, b| a.order(b, out));
             scratch.clear();
             for at in 0..own.len() {
+                let member = &own[at];
                 // Of members of one name the last one counts, as in a tree.
-                if own.get(at + 1).is_some_and(|next| next.name == own[at].name) {
-                    own[at].start = start + 1 + scratch.len();
+                if own.get(at + 1).is_some_and(|next| next.name(out) == member.name(out)) {
                     continue;
                 }
                 if !scratch.is_empty() {
                     scratch.push(b',');
                 }
-                let moved = start + 1 + scratch.len();
-                scratch.extend_from_slice(&out[own[at].start..own[at].end]);
-                (own[at].start, own[at].end) = (moved, start + 1 + scratch.len());
+                if place.is_none() && wanted.is_some_and(|wanted| member.is_behind(wanted, out)) {
+                    *place = Some(start + 1 + scratch.len());
+                }
+                scratch.extend_from_slice(&out[member.start..member.end]);
             }
             out.truncate(start + 1);
             out.extend_from_slice(scratch);
         }
         out.extend_from_slice(close);
-        writer.depth -= 1;
-        if let (0, Some(wanted)) = (writer.depth, writer.wanted) {
-            let next = writer.members[first..].iter().find(|member| order(wanted, &member.name).is_lt());
-            writer.place = next.map(|member| member.start);
-        }
         writer.members.truncate(first);
         Ok(())
-    }
-}
-
-/// Names of members are texts.
-fn name_of<T: Serialize + ?Sized>(key: &T) -> Result<Cow<'static, str>, CanonicalError> {
-    match serde_json::to_value(key) {
-        Ok(serde_json::Value::String(name)) => Ok(name.into()),
-        _ => Err(CanonicalError::custom("the name of a member is no text")),
     }
 }
 
@@ -203,7 +239,7 @@ impl<'w> ser::Serializer for &'w mut Writer {
     }
 
     fn serialize_str(self, text: &str) -> Done {
-        plain(&text, &mut self.out)
+        self.text(text)
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Done {
@@ -245,7 +281,7 @@ impl<'w> ser::Serializer for &'w mut Writer {
         item: &T,
     ) -> Done {
         let mut group = self.open(b'{', b"}");
-        group.key(name.into())?;
+        group.key(name)?;
         group.value(item)?;
         group.close()
     }
@@ -318,7 +354,7 @@ impl ser::SerializeMap for Group<'_> {
     type Error = CanonicalError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
-        self.key(name_of(key)?)
+        self.key(key)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
@@ -337,7 +373,7 @@ macro_rules! fields {
             type Error = CanonicalError;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-                self.key(name.into())?;
+                self.key(name)?;
                 self.value(value)
             }
 

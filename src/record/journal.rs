@@ -1,4 +1,6 @@
-//! Writes the journal: one event, one chained canonical line, one `write(2)`. Knows no record and never reads back.
+//! Writes the journal: one event, one chained canonical line. Knows no record and never reads back.
+//!
+//! A journal may be batched: lines are written together, at the latest before anything is done on the strength of them.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -6,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -35,13 +38,20 @@ const MAX_DEPTH: usize = 40;
 /// Deepest nesting of a JSON document among the facts; the reader's own limit is 128.
 const MAX_JSON_DEPTH: usize = 120;
 
+/// Least time between two syncs of commits. A sync takes as long as half a step that does nothing.
+pub const GROUP: Duration = Duration::from_millis(50);
+
+/// Most bytes that wait to be written.
+const MOST_WAITING: usize = 256 * 1024;
+
 /// Replaces secrets in a text.
 pub type MaskFn = Arc<dyn Fn(&str) -> String>;
 
 /// What a power failure may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that was committed: `fdatasync` at open, at each commit and at close.
+    /// Nothing that was committed more than [`GROUP`] and one turn of the clock before: `fdatasync` at open, at close and at a
+    /// commit, but commits that follow one on the other faster than that share one.
     #[default]
     Full,
     /// Whatever the system had not written yet. A killed engine still loses nothing.
@@ -72,6 +82,18 @@ pub struct Journal<M = File> {
     lines: u64,
     prev: String,
     state: Phase,
+    /// Lines wait for [`Journal::flush`].
+    batched: bool,
+    waiting: Vec<u8>,
+    /// Something is done on the strength of a line that waits.
+    urgent: bool,
+    /// `mono` of the last write.
+    written: u64,
+    /// Commits since the last sync.
+    unsynced: bool,
+    /// `mono` of the last sync and of the last event.
+    synced: u64,
+    mono: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +161,47 @@ impl<M: Medium> Journal<M> {
     /// A journal over any medium; `name` is for messages.
     pub fn over(medium: M, name: impl Into<String>, durability: Durability, mask: Option<MaskFn>) -> Self {
         let prev = NO_LINE.to_owned();
-        Self { medium, name: name.into(), durability, mask, lines: 0, prev, state: Phase::New }
+        Self {
+            medium,
+            name: name.into(),
+            durability,
+            mask,
+            lines: 0,
+            prev,
+            state: Phase::New,
+            batched: false,
+            waiting: Vec::new(),
+            urgent: false,
+            written: 0,
+            unsynced: false,
+            synced: 0,
+            mono: 0,
+        }
+    }
+
+    /// From now on lines wait until [`Journal::flush`], which has to come before anything is done on the strength of them;
+    /// `open`, `resume` and `close` wait for nothing. A flush may leave lines that nothing follows from to a later one.
+    pub fn batch(&mut self) {
+        self.batched = true;
+    }
+
+    /// Writes the lines that wait, and syncs the commits among them unless the last sync was less than [`GROUP`] before
+    /// `mono` (as in [`Event::mono`]): then a later call does.
+    ///
+    /// # Errors
+    /// When it can't be written; nothing is taken any more then.
+    pub fn flush(&mut self, mono: u64) -> io::Result<()> {
+        self.mono = self.mono.max(mono);
+        let is_past = |then: u64| u128::from(self.mono.saturating_sub(then)) >= GROUP.as_nanos();
+        let is_due = self.unsynced && is_past(self.synced);
+        let writes = self.urgent || !self.waiting.is_empty() && is_past(self.written);
+        if !writes && !is_due || self.state == Phase::Failed {
+            return Ok(());
+        }
+        let state = std::mem::replace(&mut self.state, Phase::Failed);
+        self.write_out(is_due).map_err(|e| self.told(&e))?;
+        self.state = state;
+        Ok(())
     }
 
     /// The medium.
@@ -159,26 +221,49 @@ impl<M: Medium> Journal<M> {
         }
         self.state = Phase::Failed;
         let line = self.line(event)?;
-        self.write_once(&line)?;
-        let durable = matches!(
-            event.kind,
-            EventKind::Open { .. } | EventKind::Commit { .. } | EventKind::Resume { .. } | EventKind::Close { .. }
-        );
-        if durable && self.durability == Durability::Full {
-            self.medium.sync()?;
-        }
         self.prev = sha256_hex(&line);
         self.lines += 1;
+        self.mono = self.mono.max(event.mono);
+        self.waiting.extend_from_slice(&line);
+        // A number of a process is for people; nothing follows from it.
+        self.urgent |= !matches!(event.kind, EventKind::Spawned { .. });
+        let is_edge = matches!(event.kind, EventKind::Open { .. } | EventKind::Resume { .. } | EventKind::Close { .. });
+        self.unsynced |= is_edge || matches!(event.kind, EventKind::Commit { .. });
+        if is_edge || !self.batched || self.waiting.len() > MOST_WAITING {
+            self.write_out(is_edge || !self.batched)?;
+        }
         self.state = if matches!(event.kind, EventKind::Close { .. }) { Phase::Closed } else { Phase::Open };
         Ok(())
     }
 
-    fn write_once(&mut self, line: &[u8]) -> io::Result<()> {
+    /// What waits goes out with one write; a sync follows where there is something to sync.
+    fn write_out(&mut self, sync: bool) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.waiting);
+        if !bytes.is_empty() {
+            self.write_once(&bytes)?;
+            self.waiting = bytes;
+            self.waiting.clear();
+            (self.urgent, self.written) = (false, self.mono);
+        }
+        if sync && self.unsynced {
+            if self.durability == Durability::Full {
+                self.medium.sync()?;
+            }
+            (self.unsynced, self.synced) = (false, self.mono);
+        }
+        Ok(())
+    }
+
+    fn told(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot write `{}`: {error}", self.name))
+    }
+
+    fn write_once(&mut self, bytes: &[u8]) -> io::Result<()> {
         loop {
-            match self.medium.write(line) {
-                Ok(n) if n == line.len() => return Ok(()),
+            match self.medium.write(bytes) {
+                Ok(n) if n == bytes.len() => return Ok(()),
                 Ok(n) => {
-                    let why = format!("only {n} of {} bytes were written", line.len());
+                    let why = format!("only {n} of {} bytes were written", bytes.len());
                     return Err(io::Error::new(io::ErrorKind::WriteZero, why));
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -227,7 +312,7 @@ impl<M: Medium> Journal<M> {
 
 impl<M: Medium> Sink for Journal<M> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.append(event).map_err(|e| io::Error::new(e.kind(), format!("cannot write `{}`: {e}", self.name)))
+        self.append(event).map_err(|e| self.told(&e))
     }
 }
 

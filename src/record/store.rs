@@ -658,9 +658,10 @@ mod tests {
         let workspace = tempfile::tempdir().unwrap();
         let store = Store::open(workspace.path(), false).unwrap();
         let run = store.begin("a", 1, "now").unwrap();
-        let mut sources = Sources { files: vec![Source::new("p.toml".into(), "format = 1\n".into())] };
+        let mut sources =
+            Sources { files: vec![std::sync::Arc::new(Source::new("p.toml".into(), "format = 1\n".into()))] };
         assert_eq!(plan_digest(&sources), sha256_hex(b"format = 1\n"));
-        sources.files.push(Source::new("inc/x.toml".into(), "# x\r\n".into()));
+        sources.files.push(std::sync::Arc::new(Source::new("inc/x.toml".into(), "# x\r\n".into())));
         assert_eq!(plan_digest(&sources).len(), 64);
         assert_ne!(plan_digest(&sources), sha256_hex(b"format = 1\n"));
         run.snapshot(&sources).unwrap();

@@ -1,5 +1,6 @@
 //! `runplan -n` as text: waves, the reason for each step, what it needs. Pure: from plain data that the app fills in.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::style::{Line, Look, Role, page};
@@ -68,42 +69,40 @@ impl Marker {
 
 /// One step of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DryStep {
+pub struct DryStep<'a> {
     /// Its name.
-    pub name: String,
-    /// Human title.
-    pub title: Option<String>,
-    /// What it does, in a line: `cargo build`, `GET http://…`.
-    pub action: String,
+    pub name: &'a str,
+    /// Human title, or what it does in a line: `cargo build`, `GET http://…`.
+    pub what: Cow<'a, str>,
     /// What would happen.
     pub marker: Marker,
     /// Why; empty if there is nothing to say.
-    pub reason: String,
+    pub reason: &'a str,
     /// Names of needed steps.
-    pub needs: Vec<String>,
+    pub needs: Vec<&'a str>,
     /// How long it took last.
     pub estimate: Option<Duration>,
 }
 
 /// A dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DryRun {
+pub struct DryRun<'a> {
     /// Title or name of the plan.
     pub title: String,
     /// The plan file.
     pub path: String,
     /// Steps by distance from the start.
-    pub waves: Vec<Vec<DryStep>>,
+    pub waves: Vec<Vec<DryStep<'a>>>,
     /// Steps of `[finally]`, in order.
-    pub finally: Vec<DryStep>,
+    pub finally: Vec<DryStep<'a>>,
     /// Names on the critical path, from its start.
-    pub critical: Vec<String>,
+    pub critical: Vec<&'a str>,
     /// Length of the critical path, where durations are known.
     pub estimate: Option<Duration>,
 }
 
-impl DryRun {
-    fn steps(&self) -> impl Iterator<Item = &DryStep> {
+impl DryRun<'_> {
+    fn steps(&self) -> impl Iterator<Item = &DryStep<'_>> {
         self.waves.iter().flatten().chain(&self.finally)
     }
 
@@ -114,19 +113,18 @@ impl DryRun {
 
 /// The whole text.
 #[must_use]
-pub fn render(run: &DryRun, look: Look) -> String {
-    let mut lines = heading(run, look);
-    let names = run.steps().map(|step| escape::width(&escape::line(&step.name)));
+pub fn render(run: &DryRun<'_>, look: Look) -> String {
+    let mut text = page(&heading(run, look), look);
+    let names = run.steps().map(|step| escape::columns(step.name));
     let column = names.max().unwrap_or(0).min(NAME).min(look.width / 2);
     for (index, wave) in run.waves.iter().enumerate() {
-        lines.extend(group(&format!("wave {}", index + 1), wave, column, look));
+        group(&mut text, &format!("wave {}", index + 1), wave, column, look);
     }
-    lines.extend(group("finally", &run.finally, column, look));
-    lines.extend(legend(run, look.width));
-    page(&lines, look)
+    group(&mut text, "finally", &run.finally, column, look);
+    text + &page(&legend(run, look.width), look)
 }
 
-fn heading(run: &DryRun, look: Look) -> Vec<Line> {
+fn heading(run: &DryRun<'_>, look: Look) -> Vec<Line> {
     let widest = run.waves.iter().map(Vec::len).max().unwrap_or(0);
     let shape = format!(
         "{}, {}, widest {widest}",
@@ -151,37 +149,36 @@ fn heading(run: &DryRun, look: Look) -> Vec<Line> {
     lines
 }
 
-fn group(label: &str, steps: &[DryStep], column: usize, look: Look) -> Vec<Line> {
-    let mut lines = Vec::new();
+fn group(text: &mut String, label: &str, steps: &[DryStep<'_>], column: usize, look: Look) {
     for (index, step) in steps.iter().enumerate() {
         let label = if index == 0 { label } else { "" };
-        lines.extend(entry(label, step, column, look));
+        for line in entry(label, step, column, look) {
+            line.write(look, text);
+        }
     }
-    lines
 }
 
 /// Where names begin: after the label and the sign.
 const INDENT: usize = 11;
 
-fn entry(label: &str, step: &DryStep, column: usize, look: Look) -> Vec<Line> {
+fn entry(label: &str, step: &DryStep<'_>, column: usize, look: Look) -> Vec<Line> {
     let after_name = INDENT + column + 2;
-    let name = escape::cut(&escape::line(&step.name), column);
+    let name = escape::cut(&escape::line(step.name), column);
     let mut line = Line::of(Role::Dim, label).pad(INDENT - 2).with(step.marker.role(), step.marker.sign()).plain(" ");
     line =
         line.with(Role::Strong, &name).pad(after_name).with(step.marker.role(), step.marker.word()).pad(after_name + 9);
     let estimate = step.estimate.map(|time| format!("about {}", format::duration(time)));
     let facts: Vec<&str> =
-        [step.reason.as_str(), estimate.as_deref().unwrap_or("")].into_iter().filter(|t| !t.is_empty()).collect();
+        [step.reason, estimate.as_deref().unwrap_or("")].into_iter().filter(|t| !t.is_empty()).collect();
     let mut line = line.plain(&facts.join(", "));
     if look.width >= WIDE {
-        let what = step.title.as_deref().unwrap_or(&step.action);
-        line = if facts.is_empty() { line } else { line.plain("  ") }.with(Role::Dim, what);
+        line = if facts.is_empty() { line } else { line.plain("  ") }.with(Role::Dim, &step.what);
     }
     if step.needs.is_empty() {
         return vec![line];
     }
     let needs = format!("← {}", format::names(&step.needs, 12));
-    let beside = line.width() + 2 + escape::width(&escape::line(&needs));
+    let beside = line.width() + 2 + escape::columns(&needs);
     if beside <= look.width {
         let gap = if facts.is_empty() && look.width < WIDE { "" } else { "  " };
         return vec![line.plain(gap).with(Role::Note, &needs)];
@@ -192,7 +189,7 @@ fn entry(label: &str, step: &DryStep, column: usize, look: Look) -> Vec<Line> {
     std::iter::once(line).chain(rows.iter().enumerate().map(below)).collect()
 }
 
-fn legend(run: &DryRun, width: usize) -> Vec<Line> {
+fn legend(run: &DryRun<'_>, width: usize) -> Vec<Line> {
     let mut line = Line::of(Role::Dim, "legend  ");
     for marker in Marker::ALL {
         line = line.with(marker.role(), marker.sign()).plain(&format!(" {}  ", marker.word()));
@@ -215,13 +212,13 @@ mod tests {
     use super::super::sample::golden;
     use super::*;
 
-    fn step(name: &str, marker: Marker, reason: &str, needs: &[&str]) -> DryStep {
+    fn step<'a>(name: &'a str, marker: Marker, reason: &'a str, needs: &[&'a str]) -> DryStep<'a> {
         DryStep {
-            name: name.into(),
-            action: format!("make {name}"),
+            name,
+            what: format!("make {name}").into(),
             marker,
-            reason: reason.into(),
-            needs: needs.iter().map(|&need| need.to_owned()).collect(),
+            reason,
+            needs: needs.to_vec(),
             ..DryStep::default()
         }
     }
@@ -237,7 +234,7 @@ mod tests {
                 vec![
                     DryStep { estimate: Some(Duration::from_millis(2_310)), ..step("fetch", Marker::Run, "", &[]) },
                     DryStep {
-                        title: Some("Pin the toolchain".into()),
+                        what: "Pin the toolchain".into(),
                         ..step("toolchain", Marker::Cached, "inputs unchanged", &[])
                     },
                 ],
@@ -254,7 +251,7 @@ mod tests {
                 ],
             ],
             finally: vec![step("clean-up", Marker::Run, "always", &[])],
-            critical: ["fetch", "build-lib", "all"].map(str::to_owned).to_vec(),
+            critical: vec!["fetch", "build-lib", "all"],
             estimate: Some(Duration::from_secs(65)),
         };
         golden("dryrun-80.txt", &render(&run, Look { width: 80, colour: false }));
@@ -265,6 +262,7 @@ mod tests {
     #[test]
     fn a_very_long_critical_path_is_folded() {
         let critical: Vec<String> = (0..10_000).map(|n| format!("step-{n}")).collect();
+        let critical = critical.iter().map(String::as_str).collect();
         let text = render(&DryRun { critical, ..DryRun::default() }, Look { width: 80, colour: false });
         assert!(text.lines().count() <= 6, "{text}");
         assert!(text.contains("… 10000 steps in all"));

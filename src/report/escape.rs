@@ -18,6 +18,16 @@ pub fn line(text: &str) -> String {
     out
 }
 
+/// Whether every byte is a character of one column that shows itself, as nearly all text is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Adds text to a line, as [`line()`] shows it alone.
+pub fn push(out: &mut String, text: &str) {
+    push_all(out, text, false);
+}
+
 /// Like [`line()`], but line feeds stay (a carriage return before one is dropped).
 #[must_use]
 pub fn text(text: &str) -> String {
@@ -46,6 +56,11 @@ pub fn bytes(raw: &[u8]) -> String {
 
 /// `keep_column`: tab stops count from the start of `out`, else from the start of `text`.
 fn push_all(out: &mut String, text: &str, keep_column: bool) {
+    if is_plain(text) {
+        out.push_str(text);
+        return;
+    }
+    let tabs = text.contains('\t');
     let mut column = if keep_column { width(out) } else { 0 };
     for c in text.chars() {
         let from = out.len();
@@ -58,7 +73,9 @@ fn push_all(out: &mut String, text: &str, keep_column: bool) {
             }
             c => out.push(c),
         }
-        column += out.get(from..).map_or(0, width);
+        if tabs {
+            column += out.get(from..).map_or(0, width);
+        }
     }
 }
 
@@ -80,7 +97,13 @@ fn is_hidden(c: char) -> bool {
 /// Columns that escaped text takes. Never too few: an emoji sequence counts as the sum of its parts.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
+    if is_plain(text) { text.len() } else { text.chars().map(char_width).sum() }
+}
+
+/// Columns that text takes as [`line()`] shows it.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    if is_plain(text) { text.len() } else { width(&line(text)) }
 }
 
 fn char_width(c: char) -> usize {
@@ -92,7 +115,7 @@ fn char_width(c: char) -> usize {
 #[must_use]
 pub fn cut(text: &str, columns: usize) -> String {
     // Marks without width could go on for ever: bound the characters too.
-    if width(text) <= columns && text.chars().nth(most_chars(columns)).is_none() {
+    if width(text) <= columns && (text.len() <= columns || text.chars().nth(most_chars(columns)).is_none()) {
         return text.to_owned();
     }
     let mut out = prefix(text, columns.saturating_sub(1)).to_owned();
@@ -136,6 +159,9 @@ pub fn cut_middle(text: &str, columns: usize) -> String {
 /// The longest start of escaped text that fits into `columns`.
 #[must_use]
 pub fn prefix(text: &str, columns: usize) -> &str {
+    if is_plain(text) {
+        return text.get(..columns).unwrap_or(text);
+    }
     let mut used = 0;
     for (count, (at, c)) in text.char_indices().enumerate() {
         used += char_width(c);

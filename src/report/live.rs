@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
@@ -18,8 +17,6 @@ use super::{Context, Reporter, conclude, escape, plain};
 
 /// Time between two drawings, in nanoseconds.
 const REFRESH: u64 = 100_000_000;
-/// How long a stop (Ctrl-Z) waits for a terminal that does not take the last drawing.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of text that go above the frame in one drawing.
 const TURN: usize = 64 * 1024;
 /// A terminal that knows it shows what comes between the two at once; others ignore them.
@@ -156,7 +153,6 @@ impl Reporter for Live {
             self.clear();
             self.bar = bar(&self.terminal, &self.canvas);
             (self.drawn, self.last_draw) = ((Vec::new(), 0), None);
-            self.terminal.settle(Some(PATIENCE));
         }
     }
 

@@ -82,7 +82,10 @@ impl Role {
 /// One line for the screen. Everything pushed is escaped, so a line is safe by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    spans: Vec<(Role, String)>,
+    text: String,
+    /// Roles, and where the text of each ends.
+    spans: Vec<(Role, usize)>,
+    width: usize,
 }
 
 impl Line {
@@ -114,31 +117,53 @@ impl Line {
     /// Adds a piece.
     pub fn push(&mut self, role: Role, text: &str) {
         if !text.is_empty() {
-            self.spans.push((role, escape::line(text)));
+            let from = self.text.len();
+            escape::push(&mut self.text, text);
+            self.width += escape::width(&self.text[from..]);
+            self.spans.push((role, self.text.len()));
         }
     }
 
     /// With spaces up to a column (none if it is already past it).
     #[must_use]
     pub fn pad(mut self, column: usize) -> Self {
-        let missing = column.saturating_sub(self.width());
-        self.push(Role::Plain, &" ".repeat(missing));
+        let missing = column.saturating_sub(self.width);
+        if missing > 0 {
+            self.text.extend(std::iter::repeat_n(' ', missing));
+            self.width += missing;
+            self.spans.push((Role::Plain, self.text.len()));
+        }
         self
     }
 
     /// Columns it takes.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.spans.iter().map(|(_, text)| escape::width(text)).sum()
+        self.width
     }
 
     /// The line, cut to the look's width, without trailing spaces and line end.
     #[must_use]
     pub fn render(&self, look: Look) -> String {
-        let whole = self.width() <= look.width;
+        let mut out = String::with_capacity(self.text.len());
+        self.add(look, &mut out);
+        out
+    }
+
+    /// Adds the line to a text, with its line end.
+    pub fn write(&self, look: Look, out: &mut String) {
+        self.add(look, out);
+        out.push('\n');
+    }
+
+    fn add(&self, look: Look, out: &mut String) {
+        let whole = self.width <= look.width;
         let mut left = if whole { look.width } else { look.width.saturating_sub(1) };
         let mut pieces: Vec<(Role, &str)> = Vec::with_capacity(self.spans.len() + 1);
-        for (role, text) in &self.spans {
+        let mut from = 0;
+        for (role, end) in &self.spans {
+            let text = &self.text[from..*end];
+            from = *end;
             let piece = escape::prefix(text, left);
             left -= escape::width(piece);
             pieces.push((*role, piece));
@@ -156,7 +181,6 @@ impl Line {
             }
             pieces.pop();
         }
-        let mut out = String::new();
         for (role, piece) in pieces {
             if look.colour && role != Role::Plain && !piece.is_empty() {
                 out.push_str("\u{1b}[");
@@ -168,18 +192,15 @@ impl Line {
                 out.push_str(piece);
             }
         }
-        out
     }
 }
 
 /// Lines as a text, each with its line end.
 #[must_use]
 pub fn page(lines: &[Line], look: Look) -> String {
-    lines.iter().fold(String::new(), |mut out, line| {
-        out.push_str(&line.render(look));
-        out.push('\n');
-        out
-    })
+    let mut out = String::new();
+    lines.iter().for_each(|line| line.write(look, &mut out));
+    out
 }
 
 /// A rule with a headline: `──── left ──────── right`, as wide as the look (at most 100 columns).

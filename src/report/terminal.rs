@@ -17,6 +17,8 @@ const ROWS: u16 = 24;
 const LEAST: u16 = 20;
 /// Bytes that wait for a slow reader at most; who writes more then waits as well.
 const MOST_WAITING: usize = 8 * 1024 * 1024;
+/// How long the thread that writes waits for more, and for how much: to wake it for each line costs more than the line.
+const GATHER: (Duration, usize) = (Duration::from_millis(5), 32 * 1024);
 
 /// Where something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,14 @@ struct Waiting {
     bytes: usize,
     /// A thread of its own writes.
     detached: bool,
+    /// What comes waits for [`Terminal::release`].
+    held: bool,
+    /// How many of the parts may be written.
+    released: usize,
+    /// The thread sleeps until it is woken.
+    idle: bool,
+    /// How many wait until something is written: then nothing is gathered.
+    waiters: u32,
 }
 
 impl Queue {
@@ -95,6 +105,43 @@ impl Queue {
 
     fn wait<'g>(&self, waiting: MutexGuard<'g, Waiting>) -> MutexGuard<'g, Waiting> {
         self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for<'g>(&self, waiting: MutexGuard<'g, Waiting>, time: Duration) -> MutexGuard<'g, Waiting> {
+        self.changed.wait_timeout(waiting, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Lets out what waits.
+    fn release(&self, waiting: &mut Waiting) {
+        waiting.released = waiting.parts.len();
+        if waiting.released > 0 && (waiting.idle || waiting.waiters > 0) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// What is written next: all that may be, of one stream.
+    fn next(&self) -> (Stream, Vec<u8>) {
+        let mut waiting = self.lock();
+        while waiting.released == 0 {
+            waiting.idle = true;
+            waiting = self.wait(waiting);
+        }
+        waiting.idle = false;
+        let until = Instant::now() + GATHER.0;
+        while waiting.waiters == 0 && waiting.bytes < GATHER.1 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = self.wait_for(waiting, left);
+        }
+        let Some((stream, mut bytes)) = waiting.parts.pop_front() else { return (Stream::Out, Vec::new()) };
+        waiting.released -= 1;
+        while waiting.released > 0 && waiting.parts.front().is_some_and(|(other, _)| *other == stream) {
+            bytes.extend(waiting.parts.pop_front().into_iter().flat_map(|(_, more)| more));
+            waiting.released -= 1;
+        }
+        (stream, bytes)
     }
 }
 
@@ -192,20 +239,30 @@ impl Terminal {
         }
         let (queue, channels) = (Arc::clone(&self.queue), Arc::clone(&self.channels));
         let work = move || {
-            let mut waiting = queue.lock();
             loop {
-                let Some((stream, bytes)) = waiting.parts.pop_front() else {
-                    waiting = queue.wait(waiting);
-                    continue;
-                };
-                drop(waiting);
+                let (stream, bytes) = queue.next();
                 channels.lock().unwrap_or_else(PoisonError::into_inner).write(stream, &bytes);
-                waiting = queue.lock();
+                let mut waiting = queue.lock();
                 waiting.bytes = waiting.bytes.saturating_sub(bytes.len());
-                queue.changed.notify_all();
+                if waiting.waiters > 0 {
+                    queue.changed.notify_all();
+                }
             }
         };
         waiting.detached = std::thread::Builder::new().name("terminal".to_owned()).spawn(work).is_ok();
+    }
+
+    /// Whether from now on what is written waits for [`Terminal::release`], where a thread writes.
+    pub fn hold(&self, on: bool) {
+        let mut waiting = self.queue.lock();
+        waiting.held = on;
+        self.queue.release(&mut waiting);
+    }
+
+    /// What was written so far may be seen.
+    pub fn release(&self) {
+        let mut waiting = self.queue.lock();
+        self.queue.release(&mut waiting);
     }
 
     /// Bytes that still wait for a reader.
@@ -218,18 +275,21 @@ impl Terminal {
     pub fn settle(&self, patience: Option<Duration>) {
         let until = patience.map(|patience| Instant::now() + patience);
         let mut waiting = self.queue.lock();
+        waiting.waiters += 1;
+        self.queue.changed.notify_all();
         while waiting.bytes > 0 {
+            self.queue.release(&mut waiting);
             let Some(until) = until else {
                 waiting = self.queue.wait(waiting);
                 continue;
             };
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                break;
             }
-            let woken = self.queue.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
-            waiting = woken.0;
+            waiting = self.queue.wait_for(waiting, left);
         }
+        waiting.waiters -= 1;
     }
 
     /// Writes and flushes. A reader that went away (`| head`) silences the stream for good and fails nothing.
@@ -245,13 +305,20 @@ impl Terminal {
             self.channels().write(stream, bytes);
             return;
         }
-        while waiting.bytes > MOST_WAITING {
-            waiting = self.queue.wait(waiting);
+        if waiting.bytes > MOST_WAITING {
+            waiting.waiters += 1;
+            while waiting.bytes > MOST_WAITING {
+                self.queue.release(&mut waiting);
+                waiting = self.queue.wait(waiting);
+            }
+            waiting.waiters -= 1;
         }
         if !bytes.is_empty() {
             waiting.bytes += bytes.len();
             waiting.parts.push_back((stream, bytes.to_vec()));
-            self.queue.changed.notify_all();
+            if !waiting.held {
+                self.queue.release(&mut waiting);
+            }
         }
     }
 

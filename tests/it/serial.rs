@@ -397,6 +397,10 @@ impl Sink for Events {
 }
 
 impl Outlet for Events {
+    fn settle(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn pause(&mut self) {}
 
     fn tick(&mut self, _mono: u64) {}
@@ -433,7 +437,7 @@ fn load(text: &str) -> (Plan, Graph) {
     let loaded = plan::load_text("blueprint.toml".into(), text, &options);
     assert!(!loaded.has_errors(), "{:#?}\n{text}", loaded.diagnostics);
     let graph = graph::build(&loaded.plan).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"));
-    (loaded.plan, graph)
+    (std::sync::Arc::unwrap_or_clone(loaded.plan), graph)
 }
 
 fn go(

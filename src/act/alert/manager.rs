@@ -234,7 +234,7 @@ impl Api<'_> {
             ca: None,
         };
         let wants = ["json", "text"].map(str::to_owned).into();
-        let request = Request { action: Action::Http(spec), wants, ..self.request.clone() };
+        let request = Request { action: Action::Http(Box::new(spec)), wants, ..self.request.clone() };
         let mut seen = self.http.look(&request, self.lent).await?.facts.values;
         let status = match seen.get("status") {
             Some(Value::Num(Num { num, .. }, _)) => *num,

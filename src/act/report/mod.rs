@@ -45,8 +45,12 @@ impl Act for Report {
                 Some(base) => Some(diff::added(base.as_str(), request, lent).await?),
                 None => None,
             };
-            let desk =
-                Desk { workspace: request.workspace.clone(), spec: spec.clone(), wants: request.wants.clone(), added };
+            let desk = Desk {
+                workspace: request.workspace.clone(),
+                spec: spec.as_ref().clone(),
+                wants: request.wants.clone(),
+                added,
+            };
             let (facts, notes) = blocking(request, lent, move |quit| desk.read(quit)).await?;
             Ok(Observation { facts, notes, ..Observation::default() })
         })
@@ -244,7 +248,7 @@ mod tests {
     }
 
     async fn read_in(dir: &Path, spec: ReportSpec, wants: &[&str]) -> Result<Observation, String> {
-        let mut request = fixture::request(Action::Report(spec), dir);
+        let mut request = fixture::request(Action::Report(Box::new(spec)), dir);
         request.wants = wants.iter().map(|&name| name.to_owned()).collect();
         let (lent, _stop) = fixture::lent();
         Report.look(&request, &lent).await.map_err(|error| error.detail)

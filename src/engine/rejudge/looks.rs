@@ -54,7 +54,7 @@ impl Court<'_> {
             }
             seen.push(look.facts.clone());
             self.clock.store(look.at, Ordering::Relaxed);
-            let evidence = self.shared.evidence(&look.facts, &seen, &steps, Some(&step.name));
+            let evidence = self.shared.evidence(&look.facts, &seen, &steps, Some(step));
             let lost = tried.looks_lost.as_deref();
             let results =
                 step.criteria.iter().map(|c| self.one(step, recorded, c, look, &evidence, lost)).collect::<Vec<_>>();
