@@ -11,6 +11,7 @@ use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
@@ -104,7 +105,7 @@ fn matrix_texts(cells: usize) -> (String, String) {
     (matrix, plain)
 }
 
-fn load(text: &str) -> io::Result<Plan> {
+fn load(text: &str) -> io::Result<Arc<Plan>> {
     let env = |_: &str| None;
     let options =
         LoadOptions { today: "2026-01-01", vars: Vec::new(), var_files: Vec::new(), env: &env, strict: false };
