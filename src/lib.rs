@@ -56,6 +56,8 @@
 //! request (late templates, environment, identity) and evaluates `when`, and a copy of those types for its sake would be
 //! the same arrow in disguise. `engine` does not import `record`: where bytes are kept enters as `engine::Keeper`.
 //!
+//! How `schedule` orders what is ready, how good that is and where it comes from: `plans/SCHEDULING.md`.
+//!
 //! # Invariants
 //!
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,

@@ -442,7 +442,7 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
         glance: Box::new(move |which| glance(&glance_dir, which)),
         read: reads(run.path()),
         output,
-        pace: paces(&plan, &ready.graph, &options.durations),
+        pace: paces(plan, &ready.graph, &options.durations),
         about: Box::new(move |name| about(&for_about, name)),
         remaining: Box::new(move |summary, now| if any_known { remaining(summary, now, &own, &tails) } else { None }),
         run_dir: shown,

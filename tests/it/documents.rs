@@ -227,7 +227,7 @@ fn the_readme_is_read_in_two_minutes() {
 #[test]
 fn links_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#\s]+)(#[^)]*)?\)").unwrap();
-    for document in ["README.md", "CHANGELOG.md", "plans/LANGUAGE.md", "plans/EDITORS.md"] {
+    for document in ["README.md", "CHANGELOG.md", "plans/LANGUAGE.md", "plans/EDITORS.md", "plans/SCHEDULING.md"] {
         let path = repository().join(document);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
         for found in link.captures_iter(&text).filter(|found| !found[1].starts_with("http")) {

@@ -172,10 +172,10 @@ fn first_come(case: &Case, workers: u32) -> u64 {
         }
         let Some(Reverse((end, over))) = running.pop() else { return now };
         now = end;
-        for at in 0..waits.len() {
+        for (at, left) in waits.iter_mut().enumerate() {
             if case.needs[at].contains(&u32::try_from(over).unwrap()) {
-                waits[at] -= 1;
-                if waits[at] == 0 {
+                *left -= 1;
+                if *left == 0 {
                     queue.push_back(at);
                 }
             }
