@@ -26,6 +26,7 @@
 //! | `policy` | retries, fail modes, sign-offs | |
 //! | `event` | what happened, in order; `trait Sink` | `facts`, `ids`, `outcome`, `policy` |
 //! | `digest` | SHA-256, the one hash | |
+//! | `ask` | the engine's own short commands | |
 //! | `listen` | HTTP on loopback sockets: who may come in, requests to whoever answers | |
 //! | `mask` | secrets out of every byte | |
 //! | `markdown` | what stands in a Markdown text, and the same as HTML that can do no harm | |
@@ -45,7 +46,7 @@
 //! | `engine` | the one async loop and one attempt of a step | `plan`, `graph`, `schedule`, `act`, `criteria`, `judge`, `decide`, `files`, `mask`, `normalize`, vocabulary |
 //! | `record` | journal, canonical record, store | `digest`, vocabulary |
 //! | `report` | events to what a person sees; `terminal` is the only place that prints | `markdown`, vocabulary |
-//! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `record`, `digest`, vocabulary |
+//! | `signoff` | what people sign, `ssh-keygen`, how each role stands | `ask`, `record`, `digest`, vocabulary |
 //! | `export` | past runs in the formats of others; pure: bytes out | `record`, `report`, `digest`, vocabulary |
 //! | `lsp` | a plan in an editor: what is wrong, what may be written, what it means; writes nothing | `plan`, `graph`, `criteria`, `edit`, vocabulary |
 //! | `exit` | every exit code, in one table | `outcome` |
@@ -62,7 +63,7 @@
 //!
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
-//! - One third-party crate, one home: petgraph in `graph`, duct in `act::process`, reqwest in `act::http`, hyper in
+//! - One third-party crate, one home: petgraph in `graph`, duct in `ask`, reqwest in `act::http`, hyper in
 //!   `listen`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
 //!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
 //!   toml_edit in `edit`, lsp-server in `lsp`.
@@ -72,6 +73,7 @@
 pub mod act;
 pub mod action;
 pub mod app;
+pub mod ask;
 pub mod cli;
 pub mod compare;
 pub mod criteria;

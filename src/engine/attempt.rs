@@ -163,6 +163,9 @@ async fn attend(
     let step = shared.plan.step(id);
     given.identity = Some((ready.identity.clone(), ready.preimage.clone()));
     given.inputs.clone_from(&ready.inputs);
+    if *stop.borrow() != Stop::Run {
+        return judge_error(shared, step, &Cause::Interrupted, "interrupted before it began", course);
+    }
     let prepared = slot(shared, id, attempt, &ready)
         .and_then(|slot| Ok((request(shared, id, attempt, &ready, course.started, slot.as_deref())?, slot)));
     let (request, slot) = match prepared {

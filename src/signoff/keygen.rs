@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+
+use crate::ask;
 
 /// What signatures are made for, so that one for mail or git is none for us.
 pub const NAMESPACE: &str = "runplan";
@@ -144,18 +146,12 @@ impl Keygen {
     }
 
     fn run(&self, args: &[&OsStr], input: &[u8]) -> Result<Output, KeyError> {
-        let mut command = Command::new(&self.program);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("LC_ALL", "C");
+        let mut set = vec![("LC_ALL", "C")];
         if !self.asks {
             // Nobody is there to be asked: a key with a passphrase fails at once instead of waiting for one.
-            command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "/bin/false");
+            set.extend([("SSH_ASKPASS_REQUIRE", "force"), ("SSH_ASKPASS", "/bin/false")]);
         }
-        let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // It may answer without reading all; then its answer is what counts.
-            drop(stdin.write_all(input));
-        }
-        child.wait_with_output().map_err(KeyError::Io)
+        Ok(ask::run(&self.program, args, &set, &[], input)?)
     }
 }
 

@@ -140,7 +140,7 @@ fn rooms_form_no_cycle() {
 fn third_party_crates_have_one_home() {
     let homes = [
         ("petgraph", "graph"),
-        ("duct", "act"),
+        ("duct", "ask"),
         ("reqwest", "act"),
         ("minijinja", "plan"),
         ("indicatif", "report"),

@@ -387,7 +387,7 @@ fn killed_at_every_call_that_writes_it_loses_nothing() {
         }
     });
     let (points, resumed) = (points.into_inner(), resumed.into_inner());
-    assert!(points > 60 && resumed > 30, "{points} kills, {resumed} resumed");
+    assert!(points > 50 && resumed > 30, "{points} kills, {resumed} resumed");
     support::say(&format!("{points} kills at a call that writes: {resumed} resumed, {} began anew", anew.into_inner()));
 }
 
@@ -433,7 +433,7 @@ fn faults_at_every_call(error: &str) {
         }
     });
     let (points, refused) = (points.into_inner(), refused.into_inner());
-    assert!(points > 60 && refused > 40, "{points} faults, {refused} refused");
+    assert!(points > 50 && refused > 40, "{points} faults, {refused} refused");
     support::say(&format!("{points} times {error}: {refused} ended without a result, the others lost only a cache"));
 }
 

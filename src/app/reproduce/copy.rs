@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use crate::ask;
 use crate::files::{OWN_FOLDER, Quit};
 
 /// The copy. Its folder is removed with it.
@@ -252,12 +252,10 @@ impl Repository {
 
 /// What git answers; `None` if it can't, or says no.
 fn git(folder: &Path, args: &[&str]) -> Option<Vec<u8>> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(args).stdin(Stdio::null()).stderr(Stdio::null());
+    let args: Vec<&OsStr> =
+        ["-C".as_ref(), folder.as_os_str()].into_iter().chain(args.iter().map(OsStr::new)).collect();
     // Another repository must not be spoken of; and a look must not write the index.
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"] {
-        command.env_remove(name);
-    }
-    let output = command.env("GIT_OPTIONAL_LOCKS", "0").output().ok()?;
+    let without = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"];
+    let output = ask::run("git".as_ref(), &args, &[("GIT_OPTIONAL_LOCKS", "0")], &without, b"").ok()?;
     output.status.success().then_some(output.stdout)
 }
