@@ -36,9 +36,9 @@ mod tests {
     fn what_it_answers_is_told_whatever_it_is() {
         let ask = |script: &str, input: &[u8]| {
             let args = ["-c".as_ref(), script.as_ref()];
-            run("sh".as_ref(), &args, &[("ADDED", "yes")], &["PATH"], input).unwrap()
+            run("sh".as_ref(), &args, &[("ADDED", "yes")], &["HOME"], input).unwrap()
         };
-        let all = ask("read line; echo \"$line $ADDED ${PATH-gone}\"; echo bad >&2; exit 3", b"word\n");
+        let all = ask("read line; echo \"$line $ADDED ${HOME-gone}\"; echo bad >&2; exit 3", b"word\n");
         assert_eq!(
             (all.status.code(), all.stdout.as_slice(), all.stderr.as_slice()),
             (Some(3), b"word yes gone\n" as &[u8], b"bad\n" as &[u8])

@@ -23,6 +23,9 @@ use crate::outcome::{Cause, Exit, Note};
 /// The longest unfinished line that is looked at.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// First pause between two looks at a log or a port, doubled each time up to what the plan says.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
 /// Grace of a probe that has to be ended.
 const PROBE_GRACE: Duration = Duration::from_millis(500);
 
@@ -173,6 +176,11 @@ impl<'a> Prober<'a> {
             _ => ready.consecutive.max(1),
         };
         let mut in_a_row = 0;
+        // Looks that cost nothing come often at first: many services are up within milliseconds.
+        let mut pause = match ready.probe {
+            Probe::Log(_) | Probe::Tcp(_) => FIRST_PAUSE.min(ready.every),
+            _ => ready.every,
+        };
         loop {
             self.attempts = self.attempts.saturating_add(1);
             match self.probe().await {
@@ -185,7 +193,11 @@ impl<'a> Prober<'a> {
             if in_a_row >= needed {
                 return;
             }
-            tokio::time::sleep(ready.every).await;
+            if in_a_row > 0 {
+                pause = ready.every;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(ready.every);
         }
     }
 
