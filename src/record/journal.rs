@@ -776,7 +776,7 @@ mod tests {
         let mut journal = journal(Fake { bad_sync: Some(2), ..Fake::new() });
         journal.batch();
         let run = small_run();
-        journal.event(&run[0]).unwrap();
+        journal.event(&at(run[0].clone(), 0)).unwrap();
         journal.event(&at(commit(0, passed()), 100)).unwrap();
         assert!(journal.flush(100_000_000).is_err());
         assert!(journal.flush(200_000_000).is_ok(), "nothing more is tried");

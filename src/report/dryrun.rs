@@ -177,8 +177,9 @@ fn entry(label: &str, step: &DryStep<'_>, column: usize, look: Look) -> Vec<Line
     if step.needs.is_empty() {
         return vec![line];
     }
-    let needs = format!("← {}", format::names(&step.needs, 12));
-    let beside = line.width() + 2 + escape::columns(&needs);
+    let needs = format::names(&step.needs, 12);
+    let beside = line.width() + 2 + "← ".chars().count() + escape::columns(&needs);
+    let needs = format!("← {needs}");
     if beside <= look.width {
         let gap = if facts.is_empty() && look.width < WIDE { "" } else { "  " };
         return vec![line.plain(gap).with(Role::Note, &needs)];

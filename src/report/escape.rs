@@ -159,6 +159,10 @@ pub fn cut_middle(text: &str, columns: usize) -> String {
 /// The longest start of escaped text that fits into `columns`.
 #[must_use]
 pub fn prefix(text: &str, columns: usize) -> &str {
+    // No character takes more columns than bytes.
+    if text.len() <= columns {
+        return text;
+    }
     if is_plain(text) {
         return text.get(..columns).unwrap_or(text);
     }

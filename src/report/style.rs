@@ -119,6 +119,11 @@ impl Line {
     /// Adds a piece.
     pub fn push(&mut self, role: Role, text: &str) {
         if !text.is_empty() {
+            if self.spans.is_empty() {
+                // Most lines fit: growing piece by piece costs more than what is pushed.
+                self.text.reserve(96);
+                self.spans.reserve(8);
+            }
             let from = self.text.len();
             escape::push(&mut self.text, text);
             self.width += escape::width(&self.text[from..]);
