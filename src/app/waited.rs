@@ -14,7 +14,7 @@ use crate::report::waits::{Pool, Waits};
 use super::log;
 use super::past::{self, Fault};
 
-/// The longest journal that is read without having been asked for: some 50,000 steps.
+/// The longest journal that is read without having been asked for: some 20,000 steps.
 const MOST: u64 = 64 << 20;
 
 /// A run that is looked back at.
