@@ -8,11 +8,14 @@ use crate::event::{Event, EventKind, StepHead};
 use crate::outcome::StepResult;
 use crate::plan::{self, Plan};
 use crate::record::store::Store;
-use crate::record::{canonical, read};
+use crate::record::{canonical, journal, read};
 use crate::report::waits::{Pool, Waits};
 
 use super::log;
 use super::past::{self, Fault};
+
+/// The longest journal that is read without having been asked for: some 20,000 steps.
+const MOST: u64 = 64 << 20;
 
 /// A run that is looked back at.
 pub(super) struct Last {
@@ -38,7 +41,9 @@ fn newest(plan: &Plan, logs: Option<&str>) -> Option<String> {
     let store = Store::reader(logs.map_or(plan.workspace.as_std_path(), Path::new)).ok()?;
     let lines = store.index().into_iter().filter(|line| line.plan == plan.name);
     let run = lines.max_by(|a, b| (a.at, &a.run).cmp(&(b.at, &b.run)))?.run;
-    Some(std::path::absolute(store.run_path(&run)).ok()?.display().to_string())
+    let folder = std::path::absolute(store.run_path(&run)).ok()?;
+    let size = std::fs::metadata(folder.join(journal::FILE_NAME)).ok()?.len();
+    (size <= MOST).then(|| folder.display().to_string())
 }
 
 fn look(plan: &Plan, run: &str) -> Result<Last, Fault> {
