@@ -56,10 +56,15 @@ impl Sha256Stream {
 /// Whatever the reader fails with.
 pub fn sha256_reader(mut reader: impl Read) -> io::Result<(String, u64)> {
     let mut stream = Sha256Stream::new();
-    let mut buffer = vec![0; 64 * 1024];
+    // Most files are small; to clear a large buffer takes longer than to read them.
+    let (mut small, mut large) = ([0; 4096], Vec::new());
     let mut size = 0;
     loop {
-        let n = match reader.read(&mut buffer) {
+        if size > 0 && large.is_empty() {
+            large = vec![0; 64 * 1024];
+        }
+        let buffer = if large.is_empty() { &mut small[..] } else { &mut large[..] };
+        let n = match reader.read(buffer) {
             Ok(0) => return Ok((stream.finish_hex(), size)),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -136,10 +136,13 @@ pub(super) fn leave(
         _ => None,
     });
     let ended: BTreeSet<String> = ended.map(|id| plan.step(id).name.clone()).collect();
-    let fresh: Vec<Earlier> = passed
-        .into_values()
-        .map(|earlier| Earlier { inherited: reuse::inherited_digest(&earlier.run, variables), ..earlier })
-        .collect();
+    let mut digests: BTreeMap<String, String> = BTreeMap::new();
+    let mut inherited = |run: &str| {
+        let digest = || reuse::inherited_digest(run, variables);
+        digests.entry(run.to_owned()).or_insert_with(digest).clone()
+    };
+    let fresh: Vec<Earlier> =
+        passed.into_values().map(|earlier| Earlier { inherited: inherited(&earlier.run), ..earlier }).collect();
     store.keep_reusable(&plan.path, &fresh, &ended)
 }
 
