@@ -64,7 +64,7 @@
 //! - Facts first, verdict derived; renderers return text and one place writes it; warnings are data; clock, environment,
 //!   randomness and ids enter through `app` as values.
 //! - One third-party crate, one home: petgraph in `graph`, duct in `ask`, reqwest in `act::http`, hyper in
-//!   `listen`, minijinja in `plan::template`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
+//!   `listen`, minijinja in `plan::template`, foldhash in `plan`, indicatif in `report::live`, miette in `plan::error`, clap and clap_mangen in `cli`,
 //!   sha2 in `digest`, libm in `compare`, pulldown-cmark in `markdown`,
 //!   toml_edit in `edit`, lsp-server in `lsp`.
 //! - Errors are typed beside their stage: lower-case fragment, the thing in backticks, the place, one hint.

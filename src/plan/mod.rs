@@ -21,7 +21,6 @@ pub mod order;
 mod people;
 mod plain;
 mod preset;
-mod quick;
 pub mod ratchet;
 #[cfg(test)]
 mod reference;

@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::diags::Diags;
 use super::error::Diagnostic;
-use super::quick::Quick;
 use super::template::{nearest, words};
 use crate::ids::StepId;
 use crate::place::Place;
+use foldhash::fast::RandomState;
 
 /// Up to so many steps are all named where none is near.
 const MOST_NAMED: usize = 12;
@@ -43,7 +43,7 @@ pub(super) fn as_name(text: &str) -> Option<String> {
 /// Steps by name.
 #[derive(Default)]
 pub(super) struct Index<'n> {
-    exact: HashMap<&'n str, StepId, Quick>,
+    exact: HashMap<&'n str, StepId, RandomState>,
     /// All cells of a matrix or items of a `foreach`, by base name.
     cells: HashMap<&'n str, Vec<StepId>>,
     /// Axis values of each cell.
@@ -56,7 +56,7 @@ pub(super) struct Index<'n> {
 impl<'n> Index<'n> {
     /// An index that will have so many steps.
     pub(super) fn with_room(steps: usize) -> Self {
-        Self { exact: HashMap::with_capacity_and_hasher(steps, Quick::default()), ..Self::default() }
+        Self { exact: HashMap::with_capacity_and_hasher(steps, RandomState::default()), ..Self::default() }
     }
 
     /// Adds a step; gives the one that already has this name.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::quick::Quick;
 use super::tree::{Is, ROOT, Tree};
 use crate::ids::FileId;
 use crate::place::Source;
+use foldhash::fast::RandomState;
 
 /// Deepest value.
 const DEEPEST: u32 = 16;
@@ -37,7 +37,7 @@ struct Reader<'s> {
     /// Where `key = value` belongs now.
     table: u32,
     /// Members of wide tables.
-    names: HashMap<(u32, &'s str), u32, Quick>,
+    names: HashMap<(u32, &'s str), u32, RandomState>,
     /// The table above that of the last header: mostly the next one's too.
     parent: (&'s str, u32),
 }

@@ -147,6 +147,7 @@ fn third_party_crates_have_one_home() {
         ("clap", "cli"),
         ("clap_mangen", "cli"),
         ("libm", "compare"),
+        ("foldhash", "plan"),
         ("sha2", "digest"),
         ("hyper", "listen"),
         ("hyper_util", "listen"),
