@@ -68,7 +68,7 @@ pub fn may_reuse(step: &Step, trust: Trust) -> Result<(), &'static str> {
 
 /// Whether a step says what files it reads and makes.
 fn declares(step: &Step) -> bool {
-    !step.inputs.is_empty() && !step.outputs.is_empty()
+    (step.reads_nothing || !step.inputs.is_empty()) && !step.outputs.is_empty()
 }
 
 pub(super) fn choose(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready) -> Choice {

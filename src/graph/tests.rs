@@ -23,6 +23,7 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
         needs: edges(needs),
         after: edges(after),
         inputs: Vec::new(),
+        reads_nothing: false,
         outputs: Vec::new(),
         terms: Arc::new(Terms {
             matrix: Vec::new(),

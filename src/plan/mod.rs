@@ -393,6 +393,8 @@ pub struct Step {
     pub after: Vec<Need>,
     /// Files it reads (globs), relative to the workspace.
     pub inputs: Vec<Text>,
+    /// It says that it reads no file: `inputs = []`.
+    pub reads_nothing: bool,
     /// Files it makes.
     pub outputs: Vec<OutputSpec>,
     /// The rest.

@@ -151,6 +151,7 @@ impl Reader<'_> {
             needs,
             after,
             inputs: if says.more() { inputs(table, texts) } else { Vec::new() },
+            reads_nothing: says.more() && table.has("inputs") && table.list("inputs").is_empty(),
             outputs,
             terms,
             action,

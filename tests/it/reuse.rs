@@ -100,6 +100,22 @@ fn whoever_wants_to_executes_everything() {
 }
 
 #[test]
+fn an_empty_list_says_that_nothing_is_read_and_no_list_says_nothing() {
+    let space = Space::plan(
+        "[steps.says]\ninputs = []\noutputs = ['a']\nrun = 'echo x >> ran-says; echo a > a'\n\
+         [steps.silent]\noutputs = ['b']\nrun = 'echo x >> ran-silent; echo b > b'\n",
+    );
+    let first = space.go(&[]).code(0).record_id();
+    let _ = space.go(&["-n"]).code(0).says("1 reused");
+    assert_eq!(space.go(&[]).code(0).says("says  reused").record_id(), first);
+    assert_eq!((space.read("ran-says").as_str(), space.read("ran-silent").as_str()), ("x\n", "x\nx\n"));
+    // What it made counts as ever.
+    space.write("a", "other");
+    assert_eq!(space.go(&[]).code(0).hides("reused").record_id(), first);
+    assert_eq!((space.read("a").as_str(), space.read("ran-says").as_str()), ("a\n", "x\nx\n"));
+}
+
+#[test]
 fn a_failure_is_never_reused_and_takes_the_earlier_result_with_it() {
     let space = space(
         "[steps.make]\ninputs = ['in.txt']\noutputs = ['out.txt']\nrun = 'echo x >> ran-make; cp in.txt out.txt; test ! -e bad'\n",
