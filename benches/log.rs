@@ -110,8 +110,9 @@ impl Sink for Outlets {
 }
 
 impl Outlet for Outlets {
-    fn settle(&mut self, _: u64) -> io::Result<()> {
-        Ok(())
+    fn settle(&mut self, mono: u64) -> io::Result<()> {
+        let Some(Log { journal, meter, .. }) = &mut self.0 else { return Ok(()) };
+        meter.of(LINES, || journal.flush(mono))
     }
 
     fn tick(&mut self, _: u64) {}
@@ -225,7 +226,8 @@ fn one(folder: &Path, with_log: bool) -> io::Result<[Duration; 5]> {
             let path = run.path().join(journal::FILE_NAME);
             let file = std::fs::OpenOptions::new().append(true).create_new(true).open(&path)?;
             let name = path.display().to_string();
-            let journal = Journal::over(Metered(file, meter.clone()), name, Durability::Full, None);
+            let mut journal = Journal::over(Metered(file, meter.clone()), name, Durability::Full, None);
+            journal.batch();
             outlets.0 = Some(Log { journal, kept: Vec::new(), meter: meter.clone() });
             Ok(Kept::Log { store, run, meter: meter.clone() })
         })?

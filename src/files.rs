@@ -227,6 +227,9 @@ pub fn writable(workspace: &Path, path: &str) -> Result<PathBuf, FileError> {
 /// # Errors
 /// [`Fault::LinksOut`] if not, or what the operating system says.
 pub fn stays_inside(workspace: &Path, absolute: &Path, shown: &str) -> Result<(), FileError> {
+    if is_plain_below(workspace, absolute) {
+        return Ok(());
+    }
     let home = workspace.canonicalize().map_err(|error| FileError::io(show(workspace), &error))?;
     for part in absolute.ancestors() {
         match part.canonicalize() {
@@ -241,6 +244,23 @@ pub fn stays_inside(workspace: &Path, absolute: &Path, shown: &str) -> Result<()
         }
     }
     Err(FileError::new(shown, Fault::LinksOut))
+}
+
+/// Whether nothing below the workspace on the way there is a link, nor steps up: nearly always, and quickly asked.
+fn is_plain_below(workspace: &Path, absolute: &Path) -> bool {
+    let Ok(rest) = absolute.strip_prefix(workspace) else { return false };
+    let mut path = workspace.to_owned();
+    for part in rest.components() {
+        let Component::Normal(name) = part else { return false };
+        path.push(name);
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_symlink() => return false,
+            Ok(_) => {}
+            // What is not there is no link either, nor is what would lie in it.
+            Err(error) => return error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+    true
 }
 
 /// Why this is not a plain file.

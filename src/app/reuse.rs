@@ -116,8 +116,9 @@ pub(super) fn known(
     }
 }
 
-/// Leaves the results of a run to later ones.
+/// Leaves the results of a run to later ones. What was taken from the workspace's store (`source`) is there as it was.
 pub(super) fn leave(
+    source: &Source,
     store: &Store,
     plan: &Plan,
     run: &str,
@@ -135,7 +136,13 @@ pub(super) fn leave(
         EventKind::Commit { step, result } if may.contains(step) && !result.attempts.is_empty() => Some(*step),
         _ => None,
     });
-    let ended: BTreeSet<String> = ended.map(|id| plan.step(id).name.clone()).collect();
+    let mut ended: BTreeSet<String> = ended.map(|id| plan.step(id).name.clone()).collect();
+    if matches!(source, Source::Workspace) {
+        passed.retain(|name, earlier| earlier.run == run || !ended.remove(name));
+    }
+    if passed.is_empty() && ended.is_empty() {
+        return Ok(());
+    }
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut inherited = |run: &str| {
         let digest = || reuse::inherited_digest(run, variables);

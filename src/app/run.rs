@@ -321,7 +321,7 @@ fn after(
     if matches!(order.source, Source::Off) {
         return;
     }
-    if let Err(error) = reuse::leave(store, &order.ready.loaded.plan, run.id(), events, variables) {
+    if let Err(error) = reuse::leave(&order.source, store, &order.ready.loaded.plan, run.id(), events, variables) {
         // Only a cache: the next run executes what it would have found there.
         terminal.write(Stream::Err, &format!("runplan: nothing is left to later runs: {error}\n"));
     }

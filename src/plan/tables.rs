@@ -294,7 +294,13 @@ pub(super) static STEP: Kind = Kind {
             "",
             "{ config = \"alertmanager.yml\", receivers = [\"slack\"] }",
         ),
-        with("inputs", TEMPLATES, "Files it reads: paths or globs; an empty list says that it reads none.", "[]", "[\"src/**\"]"),
+        with(
+            "inputs",
+            TEMPLATES,
+            "Files it reads: paths or globs; an empty list says that it reads none.",
+            "[]",
+            "[\"src/**\"]",
+        ),
         with(
             "outputs",
             OneOf(&[List(&OneOf(&[Template, Table(&OUTPUT)])), Table(&OUTPUTS)]),

@@ -205,10 +205,11 @@ impl Store {
                 _ => Ok(()),
             };
         }
-        let mut file = tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?;
+        let mut file = io::BufWriter::new(tempfile::NamedTempFile::new_in(self.root()).map_err(&error)?);
         for line in kept {
             file.write_all(line).and_then(|()| file.write_all(b"\n")).map_err(&error)?;
         }
+        let file = file.into_inner().map_err(|e| error(e.into_error()))?;
         file.persist(&path).map_err(|e| error(e.error))?;
         Ok(())
     }
