@@ -408,6 +408,8 @@ mod linux {
     /// Our children; `None` on kernels without that list.
     fn children() -> Option<Vec<i32>> {
         // Each thread has a list of its own. When one ends, its children move to another's, which may have been read by then.
+        // And the kernel passes over a child when the one before it is reaped meanwhile: two readings that agree lack nobody.
+        let mut last = None;
         for _ in 0..100 {
             let before = threads()?;
             let mut pids = Vec::new();
@@ -419,7 +421,13 @@ mod linux {
                 }
             }
             if before.is_subset(&threads()?) {
-                return (read == before.len()).then_some(pids);
+                if read < before.len() {
+                    return None;
+                }
+                if last.as_ref() == Some(&pids) {
+                    return Some(pids);
+                }
+                last = Some(pids);
             }
         }
         None
