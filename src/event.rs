@@ -24,104 +24,104 @@ pub struct Event {
 /// What a plan was, as far as identity goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanHead {
-    /// `[plan] name`.
-    pub name: String,
-    /// `[plan] title`.
-    pub title: Option<String>,
-    /// Plan file relative to the workspace.
-    pub path: String,
-    /// SHA-256 over all plan files' raw bytes (see `record`).
-    pub sha256: String,
-    /// SHA-256 of the expanded plan's canonical JSON: comments and layout don't change it.
-    pub norm_sha256: String,
-    /// Values of all `[vars]`, as canonical text.
-    pub vars: BTreeMap<String, String>,
+    /// The day that waivers are held against (`2026-11-24`); only where the plan has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     /// Names the children may inherit.
     pub env_pass: Vec<String>,
     /// Variables set for every child, unrendered where late.
     pub env_set: BTreeMap<String, String>,
+    /// Bounds of the decision.
+    pub go: u32,
+    /// `[plan] name`.
+    pub name: String,
+    /// See `go`.
+    pub no_go: u32,
+    /// SHA-256 of the expanded plan's canonical JSON: comments and layout don't change it.
+    pub norm_sha256: String,
+    /// `independent`, `stop` or `continue`.
+    pub on_failure: String,
+    /// Plan file relative to the workspace.
+    pub path: String,
+    /// Declared risk factors that apply: id and weight in thousandths.
+    pub risks: Vec<(String, u32)>,
     /// Names of declared secrets.
     pub secrets: Vec<String>,
     /// Selection from the command line; empty = everything.
     pub select: Vec<String>,
-    /// `independent`, `stop` or `continue`.
-    pub on_failure: String,
-    /// Bounds of the decision.
-    pub go: u32,
-    /// See `go`.
-    pub no_go: u32,
-    /// Declared risk factors that apply: id and weight in thousandths.
-    pub risks: Vec<(String, u32)>,
+    /// SHA-256 over all plan files' raw bytes (see `record`).
+    pub sha256: String,
     /// Who has to sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signoffs: Option<SignoffPolicy>,
-    /// The day that waivers are held against (`2026-11-24`); only where the plan has some.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<String>,
+    /// `[plan] title`.
+    pub title: Option<String>,
+    /// Values of all `[vars]`, as canonical text.
+    pub vars: BTreeMap<String, String>,
 }
 
 /// A step as announced when the run opens: every one, also those that will be skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepHead {
-    /// Dense id: position in declaration order.
-    pub step: StepId,
-    /// Name, with the matrix part: `test[py=3.12]`.
-    pub name: String,
-    /// Human title.
-    pub title: Option<String>,
-    /// Plan rank: topological, ties by declaration.
-    pub rank: u32,
-    /// Action word (`run`).
-    pub kind: String,
-    /// Names of needed steps, sorted.
-    pub needs: Vec<String>,
     /// Names of steps it only follows, sorted.
     pub after: Vec<String>,
+    /// In `[finally]`.
+    pub finally: bool,
+    /// Action word (`run`).
+    pub kind: String,
+    /// Name, with the matrix part: `test[py=3.12]`.
+    pub name: String,
+    /// Names of needed steps, sorted.
+    pub needs: Vec<String>,
+    /// What a failure of this step does to the rest: `independent`, `stop` or `continue`.
+    pub on_failure: String,
+    /// `path:line:col` of its header in the plan.
+    pub place: String,
+    /// Plan rank: topological, ties by declaration.
+    pub rank: u32,
     /// A failure blocks GO.
     pub required: bool,
     /// For the risk.
     pub severity: Severity,
-    /// Weight in thousandths, from the severity unless the plan overrides it.
-    pub weight_permille: u32,
-    /// In `[finally]`.
-    pub finally: bool,
-    /// What a failure of this step does to the rest: `independent`, `stop` or `continue`.
-    pub on_failure: String,
+    /// Dense id: position in declaration order.
+    pub step: StepId,
+    /// Human title.
+    pub title: Option<String>,
     /// Reads a volatile output of another step, so it is volatile itself.
     pub volatile: bool,
-    /// `path:line:col` of its header in the plan.
-    pub place: String,
+    /// Weight in thousandths, from the severity unless the plan overrides it.
+    pub weight_permille: u32,
 }
 
 /// Settings of this run that may not change the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Run id: `<utc>-<rand>`.
-    pub run: String,
-    /// `-j`.
-    pub jobs: u32,
-    /// `--shuffle`: the seed of the order in which ready steps started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shuffle: Option<u64>,
+    /// The earlier run that each step with a `baseline` is compared with, by step name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub baselines: BTreeMap<String, String>,
+    /// How children are contained (`group+subreaper`, `group`).
+    pub containment: String,
     /// Engine version.
     pub engine: String,
     /// Host name.
     pub host: String,
+    /// `-j`.
+    pub jobs: u32,
     /// Process id of the engine.
     pub pid: u32,
-    /// Workspace, absolute.
-    pub workspace: String,
-    /// How children are contained (`group+subreaper`, `group`).
-    pub containment: String,
-    /// The earlier run that each step with a `baseline` is compared with, by step name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub baselines: BTreeMap<String, String>,
     /// SHA-256 of the list of the plan's files that is kept with the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_files: Option<String>,
     /// Readiness reports that are written after each decision: paths relative to the workspace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
+    /// Run id: `<utc>-<rand>`.
+    pub run: String,
+    /// `--shuffle`: the seed of the order in which ready steps started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle: Option<u64>,
+    /// Workspace, absolute.
+    pub workspace: String,
 }
 
 /// What can happen.

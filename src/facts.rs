@@ -278,10 +278,10 @@ pub struct Inspected {
 /// Everything one look of an action gave.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// By name; a name with a parameter is one key: `percent(lines)`.
-    pub values: BTreeMap<String, Value>,
     /// How much was looked at.
     pub inspected: Inspected,
+    /// By name; a name with a parameter is one key: `percent(lines)`.
+    pub values: BTreeMap<String, Value>,
 }
 
 impl Facts {

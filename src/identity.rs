@@ -13,26 +13,26 @@ use crate::outcome::{FileDigest, OutputDigest, Tier};
 pub struct ActionForm<'a> {
     /// The main action.
     pub action: &'a Action,
-    /// A result file read after it.
-    pub report: Option<&'a ReportSpec>,
+    /// Every criterion in force.
+    pub criteria: Vec<(Tier, &'a str)>,
     /// Folder it runs in, relative to the workspace.
     pub cwd: &'a str,
     /// Declared environment (plan and step): name to text as written; an inherited one to `None`.
     pub env: BTreeMap<&'a str, Option<&'a str>>,
-    /// Names of secrets that it sees.
-    pub secrets: Vec<&'a str>,
-    /// Standard input.
-    pub stdin: Option<StdinForm<'a>>,
     /// Declared inputs.
     pub inputs: Vec<FileDigest>,
     /// What it uses of the steps that it needs, by step name.
     pub needs: BTreeMap<&'a str, NeedForm<'a>>,
-    /// Every criterion in force.
-    pub criteria: Vec<(Tier, &'a str)>,
-    /// Retry, sampling, timeout and the like: key as in the plan (`retry.limit`) to its text.
-    pub policy: BTreeMap<String, String>,
     /// Declared output files.
     pub outputs: &'a [OutputSpec],
+    /// Retry, sampling, timeout and the like: key as in the plan (`retry.limit`) to its text.
+    pub policy: BTreeMap<String, String>,
+    /// A result file read after it.
+    pub report: Option<&'a ReportSpec>,
+    /// Names of secrets that it sees.
+    pub secrets: Vec<&'a str>,
+    /// Standard input.
+    pub stdin: Option<StdinForm<'a>>,
     /// Declared named outputs.
     pub values: &'a [String],
     /// The workspace, absolute; stands nowhere in the form.

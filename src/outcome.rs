@@ -217,34 +217,34 @@ impl Tier {
 /// One judged criterion: kept on a pass too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CriterionResult {
-    /// Its list.
-    pub tier: Tier,
-    /// As written in the plan (after load-time templates), or as implied by the action.
-    pub text: String,
-    /// `true` if nobody wrote it (`exit == 0` of a `run`).
-    #[serde(default)]
-    pub implied: bool,
-    /// `file:line:col` in the plan; empty if implied.
-    pub place: String,
-    /// Pass (holds), Fail (does not hold), Inconclusive (not decided) or Error (could not be evaluated).
-    pub state: State,
-    /// What had to be, as the plan says it: `>= 55 %`, `>= ratchet`.
-    pub expected: String,
+    /// What was: `31.4 % (157/500)`. Observed, so never part of the record.
+    pub actual: String,
     /// What the right side came to where the plan only names it: `32 %`. Observed, so never part of the record.
     #[serde(default)]
     pub against: Option<String>,
-    /// What was: `31.4 % (157/500)`. Observed, so never part of the record.
-    pub actual: String,
+    /// What it rests on, where it compares two samples. Observed, so never part of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Box<Compared>>,
+    /// What had to be, as the plan says it: `>= 55 %`, `>= ratchet`.
+    pub expected: String,
+    /// `true` if nobody wrote it (`exit == 0` of a `run`).
+    #[serde(default)]
+    pub implied: bool,
     /// How far off or how much to spare: `short by 23.6 pp`.
     pub margin: Option<String>,
     /// Why it is an error or undecided.
     pub note: Option<String>,
+    /// `file:line:col` in the plan; empty if implied.
+    pub place: String,
+    /// Pass (holds), Fail (does not hold), Inconclusive (not decided) or Error (could not be evaluated).
+    pub state: State,
+    /// As written in the plan (after load-time templates), or as implied by the action.
+    pub text: String,
+    /// Its list.
+    pub tier: Tier,
     /// The waiver that covers it, where it does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<WaiverMark>,
-    /// What it rests on, where it compares two samples. Observed, so never part of the record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Box<Compared>>,
 }
 
 /// A comparison of two samples, as a person reads it.
@@ -295,29 +295,29 @@ pub enum Exit {
 /// One execution of a step's action, with all its samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptResult {
-    /// How it ended.
-    pub state: State,
     /// Why, unless it passed.
     pub cause: Option<Cause>,
-    /// One sentence a stranger can act on, unless it passed (`connection refused: 127.0.0.1:8080`).
-    pub detail: Option<String>,
-    /// How the process ended, where there was one.
-    pub exit: Option<Exit>,
     /// Every criterion in force, in plan order.
     pub criteria: Vec<CriterionResult>,
-    /// What was seen last.
-    pub facts: Facts,
-    /// How often it looked.
-    pub samples: u32,
+    /// One sentence a stranger can act on, unless it passed (`connection refused: 127.0.0.1:8080`).
+    pub detail: Option<String>,
     /// Wall time of the attempt, monotonic, in nanoseconds.
     pub duration_ns: u64,
-    /// Bytes written to stdout and stderr.
-    pub output_bytes: u64,
+    /// How the process ended, where there was one.
+    pub exit: Option<Exit>,
+    /// What was seen last.
+    pub facts: Facts,
     /// Things worth saying that are not failures (`leaked_handles`, a process left running and ended by us).
     pub notes: Vec<Note>,
+    /// Bytes written to stdout and stderr.
+    pub output_bytes: u64,
+    /// How often it looked.
+    pub samples: u32,
     /// What it wrote to stdout and stderr, as it is kept: files by their name in the step's folder. Empty ones are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spools: Vec<FileDigest>,
+    /// How it ended.
+    pub state: State,
 }
 
 impl AttemptResult {
@@ -352,26 +352,26 @@ pub struct Note {
 /// How a step ended: what its `commit` in the journal carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
-    /// How it ended.
-    pub state: State,
-    /// Why, unless it passed.
-    pub cause: Option<Cause>,
-    /// One sentence, unless it passed.
-    pub detail: Option<String>,
-    /// Every attempt; the last one decided. Empty if it never ran.
-    pub attempts: Vec<AttemptResult>,
     /// SHA-256 of the action's canonical form; absent if it never ran.
     pub action: Option<String>,
     /// That canonical form, so that a changed digest can be explained.
     pub action_preimage: Option<String>,
+    /// The reason given in `allow_empty`, if it let an empty look through.
+    pub allowed_empty: Option<String>,
+    /// Every attempt; the last one decided. Empty if it never ran.
+    pub attempts: Vec<AttemptResult>,
+    /// Why, unless it passed.
+    pub cause: Option<Cause>,
+    /// One sentence, unless it passed.
+    pub detail: Option<String>,
     /// Digests of declared inputs, sorted by path.
     pub inputs: Vec<FileDigest>,
     /// Digests of declared outputs and artifacts, sorted by path.
     pub outputs: Vec<OutputDigest>,
+    /// How it ended.
+    pub state: State,
     /// Named outputs, published only on success.
     pub values: BTreeMap<String, String>,
-    /// The reason given in `allow_empty`, if it let an empty look through.
-    pub allowed_empty: Option<String>,
 }
 
 impl StepResult {

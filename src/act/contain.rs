@@ -332,9 +332,21 @@ mod linux {
     }
 
     pub(super) fn round(prey: &Prey<'_>, order: Option<Order>, leaders: &BTreeSet<i32>) -> Vec<Survivor> {
+        // Who ends after the list was read hands its own children to us: they are in the next list.
+        for _ in 0..100 {
+            let (survivors, ended) = pass(prey, order, leaders);
+            if !survivors.is_empty() || !ended {
+                return survivors;
+            }
+        }
+        Vec::new()
+    }
+
+    /// Those of one list, and whether some of it had ended by the time it was looked at.
+    fn pass(prey: &Prey<'_>, order: Option<Order>, leaders: &BTreeSet<i32>) -> (Vec<Survivor>, bool) {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let own_group = rustix::process::getpgrp().as_raw_nonzero().get();
-        let mut survivors = Vec::new();
+        let (mut survivors, mut ended) = (Vec::new(), false);
         for pid in candidates() {
             if pid == own || leaders.contains(&pid) {
                 continue;
@@ -342,10 +354,14 @@ mod linux {
             // Opened before the look, so that the signal can only reach the process that was looked at.
             let Some(id) = Pid::from_raw(pid) else { continue };
             let handle = exit_fd(id);
-            let Some(stat) = Stat::read(pid) else { continue };
+            let Some(stat) = Stat::read(pid) else {
+                ended = true;
+                continue;
+            };
             let adopted = stat.parent == own && stat.group != own_group;
             if stat.dead {
                 if adopted {
+                    ended = true;
                     let _ = rustix::process::waitpid(Some(id), WaitOptions::NOHANG);
                 }
                 continue;
@@ -363,7 +379,7 @@ mod linux {
             }
             survivors.push(Survivor { pid, name: stat.name });
         }
-        survivors
+        (survivors, ended)
     }
 
     fn belongs(prey: &Prey<'_>, pid: i32, stat: &Stat, adopted: bool, leaders: &BTreeSet<i32>) -> bool {
@@ -395,14 +411,15 @@ mod linux {
         let Some(file) = file.as_ref().filter(|_| SUBREAPER.load(Ordering::Relaxed)) else { return false };
         // The kernel passes over a child when the one before it is reaped while the list is read. The reaped one is then in
         // this reading and not in the next, so two that agree lack nobody.
-        let (mut first, mut second) = ([0; 4096], [0; 4096]);
+        let (mut first, mut second) = ([0; 1024], [0; 1024]);
         let (Ok(n), Ok(m)) = (file.read_at(&mut first, 0), file.read_at(&mut second, 0)) else { return false };
         // A full buffer may lack some.
         if n == first.len() || first[..n] != second[..m] {
             return false;
         }
-        let Ok(text) = std::str::from_utf8(&first[..n]) else { return false };
-        text.split_ascii_whitespace().all(|pid| pid.parse().is_ok_and(|pid: i32| leaders.contains(&pid)))
+        let number = |digits: &[u8]| digits.iter().fold(0, |pid: i32, digit| pid * 10 + i32::from(digit - b'0'));
+        let mut pids = first[..n].split(|byte| *byte == b' ').filter(|pid| !pid.is_empty());
+        pids.all(|pid| pid.len() < 10 && pid.iter().all(u8::is_ascii_digit) && leaders.contains(&number(pid)))
     }
 
     /// Our children; `None` on kernels without that list.

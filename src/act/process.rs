@@ -12,6 +12,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -73,6 +74,8 @@ enum Watcher {
 pub(super) struct Ended {
     pub(super) exit: Exit,
     pub(super) notes: Vec<Note>,
+    /// Where what is stored lies: stdout, stderr.
+    pub(super) files: [PathBuf; 2],
     /// Sizes of what is stored: stdout, stderr. What is empty may have no file.
     pub(super) sizes: [u64; 2],
     /// Why output could not be stored.
@@ -111,7 +114,8 @@ impl Process {
     pub(super) async fn start(request: &Request, command: &Command, lent: &Lent) -> Result<Self, ActError> {
         let line = line(request, command)?;
         let stdin = stdin(request)?;
-        let files = STREAMS.map(|stream| request.spool_file(stream));
+        let lent_files = lent.slot.as_ref().and_then(|slot| slot.paths());
+        let files = lent_files.unwrap_or_else(|| STREAMS.map(|stream| request.spool_file(stream)));
         let (mut pause, mut left) = RETRY;
         let started = loop {
             let spools = spools(&files, lent)?;
@@ -265,7 +269,7 @@ impl Process {
         if let Some(slot) = self.slot.as_ref().filter(|_| notes.iter().any(|note| note.code == "not_ended")) {
             slot.spoil();
         }
-        Ended { exit, notes, sizes, unstored }
+        Ended { exit, notes, files: std::mem::take(&mut self.files), sizes, unstored }
     }
 
     /// Takes the exit status, if there is one. From here on the group's number means nothing any more.
@@ -390,7 +394,7 @@ fn start(
     command.env_clear().envs(request.env.iter().map(|(name, value)| (name, value))).env(contain::MARK, &request.mark);
     command.stdin(match stdin {
         Some(file) => Stdio::from(file.try_clone()?),
-        None => Stdio::null(),
+        None => nothing()?,
     });
     let (mut pipes, mut outputs) = (Vec::new(), Vec::new());
     for (stream, (file, id)) in STREAMS.iter().zip(spools) {
@@ -418,6 +422,16 @@ fn start(
         Ok((child, pid))
     })?;
     Ok(Started { child, leader, pipes, outputs })
+}
+
+/// Standard input with nothing in it; opened once for all.
+fn nothing() -> io::Result<Stdio> {
+    static NULL: OnceLock<File> = OnceLock::new();
+    if NULL.get().is_none() {
+        // Whoever comes second has the same.
+        let _ = NULL.set(File::open("/dev/null")?);
+    }
+    NULL.get().map_or_else(|| Ok(Stdio::null()), |file| file.try_clone().map(Stdio::from))
 }
 
 /// A fresh file for each stream; without them nothing is recorded any more.

@@ -42,14 +42,13 @@ enum Ending {
 async fn look(request: &Request, spec: &RunSpec, lent: &Lent) -> Result<Observation, ActError> {
     let began = Instant::now();
     let mut process = Process::start(request, &spec.command, lent).await?;
-    let files = process.files().clone();
     let ending = watch(&mut process, request.deadline, began).await;
     let (ended, detail) = match ending {
         None => {
             let duration = began.elapsed();
             let ended = process.finish().await;
             let mut facts = basic(&ended.exit, duration);
-            return match observe(request, spec, &files, &ended, &mut facts) {
+            return match observe(request, spec, &ended, &mut facts) {
                 Ok(()) => Ok(observation(facts, ended)),
                 Err(detail) => Err(error((Cause::ActionError, detail), facts, ended)),
             };
@@ -115,13 +114,7 @@ fn observation(facts: Facts, ended: Ended) -> Observation {
 }
 
 /// Adds the facts that come from the output.
-fn observe(
-    request: &Request,
-    spec: &RunSpec,
-    files: &[PathBuf; 2],
-    ended: &Ended,
-    facts: &mut Facts,
-) -> Result<(), String> {
+fn observe(request: &Request, spec: &RunSpec, ended: &Ended, facts: &mut Facts) -> Result<(), String> {
     if let Some(unstored) = &ended.unstored {
         return Err(unstored.clone());
     }
@@ -129,7 +122,9 @@ fn observe(
         let survived = |note: &Note| matches!(note.code.as_str(), "leaked_handles" | "left_running");
         facts.set("leaked", Value::Bool(ended.notes.iter().any(survived)));
     }
-    said(request, spec, (files, &ended.sizes), facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended.exit {
+    said(request, spec, (&ended.files, &ended.sizes), facts, ended.exit == Exit::Code(0)).map_err(|detail| match &ended
+        .exit
+    {
         // What went wrong first is usually what matters.
         Exit::Code(0) => detail,
         Exit::Code(code) => format!("{detail}; the process ended with exit code {code}"),

@@ -168,6 +168,18 @@ impl Drop for Slot {
 }
 
 impl Slot {
+    /// The folder that what is written to the streams goes to.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        let taken = self.taken.borrow();
+        taken.as_ref().and_then(|taken| taken.paths[0].parent()).map(Path::to_owned).unwrap_or_default()
+    }
+
+    /// Where what is written to the streams goes: stdout, stderr.
+    pub(super) fn paths(&self) -> Option<[PathBuf; 2]> {
+        self.taken.borrow().as_ref().map(|taken| taken.paths.clone())
+    }
+
     /// The file of named outputs; it is there, and empty.
     #[must_use]
     pub fn named(&self) -> PathBuf {

@@ -47,6 +47,11 @@ impl Ratio {
         Num::ratio(i128::try_from(&self.num / &a).ok()?, i128::try_from(&self.den / &a).ok()?)
     }
 
+    /// It as a whole number, if it is a small one as it stands.
+    pub(super) fn whole(&self) -> Option<i64> {
+        (i64::try_from(&self.den) == Ok(1)).then(|| i64::try_from(&self.num).ok()).flatten()
+    }
+
     pub(super) fn is_zero(&self) -> bool {
         self.num.sign() == Sign::NoSign
     }

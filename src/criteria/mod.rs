@@ -189,6 +189,13 @@ impl Criterion {
         roots
     }
 
+    /// Whether it surely names nothing but a fact of its own step: nearly all do, and need not be asked for their roots.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        let outside = matches!(self.form.subject.path().head(), "vars" | "env" | "steps");
+        !outside && !matches!(self.operand(), Some(ast::Operand::Path(_))) && self.compared().is_none()
+    }
+
     fn operand(&self) -> Option<&ast::Operand> {
         match &self.form.test {
             ast::Test::Compare(compare) => Some(&compare.operand),

@@ -40,7 +40,12 @@ fn scaled(value: &Ratio, unit: Unit) -> (Ratio, &'static str, u32) {
 
 /// A figure with as many decimals as it takes to stand on the right side of `bound`, and not to read as zero.
 pub(super) fn figure(value: &Ratio, unit: Unit, bound: Option<&Ratio>) -> String {
-    if let (Unit::Octal, Some(octal)) = (unit, value.octal()) {
+    if let (Unit::One, Some(whole)) = (unit, value.whole()) {
+        return whole.to_string();
+    }
+    if unit == Unit::Octal
+        && let Some(octal) = value.octal()
+    {
         return format!("0o{octal}");
     }
     let (shown, suffix, usual) = scaled(value, unit);
@@ -62,6 +67,9 @@ pub(super) fn figure(value: &Ratio, unit: Unit, bound: Option<&Ratio>) -> String
 
 /// A number that somebody wrote: exact where it has a short decimal form.
 pub(super) fn written(number: &Number) -> String {
+    if let (Unit::One, Some(whole)) = (number.unit, number.value.whole()) {
+        return whole.to_string();
+    }
     let (shown, suffix, usual) = scaled(&number.value, number.unit);
     match (usual..=12).find(|digits| shown.rounded(*digits) == shown) {
         Some(digits) if number.unit != Unit::Octal => format!("{}{suffix}", shown.text(digits)),

@@ -155,19 +155,19 @@ async fn attend(
     shared: &Rc<Shared<'_>>,
     id: StepId,
     attempt: u32,
-    ready: Ready,
+    mut ready: Ready,
     course: &mut Course,
     given: &mut Given,
     stop: watch::Receiver<Stop>,
 ) -> Judged {
     let step = shared.plan.step(id);
-    given.identity = Some((ready.identity.clone(), ready.preimage.clone()));
+    given.identity = Some((std::mem::take(&mut ready.identity), std::mem::take(&mut ready.preimage)));
     given.inputs.clone_from(&ready.inputs);
     if *stop.borrow() != Stop::Run {
         return judge_error(shared, step, &Cause::Interrupted, "interrupted before it began", course);
     }
     let prepared = slot(shared, id, attempt, &ready)
-        .and_then(|slot| Ok((request(shared, id, attempt, &ready, course.started, slot.as_deref())?, slot)));
+        .and_then(|slot| Ok((request(shared, id, attempt, &mut ready, course.started, slot.as_deref())?, slot)));
     let (request, slot) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return judge_error(shared, step, &Cause::ActionError, &error, course),
@@ -185,8 +185,9 @@ async fn attend(
     let judged =
         if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
     let tidied = made::tidy_named(&request, shared.world.mask.as_deref());
-    let tidied = tidied.map_err(|error| format!("can't clear the output file: {error}")).and_then(|()| {
-        made::keep_named(&request).map_err(|error| format!("can't keep the output file: {}", shared.lose(&error)))
+    let tidied = tidied.map_err(|error| format!("can't clear the output file: {error}")).and_then(|is_empty| {
+        let kept = if is_empty { Ok(()) } else { made::keep_named(&request) };
+        kept.map_err(|error| format!("can't keep the output file: {}", shared.lose(&error)))
     });
     match tidied {
         Ok(()) => judged,
@@ -231,7 +232,7 @@ fn request(
     shared: &Shared<'_>,
     id: StepId,
     attempt: u32,
-    ready: &Ready,
+    ready: &mut Ready,
     started: Instant,
     slot: Option<&Slot>,
 ) -> Result<Request, String> {
@@ -243,7 +244,7 @@ fn request(
         Action::Run(_) | Action::Service(_) | Action::Git(_) | Action::Promql(_) | Action::Alert(_)
     );
     let spool = match slot {
-        Some(_) => Ok(shared.keeper.place(rank, &step.name)),
+        Some(slot) => Ok(slot.place()),
         None if writes => shared.keeper.spool(rank, &step.name),
         None => Ok(PathBuf::new()),
     };
@@ -253,9 +254,9 @@ fn request(
         step: step.name.clone(),
         action: ready.action.clone(),
         workspace: shared.plan.workspace.clone().into_std_path_buf(),
-        cwd: ready.cwd.clone(),
-        env: ready.env.clone(),
-        stdin: ready.stdin.clone(),
+        cwd: std::mem::take(&mut ready.cwd),
+        env: std::mem::take(&mut ready.env),
+        stdin: std::mem::take(&mut ready.stdin),
         spool,
         named: PathBuf::new(),
         attempt,
@@ -263,7 +264,7 @@ fn request(
         timeout: step.timeout,
         grace: shared.options.grace,
         wants: shared.wants(id),
-        values: ready.values.clone(),
+        values: std::mem::take(&mut ready.values),
         mark,
     };
     if writes {
@@ -317,12 +318,14 @@ async fn look_until_decided(
     loop {
         let looked = look_once(shared, request, ready, lent, course).await;
         let error = looked.as_ref().err().map(|e| (e.cause.clone(), e.detail.clone()));
-        if sampler.is_none() {
-            seen.clear();
+        let all = if sampler.is_none() {
             seen_hiding.clear();
-        }
-        seen.push(course.facts.clone());
-        let evidence = shared.evidence(&course.facts, &seen, &steps, Some(step));
+            std::slice::from_ref(&course.facts)
+        } else {
+            seen.push(course.facts.clone());
+            &seen
+        };
+        let evidence = shared.evidence(&course.facts, all, &steps, Some(step));
         let (locate, allow_empty) = (|c: &Criterion| shared.locate(c), step.allow_empty.as_deref());
         let error = error.as_ref().map(|(cause, detail)| (cause, detail.as_str()));
         let mut judged = match hiding(shared, &course.facts, &mut seen_hiding) {

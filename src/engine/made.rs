@@ -55,22 +55,23 @@ fn digested(folder: &Path, names: &[String]) -> Vec<FileDigest> {
     names.iter().filter_map(one).collect()
 }
 
-/// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file.
-pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<()> {
+/// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file. Whether it has nothing to
+/// keep.
+pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<bool> {
     let path = &request.named;
     if path.as_os_str().is_empty() {
-        return Ok(());
+        return Ok(true);
     }
-    let shared = *path != request.spool_file("outputs");
+    let shared = !path.starts_with(&request.spool);
     match (std::fs::metadata(path).map_or(0, |meta| meta.len()), mask) {
         // Nearly every step: the next one has it, or no empty file is left beside its output.
-        (0, _) if shared => return Ok(()),
+        (0, _) if shared => return Ok(true),
         (0, _) => drop(std::fs::remove_file(path)),
         (1..=outputs::MOST_BYTES, Some(mask)) => std::fs::write(path, mask.bytes(&std::fs::read(path)?))?,
         (_, Some(_)) => std::fs::remove_file(path)?,
         (_, None) => {}
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Moves the file of named outputs, if there is something in it, from where it was handed on to the step's own folder.

@@ -196,12 +196,19 @@ impl<'a> Loop<'a, '_> {
     }
 
     fn emit(&mut self, kind: EventKind) -> io::Result<()> {
+        self.emit_whole(kind).map(drop)
+    }
+
+    /// Emits and gives back what was told.
+    fn emit_whole(&mut self, kind: EventKind) -> io::Result<EventKind> {
         let world = self.shared.world;
         let kind = match &world.mask {
             Some(mask) => heads::masked_event(kind, mask),
             None => kind,
         };
-        self.outlet.event(&Event { at: (world.now)(), mono: world.mono(), kind })
+        let event = Event { at: (world.now)(), mono: world.mono(), kind };
+        self.outlet.event(&event)?;
+        Ok(event.kind)
     }
 
     fn feed(&mut self, input: Input) -> io::Result<()> {
@@ -316,11 +323,13 @@ impl<'a> Loop<'a, '_> {
             let (code, text) = (note.code.clone(), note.text.clone());
             self.emit(EventKind::Warn { step: Some(step), code, text })?;
         }
-        self.emit(EventKind::Attempt { step, attempt, result: Box::new(result.clone()) })?;
         let ended = Ended { state: result.state, cause: result.cause.clone(), exit: code_of(result.exit.as_ref()) };
-        result.facts = Facts::default();
+        let told = self.emit_whole(EventKind::Attempt { step, attempt, result: Box::new(result) })?;
         let course = self.courses.entry(step).or_default();
-        course.attempts.push(result);
+        if let EventKind::Attempt { mut result, .. } = told {
+            result.facts = Facts::default();
+            course.attempts.push(*result);
+        }
         course.given = given;
         course.allowed_empty = allowed_empty;
         let kept = (self.folder(step), attempt);
@@ -437,8 +446,7 @@ impl<'a> Loop<'a, '_> {
         if result.attempts.is_empty() {
             self.shared.unrun(step, state);
         } else {
-            let given = Given { outputs: result.outputs.clone(), values: result.values.clone(), ..Given::default() };
-            self.shared.restate(step, state, &given);
+            self.shared.restate(step, state, &result.outputs, &result.values);
         }
         self.emit(EventKind::Commit { step, result: Box::new(result) })
     }

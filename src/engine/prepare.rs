@@ -291,7 +291,7 @@ fn policy(shared: &Shared<'_>, step: &Step) -> BTreeMap<String, String> {
         put("seed", compare.seed.to_string());
         put("baseline", compare.baseline.clone().unwrap_or_default());
     }
-    let mut roots: Vec<Root> = step.criteria.iter().flat_map(Criterion::roots).collect();
+    let mut roots: Vec<Root> = step.criteria.iter().filter(|c| !c.is_own()).flat_map(Criterion::roots).collect();
     if let Action::Value(spec) = &step.action {
         roots.extend(spec.values.iter().flat_map(|(_, subject)| criteria::roots_of(subject)));
     }

@@ -344,8 +344,7 @@ impl<'a> Court<'a> {
         if result.attempts.is_empty() {
             self.shared.unrun(id, state);
         } else {
-            let given = Given { outputs: result.outputs.clone(), values: result.values.clone(), ..Given::default() };
-            self.shared.restate(id, state, &given);
+            self.shared.restate(id, state, &result.outputs, &result.values);
         }
         self.over[id.index()] = Some(Rejudged { result, unknown: file.unknown, notes: file.notes });
     }

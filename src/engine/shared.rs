@@ -221,10 +221,17 @@ impl<'a> Shared<'a> {
     }
 
     /// The step is over, perhaps otherwise than its last attempt: only its state and outputs change.
-    pub(super) fn restate(&self, id: StepId, state: State, given: &super::attempt::Given) {
-        if let Some(before) = self.finished(id) {
-            let (outputs, values) = (given.outputs.clone(), given.values.clone());
+    pub(super) fn restate(
+        &self,
+        id: StepId,
+        state: State,
+        outputs: &[OutputDigest],
+        values: &BTreeMap<String, String>,
+    ) {
+        let Some(before) = self.finished(id) else { return };
+        if before.state != state || before.outputs != outputs || before.values != *values {
             let (quoted, identity) = (before.quoted.clone(), before.identity.clone());
+            let (outputs, values) = (outputs.to_vec(), values.clone());
             self.settle(id, Finished { state, quoted, outputs, values, identity });
         }
     }
@@ -254,7 +261,7 @@ impl<'a> Shared<'a> {
 
     /// Facts of the steps that some criteria name.
     pub(super) fn named_by<'c>(&self, criteria: impl Iterator<Item = &'c Criterion>) -> BTreeMap<String, Facts> {
-        self.facts_of(criteria.flat_map(Criterion::roots))
+        self.facts_of(criteria.filter(|criterion| !criterion.is_own()).flat_map(Criterion::roots))
     }
 
     fn facts_of(&self, roots: impl Iterator<Item = Root>) -> BTreeMap<String, Facts> {

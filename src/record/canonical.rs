@@ -10,7 +10,7 @@ use super::direct;
 use crate::digest::Sha256Stream;
 
 /// Largest whole number that every JSON reader keeps exact: 2^53 - 1.
-const MAX_EXACT: u64 = (1 << 53) - 1;
+pub(super) const MAX_EXACT: u64 = (1 << 53) - 1;
 
 /// Why a value or a line is not canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,48 +106,19 @@ pub(crate) fn value_bytes(value: &Value) -> Result<Vec<u8>, CanonicalError> {
 /// # Errors
 /// As [`to_bytes`].
 pub(crate) fn write_object(members: &Map<String, Value>, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
-    write_members(members, None, out).map(drop)
-}
-
-/// The canonical line of an object with one more member, whose value (a plain word) is made from the canonical text of
-/// the rest.
-///
-/// # Errors
-/// As [`to_bytes`].
-pub(crate) fn line_with(
-    members: &Map<String, Value>,
-    name: &str,
-    value: impl FnOnce(&[u8]) -> String,
-) -> Result<Vec<u8>, CanonicalError> {
-    let mut out = Vec::with_capacity(2048);
-    let at = write_members(members, Some(name), &mut out)?;
-    Ok(with_member(out, at, name, value))
-}
-
-/// As [`line_with`], of plain data that is an object.
-///
-/// # Errors
-/// As [`to_bytes`].
-pub(crate) fn line_of(
-    item: &impl Serialize,
-    name: &'static str,
-    value: impl FnOnce(&[u8]) -> String,
-) -> Result<Vec<u8>, CanonicalError> {
-    let (out, at) = direct::write(item, Some(name))?;
-    Ok(with_member(out, at, name, value))
-}
-
-fn with_member(mut out: Vec<u8>, at: Option<usize>, name: &str, value: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
-    let member = format!("\"{name}\":\"{}\"", value(&out));
-    let member = match (at, out.len() == 2) {
-        (Some(_), _) => format!("{member},"),
-        (None, true) => member,
-        (None, false) => format!(",{member}"),
-    };
-    let at = at.unwrap_or(out.len() - 1);
-    out.splice(at..at, member.into_bytes());
-    out.push(b'\n');
-    out
+    let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
+    sorted.sort_unstable_by(|a, b| order(a.0, b.0));
+    out.push(b'{');
+    for (number, (name, value)) in sorted.into_iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        plain(name, out)?;
+        out.push(b':');
+        write(value, out)?;
+    }
+    out.push(b'}');
+    Ok(())
 }
 
 fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
@@ -180,31 +151,6 @@ pub(super) fn plain(item: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Resu
     serde_json::to_writer(out, item).map_err(|e| CanonicalError::Serialize(e.to_string()))
 }
 
-/// Where a member of this name would have to stand: `None` behind all others.
-fn write_members(
-    members: &Map<String, Value>,
-    wanted: Option<&str>,
-    out: &mut Vec<u8>,
-) -> Result<Option<usize>, CanonicalError> {
-    let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-    sorted.sort_unstable_by(|a, b| order(a.0, b.0));
-    let mut place = None;
-    out.push(b'{');
-    for (number, (name, value)) in sorted.into_iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
-        if place.is_none() && wanted.is_some_and(|wanted| order(wanted, name).is_lt()) {
-            place = Some(out.len());
-        }
-        plain(name, out)?;
-        out.push(b':');
-        write(value, out)?;
-    }
-    out.push(b'}');
-    Ok(place)
-}
-
 /// By UTF-16 code units, as RFC 8785 has it.
 pub(super) fn order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
@@ -226,7 +172,7 @@ pub fn check_line(bytes: &[u8]) -> Result<Value, CanonicalError> {
     Err(CanonicalError::NotCanonical(same))
 }
 
-pub(super) fn check_number(number: &Number) -> Result<(), CanonicalError> {
+fn check_number(number: &Number) -> Result<(), CanonicalError> {
     let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
     match size {
         None => Err(CanonicalError::Float(number.to_string())),
@@ -254,20 +200,6 @@ mod tests {
                 let right = crate::digest::sha256_hex(&to_bytes(&whole).unwrap());
                 assert_eq!(digest_with_list(&head, "list", items[..count].iter()).unwrap(), right, "{whole}");
             }
-        }
-    }
-
-    #[test]
-    fn a_member_made_of_the_rest_stands_where_it_belongs() {
-        for members in [json!({}), json!({ "a": 1 }), json!({ "z": 1 }), json!({ "z": 1, "a": [null], "t": "x" })] {
-            let Value::Object(mut members) = members else { panic!() };
-            let rest = to_bytes(&members).unwrap();
-            let line = line_with(&members, "sum", |text| {
-                assert_eq!(text, rest);
-                "word".to_owned()
-            });
-            members.insert("sum".into(), "word".into());
-            assert_eq!(line.unwrap(), to_line(&members).unwrap());
         }
     }
 
@@ -355,9 +287,6 @@ mod tests {
             let bytes = to_line(&value).unwrap();
             prop_assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 1);
             prop_assert_eq!(&bytes[..bytes.len() - 1], value_bytes(&value).unwrap());
-            if let Value::Object(members) = &value {
-                prop_assert_eq!(line_with(members, "sum", |text| text.len().to_string()), line_of(members, "sum", |text| text.len().to_string()));
-            }
             prop_assert_eq!(&bytes[..bytes.len() - 1], serde_json_canonicalizer::to_vec(&value).unwrap());
             prop_assert_eq!(check_line(&bytes).unwrap(), value);
         }

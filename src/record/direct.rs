@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde::ser::{self, Error as _, Serialize};
 
-use super::canonical::{CanonicalError, check_number, order, plain};
+use super::canonical::{CanonicalError, MAX_EXACT, order, plain};
 
 /// Bytes so far.
 pub(super) struct Writer {
@@ -59,10 +59,9 @@ pub(super) fn write(
     item: &impl Serialize,
     wanted: Option<&'static str>,
 ) -> Result<(Vec<u8>, Option<usize>), CanonicalError> {
-    let (out, members) = (Vec::with_capacity(1024), Vec::with_capacity(64));
-    let mut writer = Writer { out, depth: 0, wanted, place: None, members, scratch: Vec::new() };
-    item.serialize(&mut writer)?;
-    Ok((writer.out, writer.place))
+    let mut writer = Writer::new();
+    let place = writer.write(item, wanted)?;
+    Ok((writer.out, place))
 }
 
 impl ser::Error for CanonicalError {
@@ -79,15 +78,42 @@ pub(super) struct Group<'w> {
     /// From here on the writer's members are those of this object, in the order in which they came.
     first: usize,
     is_first: bool,
+    /// So far the members came in their order: nothing has to be moved.
+    is_sorted: bool,
 }
 
 impl Writer {
+    /// A writer that may write one item after the other.
+    pub(super) fn new() -> Self {
+        let (out, members) = (Vec::with_capacity(1024), Vec::with_capacity(64));
+        Self { out, depth: 0, wanted: None, place: None, members, scratch: Vec::new() }
+    }
+
+    /// What the last item came to.
+    pub(super) fn text_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// The canonical text of an item in place of what was written before, and where a member of this name would have to
+    /// stand in it.
+    pub(super) fn write(
+        &mut self,
+        item: &impl Serialize,
+        wanted: Option<&'static str>,
+    ) -> Result<Option<usize>, CanonicalError> {
+        self.out.clear();
+        self.members.clear();
+        (self.depth, self.wanted, self.place) = (0, wanted, None);
+        item.serialize(&mut *self)?;
+        Ok(self.place)
+    }
+
     fn open(&mut self, bracket: u8, close: &'static [u8]) -> Group<'_> {
         let start = self.out.len();
         self.out.push(bracket);
         self.depth += 1;
         let first = self.members.len();
-        Group { writer: self, start, close, first, is_first: true }
+        Group { writer: self, start, close, first, is_first: true, is_sorted: true }
     }
 
     /// `{"Variant":`, which the group that comes next closes.
@@ -99,19 +125,40 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) -> Result<(), CanonicalError> {
-        if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        if has_escapes(text.as_bytes()) {
             return plain(text, &mut self.out);
         }
+        self.out.reserve(text.len() + 2);
         self.out.push(b'"');
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(b'"');
         Ok(())
     }
 
-    fn number(&mut self, number: &serde_json::Number) -> Result<(), CanonicalError> {
-        check_number(number)?;
-        plain(number, &mut self.out)
+    /// A whole number by its sign and size.
+    fn number(&mut self, negative: bool, size: u64) -> Result<(), CanonicalError> {
+        let sign = if negative { "-" } else { "" };
+        if size > MAX_EXACT {
+            return Err(CanonicalError::Range(format!("{sign}{size}")));
+        }
+        self.out.extend_from_slice(sign.as_bytes());
+        let (mut digits, mut at, mut left) = ([0; 20], 20, size);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+        Ok(())
     }
+}
+
+/// Whether a text can't stand between quotes as it is. Looks at all of it at once, which is quicker than to stop early.
+fn has_escapes(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
 }
 
 impl Group<'_> {
@@ -131,15 +178,35 @@ impl Group<'_> {
         self.comma();
         let start = self.writer.out.len();
         name.serialize(&mut *self.writer)?;
-        let out = &mut self.writer.out;
-        let colon = out.len();
+        let out = &self.writer.out;
         if out.get(start) != Some(&b'"') {
             return Err(CanonicalError::custom("the name of a member is no text"));
         }
-        let is_plain = out[start..].iter().all(|byte| byte.is_ascii() && *byte != b'\\');
-        out.push(b':');
-        self.writer.members.push(Member { start, colon, end: colon, is_plain });
+        let is_plain = out[start..].iter().fold(true, |plain, byte| plain & byte.is_ascii() & (*byte != b'\\'));
+        self.named(start, is_plain);
         Ok(())
+    }
+
+    /// The name of a field.
+    fn field(&mut self, name: &'static str) -> Result<(), CanonicalError> {
+        self.comma();
+        let start = self.writer.out.len();
+        self.writer.text(name)?;
+        let is_plain = name.is_ascii() && self.writer.out.len() == start + name.len() + 2;
+        self.named(start, is_plain);
+        Ok(())
+    }
+
+    /// Takes in that a name was written.
+    fn named(&mut self, start: usize, is_plain: bool) {
+        let Writer { out, members, .. } = &mut *self.writer;
+        let colon = out.len();
+        out.push(b':');
+        let member = Member { start, colon, end: colon, is_plain };
+        if let Some(before) = members.get(self.first..).and_then(<[Member]>::last) {
+            self.is_sorted = self.is_sorted && before.order(&member, out).is_lt();
+        }
+        members.push(member);
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
@@ -151,12 +218,12 @@ impl Group<'_> {
     }
 
     fn close(self) -> Result<(), CanonicalError> {
-        let Self { writer, start, close, first, .. } = self;
+        let Self { writer, start, close, first, is_sorted, .. } = self;
         writer.depth -= 1;
         let wanted = writer.wanted.filter(|_| writer.depth == 0);
         let Writer { out, members, scratch, place, .. } = &mut *writer;
         let own = &mut members[first..];
-        if own.windows(2).all(|pair| pair[0].order(&pair[1], out).is_lt()) {
+        if is_sorted {
             if let Some(wanted) = wanted {
                 *place = own.iter().find(|member| member.is_behind(wanted, out)).map(|member| member.start);
             }
@@ -188,10 +255,18 @@ impl Group<'_> {
 
 type Done = Result<(), CanonicalError>;
 
-macro_rules! numbers {
+macro_rules! signed {
     ($($method:ident $kind:ty),*) => {
         $(fn $method(self, number: $kind) -> Done {
-            self.number(&number.into())
+            self.number(number < 0, number.unsigned_abs().into())
+        })*
+    };
+}
+
+macro_rules! unsigned {
+    ($($method:ident $kind:ty),*) => {
+        $(fn $method(self, number: $kind) -> Done {
+            self.number(false, number.into())
         })*
     };
 }
@@ -207,13 +282,13 @@ impl<'w> ser::Serializer for &'w mut Writer {
     type SerializeStruct = Group<'w>;
     type SerializeStructVariant = Group<'w>;
 
-    numbers!(serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_u8 u8,
-             serialize_u16 u16, serialize_u32 u32, serialize_u64 u64);
+    signed!(serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64);
+    unsigned!(serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64);
 
     fn serialize_i128(self, number: i128) -> Done {
         match (i64::try_from(number), u64::try_from(number)) {
-            (Ok(number), _) => self.number(&number.into()),
-            (_, Ok(number)) => self.number(&number.into()),
+            (Ok(number), _) => self.serialize_i64(number),
+            (_, Ok(number)) => self.serialize_u64(number),
             _ => Err(CanonicalError::custom("number out of range")),
         }
     }
@@ -224,7 +299,7 @@ impl<'w> ser::Serializer for &'w mut Writer {
 
     fn serialize_f64(self, number: f64) -> Done {
         match serde_json::Number::from_f64(number) {
-            Some(number) => self.number(&number),
+            Some(number) => Err(CanonicalError::Float(number.to_string())),
             None => self.serialize_unit(),
         }
     }
@@ -373,7 +448,7 @@ macro_rules! fields {
             type Error = CanonicalError;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-                self.key(name)?;
+                self.field(name)?;
                 self.value(value)
             }
 

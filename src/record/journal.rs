@@ -10,11 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::canonical;
-use super::format::JOURNAL;
+use super::line::{self, Line};
+use super::summed::Summed;
 use crate::digest::sha256_hex;
 use crate::event::{Event, EventKind, Sink};
 use crate::facts::{Facts, Value};
@@ -79,6 +78,7 @@ pub struct Journal<M = File> {
     name: String,
     durability: Durability,
     mask: Option<MaskFn>,
+    writer: Summed,
     lines: u64,
     prev: String,
     state: Phase,
@@ -166,6 +166,7 @@ impl<M: Medium> Journal<M> {
             name: name.into(),
             durability,
             mask,
+            writer: Summed::new(),
             lines: 0,
             prev,
             state: Phase::New,
@@ -234,11 +235,9 @@ impl<M: Medium> Journal<M> {
             (Phase::Resumable, _) => return Err(io::Error::other("its next event has to be `resume`")),
         }
         self.state = Phase::Failed;
-        let line = self.line(event)?;
-        self.prev = sha256_hex(&line);
+        self.line(event)?;
         self.lines += 1;
         self.mono = self.mono.max(event.mono);
-        self.waiting.extend_from_slice(&line);
         // A number of a process is for people; nothing follows from it.
         self.urgent |= !matches!(event.kind, EventKind::Spawned { .. });
         let is_edge = matches!(event.kind, EventKind::Open { .. } | EventKind::Resume { .. } | EventKind::Close { .. });
@@ -286,41 +285,26 @@ impl<M: Medium> Journal<M> {
         }
     }
 
-    fn line(&self, event: &Event) -> io::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            #[serde(flatten)]
-            event: &'a Event,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            schema: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            cut: Option<u64>,
-            n: u64,
-            prev: &'a str,
-        }
+    /// Adds the event's line to what waits.
+    fn line(&mut self, event: &Event) -> io::Result<()> {
         let (event, cut) = bounded(event, self.mask.as_ref());
-        if self.mask.is_none() {
-            let schema = matches!(event.kind, EventKind::Open { .. }).then(|| JOURNAL.to_string());
-            let cut = (cut > 0).then_some(cut);
-            let line = Line { event: &event, schema, cut, n: self.lines, prev: &self.prev };
-            return canonical::line_of(&line, "sum", sum_of).map_err(io::Error::other);
-        }
-        let mut members = match serde_json::to_value(&*event).map_err(io::Error::other)? {
-            Json::Object(members) => members,
-            other => return Err(io::Error::other(format!("an event is no object but `{other}`"))),
+        let cut = (cut > 0).then_some(cut);
+        let (n, prev) = (self.lines, self.prev.as_str());
+        let written = match &self.mask {
+            None => self.writer.line(&Line { event: &event, cut, n, prev }),
+            Some(mask) => {
+                let mut members = match serde_json::to_value(&*event).map_err(io::Error::other)? {
+                    Json::Object(members) => members,
+                    other => return Err(io::Error::other(format!("an event is no object but `{other}`"))),
+                };
+                mask_members(&mut members, mask);
+                self.writer.line(&line::Whole { event: &members, schema: line::schema_of(&event), cut, n, prev })
+            }
         };
-        if let Some(mask) = &self.mask {
-            mask_members(&mut members, mask);
-        }
-        if matches!(event.kind, EventKind::Open { .. }) {
-            members.insert("schema".into(), JOURNAL.to_string().into());
-        }
-        if cut > 0 {
-            members.insert("cut".into(), cut.into());
-        }
-        members.insert("n".into(), self.lines.into());
-        members.insert("prev".into(), self.prev.clone().into());
-        canonical::line_with(&members, "sum", sum_of).map_err(io::Error::other)
+        let (text, digest) = written.map_err(io::Error::other)?;
+        self.waiting.extend_from_slice(text);
+        self.prev = digest;
+        Ok(())
     }
 }
 
@@ -328,19 +312,6 @@ impl<M: Medium> Sink for Journal<M> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.append(event).map_err(|e| self.told(&e))
     }
-}
-
-/// The check sum of a line's members without `sum`.
-pub(super) fn sum(members: &Map<String, Json>) -> Result<String, canonical::CanonicalError> {
-    let mut text = Vec::new();
-    canonical::write_object(members, &mut text)?;
-    Ok(sum_of(&text))
-}
-
-fn sum_of(text: &[u8]) -> String {
-    let mut digest = sha256_hex(text);
-    digest.truncate(16);
-    digest
 }
 
 /// How many bytes the journal left out of this value, if it was shortened (a text keeps its first [`MAX_TEXT`] bytes

@@ -15,12 +15,14 @@ pub mod history;
 mod imported;
 pub mod index;
 pub mod journal;
+mod line;
 mod portable;
 pub mod preimage;
 pub mod project;
 pub mod read;
 pub mod reuse;
 pub mod store;
+mod summed;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -100,68 +100,68 @@ pub struct RiskLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepLine {
-    /// Plan rank.
-    pub rank: u32,
-    /// Name, with the matrix part.
-    pub id: String,
-    /// Action word.
-    pub kind: String,
-    /// Steps it needs, sorted.
-    pub deps: Vec<String>,
+    /// SHA-256 of the action's canonical form; none if it never ran.
+    pub action: Option<String>,
     /// Steps it only follows, sorted.
     pub after: Vec<String>,
+    /// Reason for letting an empty look through.
+    pub allowed_empty: Option<String>,
+    /// Every attempt; empty if it never ran.
+    pub attempts: Vec<AttemptLine>,
+    /// Why, unless it passed.
+    pub cause: Option<Cause>,
+    /// Criteria of the deciding attempt, in plan order.
+    pub criteria: Vec<CriterionLine>,
+    /// Steps it needs, sorted.
+    pub deps: Vec<String>,
+    /// How the process of the deciding attempt ended, unless we ended it.
+    pub exit: Option<Exit>,
+    /// In `[finally]`.
+    pub finally: bool,
+    /// Name, with the matrix part.
+    pub id: String,
+    /// Declared inputs, sorted by path.
+    pub inputs: Vec<FileDigest>,
+    /// Action word.
+    pub kind: String,
+    /// What a failure of it does to the rest.
+    pub on_failure: String,
+    /// Declared outputs and artifacts, sorted by path.
+    pub outputs: Vec<OutputLine>,
+    /// Plan rank.
+    pub rank: u32,
     /// A failure blocks GO.
     pub required: bool,
     /// For the risk.
     pub severity: Severity,
-    /// Weight in thousandths.
-    pub weight_permille: u32,
-    /// In `[finally]`.
-    pub finally: bool,
-    /// What a failure of it does to the rest.
-    pub on_failure: String,
-    /// Reads a volatile output, so this line may differ from run to run.
-    pub volatile: bool,
-    /// An attempt ran into its timeout, so this line may depend on the machine's speed.
-    pub time_sensitive: bool,
     /// How it ended.
     pub state: State,
-    /// Why, unless it passed.
-    pub cause: Option<Cause>,
-    /// How the process of the deciding attempt ended, unless we ended it.
-    pub exit: Option<Exit>,
-    /// Criteria of the deciding attempt, in plan order.
-    pub criteria: Vec<CriterionLine>,
-    /// Declared inputs, sorted by path.
-    pub inputs: Vec<FileDigest>,
-    /// Declared outputs and artifacts, sorted by path.
-    pub outputs: Vec<OutputLine>,
+    /// An attempt ran into its timeout, so this line may depend on the machine's speed.
+    pub time_sensitive: bool,
     /// Named outputs.
     pub values: BTreeMap<String, String>,
-    /// Every attempt; empty if it never ran.
-    pub attempts: Vec<AttemptLine>,
-    /// SHA-256 of the action's canonical form; none if it never ran.
-    pub action: Option<String>,
-    /// Reason for letting an empty look through.
-    pub allowed_empty: Option<String>,
+    /// Reads a volatile output, so this line may differ from run to run.
+    pub volatile: bool,
+    /// Weight in thousandths.
+    pub weight_permille: u32,
 }
 
 /// One judged criterion without what was observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CriterionLine {
-    /// Its list.
-    pub tier: Tier,
-    /// As written.
-    pub text: String,
+    /// What had to be, as the plan says it.
+    pub expected: String,
     /// Nobody wrote it.
     pub implied: bool,
     /// `line:col` in its plan file; none if implied.
     pub place: Option<String>,
     /// How it came out.
     pub state: State,
-    /// What had to be, as the plan says it.
-    pub expected: String,
+    /// As written.
+    pub text: String,
+    /// Its list.
+    pub tier: Tier,
     /// The waiver that covers it, where it does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<WaiverMark>,
@@ -189,10 +189,10 @@ pub struct OutputLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptLine {
-    /// How it ended.
-    pub state: State,
     /// Why, unless it passed.
     pub cause: Option<Cause>,
+    /// How it ended.
+    pub state: State,
 }
 
 /// `t = "end"`: the decision with all its terms.

@@ -10,6 +10,7 @@ use super::canonical::{self, CanonicalError};
 use super::format::{FormatError, JournalVersion, RecordSemantics, RecordVersion};
 use super::journal::{self, NO_LINE};
 use super::project::{EndLine, RunLine, StepLine};
+use super::summed;
 use crate::digest::sha256_hex;
 use crate::event::{Event, EventKind};
 
@@ -120,7 +121,7 @@ fn sound(line: &[u8]) -> Result<Members, Reason> {
         JournalVersion::readable(schema).map_err(Reason::Format)?;
     }
     let written = members.shift_remove("sum");
-    let right = journal::sum(&members).map_err(Reason::Canonical)?;
+    let right = summed::sum(&members).map_err(Reason::Canonical)?;
     if written.as_ref().and_then(Json::as_str) == Some(right.as_str()) { Ok(members) } else { Err(Reason::Sum) }
 }
 
