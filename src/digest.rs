@@ -45,7 +45,7 @@ impl Sha256Stream {
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.state.finalize()) {
             pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
-        String::from_utf8_lossy(&text).into_owned()
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 }
 

@@ -72,21 +72,18 @@ impl Slots {
                 let number = self.made.get();
                 self.made.set(number + 1);
                 let path = |stream: &str| self.folder.join(format!("slot-{number}-{stream}"));
-                Files { streams: [None, None], paths: STREAMS.map(path), named: path(NAMED) }
+                Files { streams: [None, None], paths: STREAMS.map(path), named: path(NAMED), named_is_empty: false }
             }
         };
-        let Files { streams, paths: own, named } = &mut files;
+        let Files { streams, paths: own, named, named_is_empty } = &mut files;
         for (stream, path) in streams.iter_mut().zip(own) {
             if stream.is_none() {
                 *stream = Some(Stream::make(path).map_err(|error| told(path, &error))?);
             }
         }
-        match fs::symlink_metadata(&*named) {
-            Ok(meta) if meta.is_file() && meta.len() == 0 => {}
-            _ => {
-                remove(named).map_err(|error| told(named, &error))?;
-                make(named).map_err(|error| told(named, &error))?;
-            }
+        if !std::mem::replace(named_is_empty, false) {
+            remove(named).map_err(|error| told(named, &error))?;
+            make(named).map_err(|error| told(named, &error))?;
         }
         let slot = Taken { files, paths, spoiled: false };
         Ok(Slot { slots: Rc::clone(self), taken: RefCell::new(Some(slot)) })
@@ -98,6 +95,8 @@ struct Files {
     streams: [Option<Stream>; 2],
     paths: [PathBuf; 2],
     named: PathBuf,
+    /// It was seen to be there and empty after the last process that could write to it had ended.
+    named_is_empty: bool,
 }
 
 struct Stream {
@@ -184,6 +183,20 @@ impl Slot {
     #[must_use]
     pub fn named(&self) -> PathBuf {
         self.taken.borrow().as_ref().map(|taken| taken.files.named.clone()).unwrap_or_default()
+    }
+
+    /// Size of the file of named outputs once nobody can write to it any more.
+    #[must_use]
+    pub fn named_size(&self) -> u64 {
+        let mut taken = self.taken.borrow_mut();
+        let Some(Taken { files, .. }) = taken.as_mut() else { return 0 };
+        match fs::symlink_metadata(&files.named) {
+            Ok(meta) if meta.is_file() => {
+                files.named_is_empty = meta.len() == 0;
+                meta.len()
+            }
+            _ => fs::metadata(&files.named).map_or(0, |meta| meta.len()),
+        }
     }
 
     /// Descriptors of stdout and stderr, and the device and inode of each.

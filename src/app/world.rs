@@ -129,7 +129,7 @@ impl Keeper for Onlooker {
         Err(KeepError::File("nothing is kept".to_owned()))
     }
 
-    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+    fn identify(&self, form: ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
     }
 
@@ -239,7 +239,7 @@ impl Keeper for Kept {
         }
     }
 
-    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+    fn identify(&self, form: ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
     }
 

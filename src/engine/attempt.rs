@@ -182,9 +182,15 @@ async fn attend(
     {
         judge::waive(&mut judged, waivers);
     }
-    let judged =
-        if judged.state.is_success() { take_in(shared, id, &request, &ready, judged, given).await } else { judged };
-    let tidied = made::tidy_named(&request, shared.world.mask.as_deref());
+    let named = match &lent.slot {
+        Some(slot) => slot.named_size(),
+        None => std::fs::metadata(&request.named).map_or(0, |meta| meta.len()),
+    };
+    let judged = match judged.state.is_success() {
+        true => take_in(shared, id, (&request, named), &ready, judged, given).await,
+        false => judged,
+    };
+    let tidied = made::tidy_named(&request, named, shared.world.mask.as_deref());
     let tidied = tidied.map_err(|error| format!("can't clear the output file: {error}")).and_then(|is_empty| {
         let kept = if is_empty { Ok(()) } else { made::keep_named(&request) };
         kept.map_err(|error| format!("can't keep the output file: {}", shared.lose(&error)))
@@ -198,7 +204,7 @@ async fn attend(
 async fn take_in(
     shared: &Shared<'_>,
     id: StepId,
-    request: &Request,
+    request: (&Request, u64),
     ready: &Ready,
     judged: Judged,
     given: &mut Given,
@@ -277,6 +283,7 @@ fn request(
                 named
             }
         };
+        request.env.reserve(2);
         request.env.push(("RUNPLAN_OUTPUT".into(), request.named.clone().into()));
         request.env.push(("RUNPLAN_ATTEMPT".into(), attempt.to_string().into()));
     }

@@ -57,13 +57,13 @@ fn digested(folder: &Path, names: &[String]) -> Vec<FileDigest> {
 
 /// Leaves no secret in the file of named outputs, whatever became of the attempt, and no empty file. Whether it has nothing to
 /// keep.
-pub(super) fn tidy_named(request: &Request, mask: Option<&Mask>) -> std::io::Result<bool> {
+pub(super) fn tidy_named(request: &Request, size: u64, mask: Option<&Mask>) -> std::io::Result<bool> {
     let path = &request.named;
     if path.as_os_str().is_empty() {
         return Ok(true);
     }
     let shared = !path.starts_with(&request.spool);
-    match (std::fs::metadata(path).map_or(0, |meta| meta.len()), mask) {
+    match (size, mask) {
         // Nearly every step: the next one has it, or no empty file is left beside its output.
         (0, _) if shared => return Ok(true),
         (0, _) => drop(std::fs::remove_file(path)),
@@ -87,9 +87,14 @@ fn invalid(detail: impl Into<String>) -> Fault {
 }
 
 /// Checks and keeps everything a successful attempt was to make.
-pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, ready: &Ready) -> Result<Made, Fault> {
+pub(super) async fn take_in(
+    shared: &Shared<'_>,
+    id: StepId,
+    (request, size): (&Request, u64),
+    ready: &Ready,
+) -> Result<Made, Fault> {
     let step = shared.plan.step(id);
-    let values = named(request, &step.values)?;
+    let values = named(request, size, &step.values)?;
     if let Some(mask) = &shared.world.mask
         && let Some((name, _)) = values.iter().find(|(_, value)| mask.text(value) != **value)
     {
@@ -117,12 +122,11 @@ pub(super) async fn take_in(shared: &Shared<'_>, id: StepId, request: &Request, 
     Ok(Made { outputs: made.into_values().collect(), values })
 }
 
-fn named(request: &Request, declared: &[String]) -> Result<BTreeMap<String, String>, Fault> {
+fn named(request: &Request, size: u64, declared: &[String]) -> Result<BTreeMap<String, String>, Fault> {
     if !matches!(request.action, Action::Run(_) | Action::Service(_)) {
         return Ok(BTreeMap::new());
     }
     let path = &request.named;
-    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
     if size == 0 && declared.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -142,7 +142,8 @@ fn render(text: &Text, context: &Context<'_>) -> Result<String, String> {
 
 fn working_folder(shared: &Shared<'_>, relative: &str) -> Result<PathBuf, Fault> {
     let cwd = files::inside(workspace(shared), relative).map_err(|e| Fault::new(Cause::ActionError, e.to_string()))?;
-    if cwd.is_dir() {
+    // Whether the workspace itself is there is said by whoever starts something in it.
+    if relative == "." || cwd.is_dir() {
         return Ok(cwd);
     }
     let reason = if cwd.exists() { "is not a folder" } else { "does not exist" };
@@ -254,7 +255,7 @@ fn identify(shared: &Shared<'_>, id: StepId, inputs: &[FileDigest], stdin: &Inpu
         values: &step.values,
         workspace: shared.plan.workspace.as_str(),
     };
-    shared.keeper.identify(&form).map_err(|error| Fault::new(Cause::ActionError, error.to_string()))
+    shared.keeper.identify(form).map_err(|error| Fault::new(Cause::ActionError, error.to_string()))
 }
 
 /// Retry, sampling, timeout and the like, as `key = text`.

@@ -151,7 +151,7 @@ impl Keeper for Nobody {
         Err(KeepError::File("nothing is kept".to_owned()))
     }
 
-    fn identify(&self, _: &ActionForm<'_>) -> io::Result<(String, String)> {
+    fn identify(&self, _: ActionForm<'_>) -> io::Result<(String, String)> {
         Err(io::Error::other("nothing is run"))
     }
 

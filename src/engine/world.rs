@@ -61,7 +61,7 @@ pub trait Keeper {
     ///
     /// # Errors
     /// When the form holds what can't be canonical.
-    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)>;
+    fn identify(&self, form: ActionForm<'_>) -> io::Result<(String, String)>;
     /// Digest of what was found before a gate.
     ///
     /// # Errors

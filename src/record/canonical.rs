@@ -70,11 +70,13 @@ pub(crate) fn digest_with_list(
         digest.update(b",");
     }
     digest.update(format!("\"{name}\":[").as_bytes());
+    let mut writer = direct::Writer::new();
     for (number, item) in items.enumerate() {
         if number > 0 {
             digest.update(b",");
         }
-        digest.update(&to_bytes(&item)?);
+        writer.write(&item, None)?;
+        digest.update(writer.text_mut());
     }
     digest.update(if at.is_some() { b"]," } else { b"]" });
     digest.update(after);

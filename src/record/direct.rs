@@ -1,11 +1,15 @@
 //! Canonical JSON straight from plain data, without a tree in between: what the journal and the record are written by.
 //! Gives the same bytes as the tree's writer in `canonical`, or the same refusal; a test holds one against the other.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use serde::ser::{self, Error as _, Serialize};
 
 use super::canonical::{CanonicalError, MAX_EXACT, order, plain};
+
+/// Most memory that is kept for the next text.
+const MOST_KEPT: usize = 64 * 1024;
 
 /// Bytes so far.
 pub(super) struct Writer {
@@ -59,9 +63,16 @@ pub(super) fn write(
     item: &impl Serialize,
     wanted: Option<&'static str>,
 ) -> Result<(Vec<u8>, Option<usize>), CanonicalError> {
-    let mut writer = Writer::new();
-    let place = writer.write(item, wanted)?;
-    Ok((writer.out, place))
+    thread_local! {
+        /// Its memory serves one text after the other.
+        static WRITER: Cell<Option<Writer>> = const { Cell::new(None) };
+    }
+    let mut writer = WRITER.take().unwrap_or_else(Writer::new);
+    let written = writer.write(item, wanted).map(|place| (writer.out.clone(), place));
+    if writer.out.capacity() <= MOST_KEPT {
+        WRITER.set(Some(writer));
+    }
+    written
 }
 
 impl ser::Error for CanonicalError {
@@ -80,6 +91,8 @@ pub(super) struct Group<'w> {
     is_first: bool,
     /// So far the members came in their order: nothing has to be moved.
     is_sorted: bool,
+    /// The last name, if it was that of a field.
+    last: Option<&'static str>,
 }
 
 impl Writer {
@@ -113,7 +126,7 @@ impl Writer {
         self.out.push(bracket);
         self.depth += 1;
         let first = self.members.len();
-        Group { writer: self, start, close, first, is_first: true, is_sorted: true }
+        Group { writer: self, start, close, first, is_first: true, is_sorted: true, last: None }
     }
 
     /// `{"Variant":`, which the group that comes next closes.
@@ -156,9 +169,18 @@ impl Writer {
     }
 }
 
-/// Whether a text can't stand between quotes as it is. Looks at all of it at once, which is quicker than to stop early.
+/// Whether a text can't stand between quotes as it is. Looks at eight bytes at once: a byte is below another one where
+/// subtracting that borrows from its highest bit.
 fn has_escapes(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGH;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().chain(std::iter::once(&last)).map(|bytes| u64::from_ne_bytes(*bytes));
+    words.fold(0, |found, word| found | below(word, b' ') | is(word, b'"') | is(word, b'\\')) != 0
 }
 
 impl Group<'_> {
@@ -187,14 +209,28 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// The name of a field.
-    fn field(&mut self, name: &'static str) -> Result<(), CanonicalError> {
-        self.comma();
-        let start = self.writer.out.len();
-        self.writer.text(name)?;
-        let is_plain = name.is_ascii() && self.writer.out.len() == start + name.len() + 2;
-        self.named(start, is_plain);
-        Ok(())
+    /// The name of a field: a word of ours, which needs no escapes.
+    fn field(&mut self, name: &'static str) {
+        debug_assert!(name.is_ascii() && !has_escapes(name.as_bytes()), "{name}");
+        let Writer { out, members, .. } = &mut *self.writer;
+        out.reserve(name.len() + 4);
+        out.extend_from_slice(if self.is_first { b"\"" } else { b",\"" });
+        self.is_first = false;
+        let start = out.len() - 1;
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        let colon = out.len() - 1;
+        let member = Member { start, colon, end: colon, is_plain: true };
+        self.is_sorted = self.is_sorted
+            && match self.last {
+                Some(last) => last < name,
+                None => members
+                    .get(self.first..)
+                    .and_then(<[Member]>::last)
+                    .is_none_or(|last| last.order(&member, out).is_lt()),
+            };
+        self.last = Some(name);
+        members.push(member);
     }
 
     /// Takes in that a name was written.
@@ -206,14 +242,18 @@ impl Group<'_> {
         if let Some(before) = members.get(self.first..).and_then(<[Member]>::last) {
             self.is_sorted = self.is_sorted && before.order(&member, out).is_lt();
         }
+        self.last = None;
         members.push(member);
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CanonicalError> {
         value.serialize(&mut *self.writer)?;
         let end = self.writer.out.len();
-        let own = self.writer.members.get_mut(self.first..).and_then(<[Member]>::last_mut);
-        own.ok_or_else(|| CanonicalError::custom("a value without a name"))?.end = end;
+        // Those of what stands in the value are gone again.
+        match self.writer.members.last_mut() {
+            Some(own) => own.end = end,
+            None => return Err(CanonicalError::custom("a value without a name")),
+        }
         Ok(())
     }
 
@@ -356,7 +396,7 @@ impl<'w> ser::Serializer for &'w mut Writer {
         item: &T,
     ) -> Done {
         let mut group = self.open(b'{', b"}");
-        group.key(name)?;
+        group.field(name);
         group.value(item)?;
         group.close()
     }
@@ -448,7 +488,7 @@ macro_rules! fields {
             type Error = CanonicalError;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
-                self.field(name)?;
+                self.field(name);
                 self.value(value)
             }
 
@@ -471,6 +511,24 @@ mod tests {
         One(u8),
         Two(i8, Option<char>),
         Named { z: i128, a: (), b: (u8, bool) },
+    }
+
+    #[test]
+    fn whatever_needs_an_escape_is_found() {
+        for byte in 0..=255_u8 {
+            for len in 1..20 {
+                for at in 0..len {
+                    let mut text = vec![b'x'; len];
+                    text[at] = byte;
+                    assert_eq!(
+                        has_escapes(&text),
+                        byte < b' ' || byte == b'"' || byte == b'\\',
+                        "{byte} at {at} of {len}"
+                    );
+                }
+            }
+        }
+        assert!(!has_escapes("".as_bytes()) && !has_escapes("\u{fffd}\u{20ac}\u{100}\u{e9}\u{2022}".as_bytes()));
     }
 
     #[test]

@@ -13,8 +13,7 @@ const DOMAIN: &[u8] = b"runplan-action/1\n";
 ///
 /// # Errors
 /// When a number in the form is beyond 2^53 - 1.
-pub fn action_digest(form: &ActionForm<'_>) -> Result<(String, String), CanonicalError> {
-    let mut form = form.clone();
+pub fn action_digest(mut form: ActionForm<'_>) -> Result<(String, String), CanonicalError> {
     form.secrets.sort_unstable();
     form.secrets.dedup();
     form.inputs.sort_unstable();
@@ -75,11 +74,11 @@ mod tests {
     #[test]
     fn order_of_sets_and_place_of_the_workspace_do_not_count() {
         let (here, there) = (run(&["/w/one/bin/x", "-v"]), run(&["/else/two/bin/x", "-v"]));
-        let (first, text) = action_digest(&form(&here, "/w/one")).unwrap();
+        let (first, text) = action_digest(form(&here, "/w/one")).unwrap();
         let mut other = form(&there, "/else/two");
         other.inputs.reverse();
         other.secrets = vec!["token", "token"];
-        assert_eq!(action_digest(&other).unwrap().0, first);
+        assert_eq!(action_digest(other).unwrap().0, first);
         assert!(!text.contains("/w/one") && text.contains("{{ plan.workspace }}/bin/x"), "{text}");
         let again = crate::digest::sha256_hex(format!("runplan-action/1\n{text}").as_bytes());
         assert_eq!((again, digest_of(&text)), (first.clone(), first));
@@ -88,7 +87,7 @@ mod tests {
     #[test]
     fn everything_else_counts() {
         let action = run(&["x"]);
-        let (base, _) = action_digest(&form(&action, "/w")).unwrap();
+        let (base, _) = action_digest(form(&action, "/w")).unwrap();
         let other_action = run(&["x", ""]);
         let mut changed = vec![form(&other_action, "/w")];
         let mut next = |change: &dyn Fn(&mut ActionForm<'_>)| {
@@ -104,7 +103,7 @@ mod tests {
         next(&|form| form.needs.extend([("up", NeedForm::default())]));
         next(&|form| form.criteria[0].0 = Tier::Warn);
         next(&|form| form.policy.extend([("timeout".into(), "3s".into())]));
-        let mut digests: Vec<String> = changed.iter().map(|form| action_digest(form).unwrap().0).collect();
+        let mut digests: Vec<String> = changed.into_iter().map(|form| action_digest(form).unwrap().0).collect();
         digests.push(base);
         let count = digests.len();
         digests.sort_unstable();

@@ -362,7 +362,7 @@ impl Keeper for Folder {
         Err(KeepError::File("nothing is archived here".to_owned()))
     }
 
-    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+    fn identify(&self, form: ActionForm<'_>) -> io::Result<(String, String)> {
         preimage::action_digest(form).map_err(io::Error::other)
     }
 
