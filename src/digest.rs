@@ -40,12 +40,18 @@ impl Sha256Stream {
     /// Lower-case hex of the digest, 64 characters.
     #[must_use]
     pub fn finish_hex(self) -> String {
+        std::str::from_utf8(&self.finish_digits()).unwrap_or_default().to_owned()
+    }
+
+    /// The lower-case hex digits of the digest.
+    #[must_use]
+    pub fn finish_digits(self) -> [u8; 64] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.state.finalize()) {
             pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
-        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+        text
     }
 }
 

@@ -183,6 +183,14 @@ fn has_escapes(text: &[u8]) -> bool {
     words.fold(0, |found, word| found | below(word, b' ') | is(word, b'"') | is(word, b'\\')) != 0
 }
 
+/// Whether a name stands before another one; mostly the first letter tells.
+fn is_before(a: &str, b: &str) -> bool {
+    match (a.as_bytes().first(), b.as_bytes().first()) {
+        (Some(first), Some(other)) if first != other => first < other,
+        _ => a < b,
+    }
+}
+
 impl Group<'_> {
     fn comma(&mut self) {
         if !self.is_first {
@@ -223,7 +231,7 @@ impl Group<'_> {
         let member = Member { start, colon, end: colon, is_plain: true };
         self.is_sorted = self.is_sorted
             && match self.last {
-                Some(last) => last < name,
+                Some(last) => is_before(last, name),
                 None => members
                     .get(self.first..)
                     .and_then(<[Member]>::last)

@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::line::{self, Line};
-use super::summed::Summed;
-use crate::digest::sha256_hex;
+use super::summed::{Digits, Summed};
+use crate::digest::Sha256Stream;
 use crate::event::{Event, EventKind, Sink};
 use crate::facts::{Facts, Value};
 use crate::outcome::{AttemptResult, CriterionResult};
@@ -80,7 +80,7 @@ pub struct Journal<M = File> {
     mask: Option<MaskFn>,
     writer: Summed,
     lines: u64,
-    prev: String,
+    prev: Digits,
     state: Phase,
     /// Lines wait for [`Journal::flush`].
     batched: bool,
@@ -151,7 +151,9 @@ impl Journal<File> {
         }
         let mut journal = Self::over(file, name, durability, mask);
         journal.lines = found.events.len() as u64;
-        journal.prev = sha256_hex(last);
+        let mut digest = Sha256Stream::new();
+        digest.update(last);
+        journal.prev = digest.finish_digits();
         journal.state = Phase::Resumable;
         Ok((journal, found.events))
     }
@@ -160,7 +162,7 @@ impl Journal<File> {
 impl<M: Medium> Journal<M> {
     /// A journal over any medium; `name` is for messages.
     pub fn over(medium: M, name: impl Into<String>, durability: Durability, mask: Option<MaskFn>) -> Self {
-        let prev = NO_LINE.to_owned();
+        let prev = [b'0'; 64];
         Self {
             medium,
             name: name.into(),
@@ -289,7 +291,7 @@ impl<M: Medium> Journal<M> {
     fn line(&mut self, event: &Event) -> io::Result<()> {
         let (event, cut) = bounded(event, self.mask.as_ref());
         let cut = (cut > 0).then_some(cut);
-        let (n, prev) = (self.lines, self.prev.as_str());
+        let (n, prev) = (self.lines, std::str::from_utf8(&self.prev).map_err(io::Error::other)?);
         let written = match &self.mask {
             None => self.writer.line(&Line { event: &event, cut, n, prev }),
             Some(mask) => {

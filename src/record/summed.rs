@@ -12,6 +12,9 @@ pub(super) const SUM: &str = "sum";
 /// Hex digits of a check sum.
 const DIGITS: usize = 16;
 
+/// A digest in lower-case hex.
+pub(super) type Digits = [u8; 64];
+
 /// Writes lines.
 pub(super) struct Summed {
     writer: Writer,
@@ -27,7 +30,7 @@ impl Summed {
     ///
     /// # Errors
     /// As [`canonical::to_bytes`].
-    pub(super) fn line(&mut self, item: &impl Serialize) -> Result<(&[u8], String), CanonicalError> {
+    pub(super) fn line(&mut self, item: &impl Serialize) -> Result<(&[u8], Digits), CanonicalError> {
         let place = self.writer.write(item, Some(SUM))?;
         let text = self.writer.text_mut();
         let is_empty = text.len() == 2;
@@ -36,20 +39,22 @@ impl Summed {
         whole.update(&text[..at]);
         let mut rest = whole.clone();
         rest.update(&text[at..]);
-        let mut sum = rest.finish_hex();
-        sum.truncate(DIGITS);
+        let sum = rest.finish_digits();
         let (before, after) = match place {
             Some(_) => ("", ","),
             None if is_empty => ("", ""),
             None => (",", ""),
         };
-        let member = [before, "\"", SUM, "\":\"", &sum, "\"", after].concat();
-        text.extend_from_slice(member.as_bytes());
-        text[at..].rotate_right(member.len());
+        let end = text.len();
+        let (name, sum) = (SUM.as_bytes(), &sum[..DIGITS]);
+        for piece in [before.as_bytes(), b"\"", name, b"\":\"", sum, b"\"", after.as_bytes()] {
+            text.extend_from_slice(piece);
+        }
+        let added = text.len() - end;
+        text[at..].rotate_right(added);
         text.push(b'\n');
         whole.update(&text[at..]);
-        let digest = whole.finish_hex();
-        Ok((text, digest))
+        Ok((text, whole.finish_digits()))
     }
 }
 
@@ -83,7 +88,7 @@ mod tests {
             let Value::Object(members) = members else { panic!() };
             let (line, digest) = lines.line(&members).unwrap();
             assert_eq!(line, right(&members));
-            assert_eq!(digest, sha256_hex(line));
+            assert_eq!(digest, *sha256_hex(line).as_bytes());
         }
         assert!(lines.line(&json!({ "a": 1.5 })).is_err());
         assert_eq!(lines.line(&json!({})).unwrap().0, right(&Map::new()), "what went wrong before leaves nothing");

@@ -114,7 +114,8 @@ impl Queue {
     /// Lets out what waits.
     fn release(&self, waiting: &mut Waiting) {
         waiting.released = waiting.parts.len();
-        if waiting.released > 0 && (waiting.idle || waiting.waiters > 0) {
+        // It is woken once, however long it takes until it is awake.
+        if waiting.released > 0 && (std::mem::take(&mut waiting.idle) || waiting.waiters > 0) {
             self.changed.notify_all();
         }
     }
