@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::act::contain;
 use crate::cli::{self, Run};
 use crate::criteria::{self, Evidence};
-use crate::digest::sha256_hex;
 use crate::decide;
+use crate::digest::sha256_hex;
 use crate::engine::{self, Options, Outlet};
 use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
@@ -259,7 +259,11 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     let seen = reuse::declared(plan);
     let workspace = plan.workspace.as_str();
     let gathered = Gathered::new(&head, workspace, plan.steps.len(), run.path());
-    let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &ready.graph) };
+    let open = EventKind::Open {
+        plan: head.into(),
+        settings: settings.into(),
+        steps: engine::heads::steps(plan, &ready.graph),
+    };
     let mut outlet = Outlets {
         journal,
         reporter,
@@ -360,12 +364,11 @@ fn open_journal(
             terminal.write(Stream::Err, &text.replace("processs", "processes"));
         }
     }
-    let (mut journal, events) = Journal::reopen(run.path(), Durability::Full, mask)?;
-    let mono = events.iter().map(|event| event.mono).max().unwrap_or(0);
+    let (mut journal, mono) = Journal::reopen(run.path(), Durability::Full, mask)?;
     let gone = std::time::Duration::from_nanos(mono);
     world.start = world.start.checked_sub(gone).unwrap_or(world.start);
     run.drop_record().map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
-    journal.event(&Event { at: world::now(), mono, kind: EventKind::Resume { settings: settings.clone() } })?;
+    journal.event(&Event { at: world::now(), mono, kind: EventKind::Resume { settings: settings.clone().into() } })?;
     Ok(journal)
 }
 

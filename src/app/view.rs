@@ -585,7 +585,7 @@ fn remaining(summary: &Summary, now: u64, own: &[Duration], tails: &[Duration]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
+    use crate::event::{Event, EventKind, StepHead};
     use crate::outcome::Severity;
 
     const SECOND: u64 = 1_000_000_000;
@@ -616,11 +616,8 @@ mod tests {
             volatile: false,
             place: String::new(),
         };
-        let open = EventKind::Open {
-            plan: PlanHead::default(),
-            settings: Settings::default(),
-            steps: (0..4).map(head).collect(),
-        };
+        let open =
+            EventKind::Open { plan: Box::default(), settings: Box::default(), steps: (0..4).map(head).collect() };
         let start = |index: usize| EventKind::Start { step: StepId::at(index), attempt: 1 };
         // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1 that is ready at once, s2 stands alone.
         let seconds = |list: [u64; 4]| list.map(Duration::from_secs).to_vec();

@@ -279,7 +279,7 @@ mod tests {
         let mut order: Vec<&StepHead> = steps.iter().collect();
         order.sort_by_key(|head| head.rank);
         let order = order.into_iter().map(|head| head.step).collect();
-        (plan.clone(), settings.workspace.clone(), steps.clone(), order)
+        (PlanHead::clone(plan), settings.workspace.clone(), steps.clone(), order)
     }
 
     fn gathered(events: &[Event], folder: &Path) -> Gathered {
@@ -338,7 +338,10 @@ mod tests {
         let heads: Vec<StepHead> = names.iter().zip(0..).map(|(name, id)| head(id, name)).collect();
         let mut events = vec![open(heads)];
         for (id, size) in [(3, 10), (0, 40_000), (4, 70_000), (2, 30_000), (1, 200)] {
-            events.push(commit(id, large(if id == 2 { ran(State::Fail, Some(Cause::Criteria)) } else { passed() }, size)));
+            events.push(commit(
+                id,
+                large(if id == 2 { ran(State::Fail, Some(Cause::Criteria)) } else { passed() }, size),
+            ));
         }
         same(&events);
         events[2] = commit(0, StepResult::unrun(State::Skipped, Cause::Filtered));

@@ -662,7 +662,7 @@ mod tests {
         let mut events = vec![open(vec![head(0, "a"), head(1, "b")]), commit(0, passed()), interrupted];
         events.push(event(EventKind::Close { status: RunStatus::Interrupted(2), record: None }));
         assert_eq!(project(&events), Err(ProjectError::Interrupted));
-        events.push(event(EventKind::Resume { settings: Settings::default() }));
+        events.push(event(EventKind::Resume { settings: Box::default() }));
         assert!(matches!(project(&events), Err(ProjectError::Incomplete(_))), "each step is committed anew");
         let clean = vec![events[0].clone(), commit(0, passed()), commit(1, passed())];
         events.extend(clean[1..].iter().cloned());

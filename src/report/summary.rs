@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::facts::Facts;
 use crate::ids::StepId;
-use crate::outcome::{
-    AttemptResult, Cause, CriterionResult, Decision, RunStatus, Severity, State, StepResult, Tier,
-};
+use crate::outcome::{AttemptResult, Cause, CriterionResult, Decision, RunStatus, Severity, State, StepResult, Tier};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
