@@ -42,6 +42,9 @@ pub const GROUP: Duration = Duration::from_millis(50);
 /// Most bytes that wait to be written.
 const MOST_WAITING: usize = 256 * 1024;
 
+/// Most memory that is kept for lines to come.
+const MOST_KEPT: usize = 32 * 1024;
+
 /// Replaces secrets in a text.
 pub type MaskFn = Arc<dyn Fn(&str) -> String>;
 
@@ -258,7 +261,7 @@ impl<M: Medium> Journal<M> {
             self.waiting = bytes;
             self.waiting.clear();
             // The first line is as long as the plan.
-            self.waiting.shrink_to(MOST_WAITING);
+            self.waiting.shrink_to(MOST_KEPT);
             (self.urgent, self.written) = (false, self.mono);
         }
         if sync && self.unsynced {
@@ -305,7 +308,7 @@ impl<M: Medium> Journal<M> {
             }
         };
         let (text, digest) = written.map_err(io::Error::other)?;
-        if self.waiting.is_empty() && text.len() > MOST_WAITING {
+        if self.waiting.is_empty() && text.len() > MOST_KEPT {
             self.waiting = self.writer.take();
         } else {
             self.waiting.extend_from_slice(text);
