@@ -127,14 +127,13 @@ pub struct Settings {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one `Open` a run")]
 pub enum EventKind {
     /// The run begins; every step is announced.
     Open {
         /// The plan.
-        plan: PlanHead,
+        plan: Box<PlanHead>,
         /// The settings.
-        settings: Settings,
+        settings: Box<Settings>,
         /// In declaration order.
         steps: Vec<StepHead>,
     },
@@ -252,7 +251,7 @@ pub enum EventKind {
     /// committed anew.
     Resume {
         /// Those of this part.
-        settings: Settings,
+        settings: Box<Settings>,
     },
     /// The run ends.
     Close {

@@ -12,7 +12,7 @@ use crate::digest::sha256_hex;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::exit::Exit;
 use crate::graph::{self, Selection};
-use crate::outcome::RunStatus;
+use crate::outcome::{AttemptResult, RunStatus};
 use crate::plan::error::{self, Level};
 use crate::plan::{self, LoadOptions, Loaded, Plan};
 use crate::policy::OnFailure;
@@ -68,11 +68,12 @@ pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
         let ready = begun.plan(&super::variable, Some(terminal))?;
         Ok((begun, ready))
     };
-    let (begun, ready) = match asked() {
+    let (mut begun, ready) = match asked() {
         Ok(found) => found,
         Err(refusal) => return refused(refusal, terminal),
     };
     let results = earlier::successes(&begun.events, &begun.id);
+    begun.forget();
     let told = format!(
         "goes on with run {}: {} of {} had passed",
         begun.id,
@@ -98,10 +99,11 @@ pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
         }
         Ok((begun, ready, results))
     };
-    let (begun, ready, results) = match asked() {
+    let (mut begun, ready, results) = match asked() {
         Ok(found) => found,
         Err(refusal) => return refused(refusal, terminal),
     };
+    begun.forget();
     let names: Vec<&str> = begun.steps.iter().map(|head| head.name.as_str()).collect();
     let taken: Vec<&str> = names.iter().copied().filter(|name| results.contains_key(*name)).collect();
     let list = if taken.is_empty() { String::new() } else { format!(": {}", format::names(&taken, 12)) };
@@ -170,7 +172,27 @@ fn seen_from_here(path: &Utf8Path) -> String {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_string()
 }
 
+/// Of an event what has to be known of a run to go on with it; nothing of those that only tell how it went.
+fn needed(mut event: Event) -> Option<Event> {
+    match &mut event.kind {
+        EventKind::Ready { .. } | EventKind::Spawned { .. } | EventKind::Sample { .. } => return None,
+        // The commit has all of it but what was seen.
+        EventKind::Attempt { result, .. } => {
+            let facts = std::mem::take(&mut result.facts);
+            **result = AttemptResult { facts, ..AttemptResult::unlooked() };
+        }
+        _ => {}
+    }
+    Some(event)
+}
+
 impl Begun {
+    /// Lets go of all that happened but the first: what counts of it is known by now.
+    fn forget(&mut self) {
+        self.events.truncate(1);
+        self.events.shrink_to_fit();
+    }
+
     /// Reads the run that somebody names; without a name the newest one.
     fn read(named: Option<&str>) -> Result<Self, Refusal> {
         let dir = match named {
@@ -196,15 +218,16 @@ impl Begun {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let found = read::recover_file(&dir).map_err(|error| match error {
+        let mut events = Vec::new();
+        let take = &mut |event| events.extend(needed(event));
+        read::recover_file_each(&dir, take).map_err(|error| match error {
             read::ReadError::Io(..) => told(&error),
             other => (format!("run `{id}`: {other}"), Exit::Corrupt),
         })?;
-        let Some(EventKind::Open { plan, settings, steps }) = found.events.first().map(|event| event.kind.clone())
-        else {
+        let Some(EventKind::Open { plan, settings, steps }) = events.first().map(|event| event.kind.clone()) else {
             return Err(told(&"it ended before anything was written down; run the plan anew"));
         };
-        Ok(Self { id, dir, logs, head: plan, settings, steps, events: found.events })
+        Ok(Self { id, dir, logs, head: *plan, settings: *settings, steps, events })
     }
 
     /// The run of a log that was read already.
@@ -213,7 +236,7 @@ impl Begun {
             return Err(wrong(format!("run `{}`: the journal does not say what was run", log.id)));
         };
         let logs = log.home.clone().unwrap_or_else(|| log.dir.clone());
-        Ok(Self { id: log.id.clone(), dir: log.dir.clone(), logs, head: plan, settings, steps, events })
+        Ok(Self { id: log.id.clone(), dir: log.dir.clone(), logs, head: *plan, settings: *settings, steps, events })
     }
 
     /// Where the main plan file lies, or lay.

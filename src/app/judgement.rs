@@ -12,10 +12,14 @@ pub(super) fn decision(
     day: Option<&str>,
     standings: &[SignoffStanding],
 ) -> Decision {
-    let views: Vec<StepView> = steps.iter().map(|line| view(line, day)).collect();
+    of_views(run, &steps.iter().map(|line| view(line, day)).collect::<Vec<_>>(), standings)
+}
+
+/// The decision over steps as they count.
+pub(super) fn of_views(run: &RunLine, views: &[StepView], standings: &[SignoffStanding]) -> Decision {
     let risks: Vec<(String, u32)> = run.risks.iter().map(|risk| (risk.id.clone(), risk.weight_permille)).collect();
     let policy = Policy { go: run.policy.go, no_go: run.policy.no_go };
-    decide::with_signoffs(decide::decide(&views, policy, &risks, false), standings)
+    decide::with_signoffs(decide::decide(views, policy, &risks, false), standings)
 }
 
 fn view(line: &StepLine, day: Option<&str>) -> StepView {

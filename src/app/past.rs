@@ -1,6 +1,7 @@
 //! A run that is over, read back and held against itself: the record is what its journal says, the plan and the archived
 //! outputs are those it names. Writes nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::digest::sha256_hex;
@@ -8,6 +9,7 @@ use crate::engine;
 use crate::event::{Event, EventKind};
 use crate::exit::Exit;
 use crate::facts::Facts;
+use crate::ids::StepId;
 use crate::outcome::Cause;
 use crate::policy::SignoffStanding;
 use crate::record::{project, read, store};
@@ -177,10 +179,10 @@ pub(super) fn archived(events: &[Event]) -> Vec<(String, crate::outcome::FileDig
         EventKind::Open { steps, .. } => Some(steps),
         _ => None,
     });
+    let names: BTreeMap<StepId, &str> = heads.into_iter().flatten().map(|head| (head.step, &*head.name)).collect();
     for event in events {
         let EventKind::Commit { step, result } = &event.kind else { continue };
-        let name = heads.and_then(|heads| heads.iter().find(|head| head.step == *step));
-        let name = name.map_or_else(String::new, |head| head.name.clone());
+        let name = names.get(step).copied().unwrap_or_default().to_owned();
         let kept = result.outputs.iter().filter(|output| output.artifact);
         files.extend(kept.map(|output| (name.clone(), output.file.clone())));
     }

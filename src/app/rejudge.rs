@@ -148,8 +148,11 @@ fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own
     let at = then.begun.events.first().map_or(0, |event| event.at);
     let steps = rejudge::rejudge(plan, graph, &options, &recorded, at);
     let head = if own { then.begun.head.clone() } else { head(then, plan).map_err(|error| bug(&error))? };
-    let open =
-        EventKind::Open { plan: head, settings: then.begun.settings.clone(), steps: engine::heads::steps(plan, graph) };
+    let open = EventKind::Open {
+        plan: head.into(),
+        settings: then.begun.settings.clone().into(),
+        steps: engine::heads::steps(plan, graph),
+    };
     let event = |kind| Event { at, mono: 0, kind };
     let mut events = vec![event(open)];
     let commits = plan.ids().zip(&steps);

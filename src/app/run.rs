@@ -9,18 +9,20 @@ use std::sync::Arc;
 use crate::act::contain;
 use crate::cli::{self, Run};
 use crate::criteria::{self, Evidence};
+use crate::decide;
 use crate::digest::sha256_hex;
 use crate::engine::{self, Options, Outlet};
 use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
 use crate::facts::{Facts, Value};
-use crate::graph;
+use crate::graph::{self, Graph};
 use crate::ids::StepId;
 use crate::mask::Mask;
-use crate::outcome::{RunStatus, State};
+use crate::outcome::{Decision, RunStatus, State};
 use crate::plan::{self, Plan, ratchet};
+use crate::record::gather::Gathered;
 use crate::record::journal::{Durability, Journal};
-use crate::record::{self, project, store};
+use crate::record::{self, store};
 use crate::report::terminal::{Stream, Terminal};
 use crate::report::{self, Reporter};
 
@@ -236,8 +238,6 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     };
     let variables = reuse::inherited(plan, &world.env);
     let known = reuse::known(&order.source, plan, &store, &variables, &settings.baselines);
-    let steps = engine::heads::steps(plan, &ready.graph);
-    let open = EventKind::Open { plan: head, settings: settings.clone(), steps };
     let options = Options {
         jobs,
         shuffled: settings.shuffle.map(|seed| shuffled(seed, plan.steps.len())),
@@ -250,14 +250,32 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         run: run.id().to_owned(),
         known,
     };
-    let mut journal = open_journal(order, &run, &mut world, settings, terminal)?;
+    let mut journal = open_journal(order, &run, &mut world, &settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
     terminal.detach();
     let reporter = reporter(order, &run, &options, terminal)?;
     let resumed = order.resumed().is_some();
     journal.batch();
     let seen = reuse::declared(plan);
-    let mut outlet = Outlets { journal, reporter, terminal: terminal.clone(), kept: Vec::new(), resumed, seen };
+    let workspace = plan.workspace.as_str();
+    let gathered = Gathered::new(&head, workspace, plan.steps.len(), run.path());
+    let open = EventKind::Open {
+        plan: head.into(),
+        settings: settings.into(),
+        steps: engine::heads::steps(plan, &ready.graph),
+    };
+    let mut outlet = Outlets {
+        journal,
+        reporter,
+        terminal: terminal.clone(),
+        plan,
+        graph: &ready.graph,
+        gathered,
+        span: None,
+        kept: Vec::new(),
+        resumed,
+        seen,
+    };
     terminal.hold(true);
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
@@ -272,7 +290,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     for note in strays {
         terminal.write(Stream::Err, &format!("runplan: {}\n", note.text));
     }
-    let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, plan, &over));
+    let closed = outcome.and_then(|over| close(&mut outlet, &store, &run, &over));
     outlet.reporter.finish();
     let status = closed?;
     after(order, &store, &run, &outlet.kept, &variables, terminal);
@@ -332,7 +350,7 @@ fn open_journal(
     order: &Order<'_>,
     run: &store::RunDir,
     world: &mut engine::World,
-    settings: Settings,
+    settings: &Settings,
     terminal: &Terminal,
 ) -> Result<Journal, Trouble> {
     let mask = world.mask.clone().map(masker);
@@ -346,12 +364,11 @@ fn open_journal(
             terminal.write(Stream::Err, &text.replace("processs", "processes"));
         }
     }
-    let (mut journal, events) = Journal::reopen(run.path(), Durability::Full, mask)?;
-    let mono = events.iter().map(|event| event.mono).max().unwrap_or(0);
+    let (mut journal, mono) = Journal::reopen(run.path(), Durability::Full, mask)?;
     let gone = std::time::Duration::from_nanos(mono);
     world.start = world.start.checked_sub(gone).unwrap_or(world.start);
     run.drop_record().map_err(|e| Trouble::Unrecorded(io::Error::other(e)))?;
-    journal.event(&Event { at: world::now(), mono, kind: EventKind::Resume { settings } })?;
+    journal.event(&Event { at: world::now(), mono, kind: EventKind::Resume { settings: settings.clone().into() } })?;
     Ok(journal)
 }
 
@@ -384,24 +401,26 @@ fn processors() -> u32 {
 
 /// Projects the record, writes it once, closes the journal.
 fn close(
-    outlet: &mut Outlets,
+    outlet: &mut Outlets<'_>,
     store: &store::Store,
     run: &store::RunDir,
-    plan: &Plan,
     over: &engine::Outcome,
 ) -> io::Result<RunStatus> {
-    let (status, decision) = (over.status, &over.decision);
+    let (status, decision, plan) = (over.status, &over.decision, outlet.plan);
     let at = world::now();
-    let mono = outlet.kept.last().map_or(0, |event| event.mono);
+    let (began, mono) = outlet.span.unwrap_or_default();
+    let name = |id: StepId| plan.step(id).name.clone();
     let mut id = None;
     if matches!(status, RunStatus::Decided(_)) {
         // A record that its journal does not bear out must not be there after a power failure.
         outlet.journal.sync()?;
-        let record = project::project(&outlet.kept).map_err(io::Error::other)?;
-        let again = judgement::decision(&record.run, &record.steps, None, &engine::unsigned(plan.signoffs.as_ref()));
+        let (graph, gathered) = (outlet.graph, &mut outlet.gathered);
+        gathered.settle(graph.order(), &name).map_err(io::Error::other)?;
+        let again = judged(plan, graph, gathered);
         debug_assert_eq!(again, *decision, "the record decides as the engine did");
-        let bytes = record.finish(&again).map_err(io::Error::other)?;
-        id = Some(run.write_record(&bytes).map_err(io::Error::other)?);
+        let head = |id: StepId| engine::heads::step(plan, graph, id);
+        let written = run.write_record_with(|out| gathered.write(graph.order(), &head, &again, out));
+        id = Some(written.map_err(io::Error::other)?);
         if let Err(error) = ratchet::raise(plan, &over.reached) {
             let text = format!("the ratchet file could not be written: {error}");
             outlet.event(&Event { at, mono, kind: EventKind::Warn { step: None, code: "ratchet".into(), text } })?;
@@ -409,14 +428,40 @@ fn close(
     }
     outlet.event(&Event { at, mono, kind: EventKind::Close { status, record: id.clone() } })?;
     store.set_latest(run.id()).map_err(io::Error::other)?;
-    if let Some(id) = id
-        && let Some(line) = record::index::IndexLine::of(run.id(), &outlet.kept, &id)
-    {
+    if let Some(record) = id {
+        let line = record::index::IndexLine {
+            run: run.id().to_owned(),
+            at: began,
+            duration_ns: mono,
+            plan: plan.name.clone(),
+            norm_sha256: outlet.gathered.run().plan.norm_sha256.clone(),
+            verdict: decision.verdict,
+            risk: decision.risk,
+            record,
+            durations: outlet.gathered.durations(&name),
+        };
         store.remember(&line).map_err(io::Error::other)?;
-        let steps = record::history::HistoryLine::of(run.id(), &outlet.kept, &line.record);
-        store.remember_steps(&[steps]).map_err(io::Error::other)?;
+        let steps = outlet.gathered.history(run.id(), &line.record, &name)?;
+        store.remember_lines(&steps).map_err(io::Error::other)?;
     }
     Ok(status)
+}
+
+/// What the record decides.
+fn judged(plan: &Plan, graph: &Graph, gathered: &Gathered) -> Decision {
+    let view = |id: &StepId| {
+        let (step, (state, cause)) = (plan.step(*id), gathered.ended(*id)?);
+        Some(decide::StepView {
+            id: step.name.clone(),
+            required: step.required,
+            finally: step.finally,
+            state,
+            cause: cause.cloned(),
+            weight_permille: step.weight_permille(),
+        })
+    };
+    let views: Vec<decide::StepView> = graph.order().iter().filter_map(view).collect();
+    judgement::of_views(gathered.run(), &views, &engine::unsigned(plan.signoffs.as_ref()))
 }
 
 fn settings(plan: &Plan, run: &str, jobs: u32) -> Settings {
@@ -496,12 +541,18 @@ fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String
     risks
 }
 
-/// Every event goes to the journal first, then to the screen; what the record needs is kept.
-struct Outlets {
+/// Every event goes to the journal first, then to the screen; what the record needs is gathered.
+struct Outlets<'a> {
     journal: Journal,
     reporter: Box<dyn Reporter>,
     /// What the reporter says is seen once the journal has it.
     terminal: Terminal,
+    plan: &'a Plan,
+    graph: &'a Graph,
+    gathered: Gathered,
+    /// When the run began (wall clock), and the latest event that says how far it is (since then).
+    span: Option<(i64, u64)>,
+    /// All about the steps in `seen`.
     kept: Vec<Event>,
     /// The journal has its `open` already.
     resumed: bool,
@@ -509,33 +560,37 @@ struct Outlets {
     seen: BTreeSet<StepId>,
 }
 
-impl Sink for Outlets {
+impl Sink for Outlets<'_> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         use EventKind::{Attempt, Close, Commit, Decision, Open, Reused};
         if !(self.resumed && matches!(event.kind, Open { .. })) {
             self.journal.event(event)?;
         }
         self.reporter.event(event)?;
-        let keep = match &event.kind {
-            Open { .. } | Commit { .. } | Decision { .. } | Close { .. } => true,
-            Attempt { step, .. } | Reused { step, .. } => self.seen.contains(step),
-            _ => false,
-        };
-        if keep {
-            let mut event = event.clone();
-            // Whoever asks what a digest is made from reads the journal, but for what is left to later runs.
-            if let Commit { step, result } = &mut event.kind
-                && !self.seen.contains(step)
-            {
-                result.action_preimage = None;
+        if matches!(event.kind, Open { .. } | Commit { .. } | Decision { .. } | Close { .. }) {
+            self.span = Some((self.span.map_or(event.at, |(began, _)| began), event.mono));
+        }
+        match &event.kind {
+            Open { plan, settings, steps } if !self.seen.is_empty() => {
+                let steps = steps.iter().filter(|head| self.seen.contains(&head.step)).cloned().collect();
+                let kind = Open { plan: plan.clone(), settings: settings.clone(), steps };
+                self.kept.push(Event { kind, ..*event });
             }
-            self.kept.push(event);
+            Commit { step, result } => {
+                self.gathered.take(&engine::heads::step(self.plan, self.graph, *step), result)?;
+            }
+            _ => {}
+        }
+        if let Attempt { step, .. } | Reused { step, .. } | Commit { step, .. } = &event.kind
+            && self.seen.contains(step)
+        {
+            self.kept.push(event.clone());
         }
         Ok(())
     }
 }
 
-impl Outlet for Outlets {
+impl Outlet for Outlets<'_> {
     fn settle(&mut self, mono: u64) -> io::Result<()> {
         self.journal.flush(mono)?;
         self.terminal.release();

@@ -150,7 +150,7 @@ fn context(log: &Log, events: &[Event]) -> Context {
 
 fn plan_of(events: &[Event]) -> Option<&PlanHead> {
     events.iter().find_map(|event| match &event.kind {
-        EventKind::Open { plan, .. } => Some(plan),
+        EventKind::Open { plan, .. } => Some(plan.as_ref()),
         _ => None,
     })
 }

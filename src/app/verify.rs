@@ -10,6 +10,7 @@ use crate::cli::{Format, Verify};
 use crate::digest::{sha256_hex, sha256_reader};
 use crate::event::{Event, EventKind, PlanHead};
 use crate::exit::Exit;
+use crate::ids::StepId;
 use crate::normalize;
 use crate::outcome::{Decision, FileDigest, RunStatus};
 use crate::policy::{SignoffPolicy, SignoffStanding};
@@ -92,6 +93,46 @@ struct Found {
     list: Vec<Finding>,
 }
 
+/// Digests of actions, held against the texts kept beside them.
+#[derive(Default)]
+struct Actions {
+    right: usize,
+    faults: Vec<StepId>,
+}
+
+impl Actions {
+    fn check(&mut self, event: &Event) {
+        let EventKind::Commit { step, result } = &event.kind else { return };
+        match (&result.action, &result.action_preimage) {
+            (Some(digest), Some(text)) if *digest == preimage::digest_of(text) => self.right += 1,
+            // A masked text is not the one that was digested any more.
+            (Some(_), Some(text)) if text.contains("[secret ") => {}
+            (None, None) => {}
+            _ => self.faults.push(*step),
+        }
+    }
+}
+
+/// Of an event what the rest is held against: a journal is many times that. What only tells how a step went is left out.
+fn needed(mut event: Event) -> Option<Event> {
+    match &mut event.kind {
+        EventKind::Open { .. } | EventKind::Resume { .. } | EventKind::Reused { .. } => {}
+        EventKind::Decision { .. } | EventKind::Close { .. } => {}
+        EventKind::Commit { result, .. } => {
+            result.action_preimage = None;
+            for attempt in &mut result.attempts {
+                (attempt.detail, attempt.notes) = (None, Vec::new());
+                for criterion in &mut attempt.criteria {
+                    criterion.actual = String::new();
+                    (criterion.against, criterion.margin, criterion.note) = (None, None, None);
+                }
+            }
+        }
+        _ => return None,
+    }
+    Some(event)
+}
+
 impl Found {
     fn put(&mut self, check: &'static str, standing: Standing, found: impl Into<String>) {
         self.list.push(Finding { check, standing, found: found.into() });
@@ -153,7 +194,12 @@ impl Found {
     }
 
     fn journal(&mut self, bytes: &[u8], live: bool) -> Vec<Event> {
-        let found = match read::recover(bytes) {
+        let (mut events, mut actions) = (Vec::new(), Actions::default());
+        let take = &mut |event| {
+            actions.check(&event);
+            events.extend(needed(event));
+        };
+        let found = match read::recover_each(bytes, take) {
             Ok(found) => found,
             Err(error) => {
                 let all = read::faults(bytes, MOST);
@@ -164,7 +210,7 @@ impl Found {
                 return Vec::new();
             }
         };
-        let lines = format::count(found.events.len(), "line");
+        let lines = format::count(usize::try_from(found.lines).unwrap_or(usize::MAX), "line");
         if found.torn && live {
             self.note("journal", format!("{lines} chained so far, one is being written"));
         } else if found.torn {
@@ -176,7 +222,7 @@ impl Found {
         } else {
             self.good("journal", format!("{lines}, canonical, chained, every sum is right"));
         }
-        match found.events.last().map(|event| &event.kind) {
+        match events.last().map(|event: &Event| &event.kind) {
             Some(EventKind::Close { status: RunStatus::Decided(verdict), .. }) => {
                 self.good("journal", format!("closed, with {}", verdict.word()));
             }
@@ -186,26 +232,17 @@ impl Found {
             _ if live => self.note("journal", "not closed: the run is going on"),
             _ => self.fault("journal", "not closed: the engine was killed, or lines at the end are missing"),
         }
-        self.actions(&found.events);
-        found.events
+        self.actions(actions);
+        events
     }
 
     /// Digests of actions are those of the texts kept beside them.
-    fn actions(&mut self, events: &[Event]) {
-        let before = self.faults();
-        let mut count = 0;
-        for event in events {
-            let EventKind::Commit { step, result } = &event.kind else { continue };
-            match (&result.action, &result.action_preimage) {
-                (Some(digest), Some(text)) if *digest == preimage::digest_of(text) => count += 1,
-                // A masked text is not the one that was digested any more.
-                (Some(_), Some(text)) if text.contains("[secret ") => {}
-                (None, None) => {}
-                _ => self.fault("actions", format!("the action digest of step {} is not that of its text", step.0)),
-            }
+    fn actions(&mut self, found: Actions) {
+        if found.faults.is_empty() {
+            self.good("actions", format!("{} right", format::count(found.right, "digest")));
         }
-        if self.faults() == before {
-            self.good("actions", format!("{} right", format::count(count, "digest")));
+        for step in found.faults {
+            self.fault("actions", format!("the action digest of step {} is not that of its text", step.0));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Views of a plan that start nothing: dry run, list, explain, check; and what the reporters ask about a run.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -431,9 +431,10 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
     let stands = std::env::current_dir().unwrap_or_default();
     let shown = seen_from(&stands, &dir);
     let known = heads::estimate(&options.durations);
-    let tails = ready.graph.tails(&|id| known(&plan.step(id).name));
-    let own: Vec<Duration> = plan.steps.iter().map(|step| known(&step.name)).collect();
-    let any_known = !options.durations.is_empty();
+    // What was never measured says nothing about what is left.
+    let estimated = !options.durations.is_empty();
+    let tails = if estimated { ready.graph.tails(&|id| known(&plan.step(id).name)) } else { Vec::new() };
+    let own: Vec<Duration> = plan.steps.iter().filter(|_| estimated).map(|step| known(&step.name)).collect();
     Context {
         repository: Box::new(|path| Some(path.to_owned())),
         token: Box::new(str::to_owned),
@@ -444,7 +445,7 @@ pub(super) fn context(command: String, ready: &Ready, run: &Rc<RunDir>, options:
         output,
         pace: paces(plan, &ready.graph, &options.durations),
         about: Box::new(move |name| about(&for_about, name)),
-        remaining: Box::new(move |summary, now| if any_known { remaining(summary, now, &own, &tails) } else { None }),
+        remaining: Box::new(move |summary, now| if estimated { remaining(summary, now, &own, &tails) } else { None }),
         run_dir: shown,
         command,
     }
@@ -543,17 +544,22 @@ pub(super) fn reads(run: &Path) -> report::Reads {
 }
 
 /// How long steps took, may take, and which of them hold up the run. What a service took is the time until it was ready.
-fn paces(plan: &Plan, graph: &Graph, durations: &BTreeMap<String, Duration>) -> report::Lookup<Pace> {
+fn paces(plan: &Arc<Plan>, graph: &Graph, durations: &BTreeMap<String, Duration>) -> report::Lookup<Pace> {
     let known = heads::estimate(durations);
     let critical =
         if durations.is_empty() { Vec::new() } else { graph.critical_path(&|id| known(&plan.step(id).name)) };
-    let pace = |id: StepId| {
-        let step = plan.step(id);
-        let usual = durations.get(&step.name).copied();
-        (step.name.clone(), Pace { usual, timeout: step.timeout, critical: critical.contains(&id) })
-    };
-    let paces: BTreeMap<String, Pace> = plan.ids().map(pace).collect();
-    Box::new(move |name| paces.get(name).copied())
+    let critical: BTreeSet<StepId> = critical.into_iter().collect();
+    let usual: BTreeMap<StepId, Duration> =
+        plan.ids().filter_map(|id| Some((id, *durations.get(&plan.step(id).name)?))).collect();
+    let plan = Arc::clone(plan);
+    let mut by_name: Vec<StepId> = plan.ids().collect();
+    by_name.sort_unstable_by_key(|id| plan.step(*id).name.as_str());
+    Box::new(move |name| {
+        let at = by_name.binary_search_by_key(&name, |id| plan.step(*id).name.as_str()).ok()?;
+        let id = by_name[at];
+        let timeout = plan.step(id).timeout;
+        Some(Pace { usual: usual.get(&id).copied(), timeout, critical: critical.contains(&id) })
+    })
 }
 
 /// The longest way to the end from a step that is not over: of one that runs, what it has taken is taken off; where that
@@ -579,7 +585,7 @@ fn remaining(summary: &Summary, now: u64, own: &[Duration], tails: &[Duration]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
+    use crate::event::{Event, EventKind, StepHead};
     use crate::outcome::Severity;
 
     const SECOND: u64 = 1_000_000_000;
@@ -610,11 +616,8 @@ mod tests {
             volatile: false,
             place: String::new(),
         };
-        let open = EventKind::Open {
-            plan: PlanHead::default(),
-            settings: Settings::default(),
-            steps: (0..4).map(head).collect(),
-        };
+        let open =
+            EventKind::Open { plan: Box::default(), settings: Box::default(), steps: (0..4).map(head).collect() };
         let start = |index: usize| EventKind::Start { step: StepId::at(index), attempt: 1 };
         // s0 (10 s) is before s1 (20 s); s2 has 5 s; s3 is a service before s1 that is ready at once, s2 stands alone.
         let seconds = |list: [u64; 4]| list.map(Duration::from_secs).to_vec();

@@ -17,32 +17,34 @@ use super::world::Options;
 /// The announcement of every step, in declaration order.
 #[must_use]
 pub fn steps(plan: &Plan, graph: &Graph) -> Vec<StepHead> {
+    plan.ids().map(|id| step(plan, graph, id)).collect()
+}
+
+/// The announcement of one step.
+#[must_use]
+pub fn step(plan: &Plan, graph: &Graph, id: StepId) -> StepHead {
     let names = |needs: &[Need]| {
         let mut names: Vec<String> = needs.iter().map(|need| plan.step(need.step).name.clone()).collect();
         names.sort();
         names
     };
-    plan.ids()
-        .map(|id| {
-            let step = plan.step(id);
-            StepHead {
-                step: id,
-                name: step.name.clone(),
-                title: step.title.clone(),
-                rank: graph.rank(id),
-                kind: step.action.kind().word().to_owned(),
-                needs: names(&step.needs),
-                after: names(&step.after),
-                required: step.required,
-                severity: step.severity,
-                weight_permille: step.weight_permille(),
-                finally: step.finally,
-                volatile: step.volatile,
-                on_failure: step.on_failure.word().to_owned(),
-                place: plan.sources.locate(step.place),
-            }
-        })
-        .collect()
+    let step = plan.step(id);
+    StepHead {
+        step: id,
+        name: step.name.clone(),
+        title: step.title.clone(),
+        rank: graph.rank(id),
+        kind: step.action.kind().word().to_owned(),
+        needs: names(&step.needs),
+        after: names(&step.after),
+        required: step.required,
+        severity: step.severity,
+        weight_permille: step.weight_permille(),
+        finally: step.finally,
+        volatile: step.volatile,
+        on_failure: step.on_failure.word().to_owned(),
+        place: plan.sources.locate(step.place),
+    }
 }
 
 /// What the scheduler knows of each step, and the turn it has.

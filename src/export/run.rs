@@ -252,7 +252,7 @@ impl Run {
     #[must_use]
     pub fn of(events: &[Event], about: Gathered) -> Option<Self> {
         let EventKind::Open { plan, settings, steps: heads } = &events.first()?.kind else { return None };
-        let mut settings = settings.clone();
+        let mut settings = Settings::clone(settings);
         // A run that was resumed waited in between: its clock goes on where it stopped.
         let first = events.get(1).or(events.first())?;
         let base_ns = i128::from(first.at) * 1_000_000 - i128::from(first.mono);
@@ -282,7 +282,7 @@ impl Run {
         };
         let decision = about.later.clone().or(folded.decision).filter(|_| matches!(end, End::Decided(_)));
         let marks = folded.marks;
-        Some(Self { about, plan: plan.clone(), settings, base_ns, took_ns, end, decision, steps, marks })
+        Some(Self { about, plan: PlanHead::clone(plan), settings, base_ns, took_ns, end, decision, steps, marks })
     }
 
     /// The verdict in force.

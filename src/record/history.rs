@@ -75,11 +75,41 @@ impl HistoryLine {
             EventKind::Commit { step, result } => Some(((*names.get(step)?).to_owned(), brief(result)?)),
             _ => None,
         });
-        Self { v: VERSION, run: run.to_owned(), record: record.to_owned(), steps: steps.collect() }
+        Self { steps: steps.collect(), ..Self::empty(run, record) }
+    }
+
+    /// The line of a run that has no steps.
+    pub(super) fn empty(run: &str, record: &str) -> Self {
+        Self { v: VERSION, run: run.to_owned(), record: record.to_owned(), steps: BTreeMap::new() }
+    }
+
+    /// The bytes of this line with steps whose bytes are there already, in canonical order; about `size` of them.
+    pub(super) fn with_steps(
+        &self,
+        size: usize,
+        steps: impl Iterator<Item = io::Result<(String, Vec<u8>)>>,
+    ) -> io::Result<Vec<u8>> {
+        const HERE: &[u8] = br#""steps":{"#;
+        let line = canonical::to_line(self).map_err(io::Error::other)?;
+        let at = line.windows(HERE.len()).position(|part| part == HERE).map(|at| at + HERE.len());
+        let (before, after) = line.split_at(at.unwrap_or(line.len()));
+        let mut bytes = Vec::with_capacity(line.len() + size);
+        bytes.extend_from_slice(before);
+        for (number, step) in steps.enumerate() {
+            let (name, brief) = step?;
+            if number > 0 {
+                bytes.push(b',');
+            }
+            bytes.append(&mut canonical::to_bytes(&name).map_err(io::Error::other)?);
+            bytes.push(b':');
+            bytes.extend_from_slice(&brief);
+        }
+        bytes.extend_from_slice(after);
+        Ok(bytes)
     }
 }
 
-fn brief(result: &StepResult) -> Option<StepBrief> {
+pub(super) fn brief(result: &StepResult) -> Option<StepBrief> {
     let short = |text: &str, most: usize| text.chars().take(most).collect::<String>();
     let criteria = result.attempts.last()?.criteria.iter().map(|criterion| CriterionBrief {
         text: criterion.text.clone(),
@@ -100,14 +130,24 @@ impl Store {
     /// # Errors
     /// When the file cannot be written. The runs themselves are safe all the same.
     pub fn remember_steps(&self, lines: &[HistoryLine]) -> Result<(), StoreError> {
-        let path = self.root().join(FILE_NAME);
-        let error = io_error("write", &path);
         let mut bytes = Vec::new();
         for line in lines {
+            let path = self.root().join(FILE_NAME);
+            let error = io_error("write", &path);
             bytes.append(&mut canonical::to_line(line).map_err(|e| error(io::Error::other(e)))?);
         }
+        self.remember_lines(&bytes)
+    }
+
+    /// As [`Store::remember_steps`], of whole lines (see [`super::gather::Gathered::history`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remember_lines(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.root().join(FILE_NAME);
+        let error = io_error("write", &path);
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(&error)?;
-        file.write_all(&bytes).map_err(&error)
+        file.write_all(bytes).map_err(&error)
     }
 
     /// What is remembered of the steps of finished runs. Lines that are torn, or that another version wrote, are left

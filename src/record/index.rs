@@ -74,7 +74,7 @@ impl IndexLine {
 }
 
 /// Time of all attempts of a step that ran and succeeded.
-fn took(result: &StepResult) -> Option<u64> {
+pub(super) fn took(result: &StepResult) -> Option<u64> {
     if !result.state.is_success() || result.attempts.is_empty() {
         return None;
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use serde_json::{Map, Value as Json};
 
 use super::line::{self, Line};
 use super::summed::{Digits, Summed};
-use crate::digest::Sha256Stream;
 use crate::event::{Event, EventKind, Sink};
 use crate::facts::{Facts, Value};
 use crate::outcome::{AttemptResult, CriterionResult};
@@ -42,6 +41,9 @@ pub const GROUP: Duration = Duration::from_millis(50);
 
 /// Most bytes that wait to be written.
 const MOST_WAITING: usize = 256 * 1024;
+
+/// Most memory that is kept for lines to come.
+const MOST_KEPT: usize = 32 * 1024;
 
 /// Replaces secrets in a text.
 pub type MaskFn = Arc<dyn Fn(&str) -> String>;
@@ -126,36 +128,36 @@ impl Journal<File> {
     }
 
     /// Opens the journal of a run that was interrupted, to go on in it: the chain goes on where the good lines end. A
-    /// torn tail is cut off, and kept beside as `journal.torn-<offset>`. The next event has to be `resume`.
+    /// torn tail is cut off, and kept beside as `journal.torn-<offset>`. The next event has to be `resume`. Gives the latest
+    /// time in it too (see [`Event::mono`]).
     ///
     /// # Errors
     /// When it cannot be read, holds no good line or cannot be cut; the message names the path.
-    pub fn reopen(run_dir: &Path, durability: Durability, mask: Option<MaskFn>) -> io::Result<(Self, Vec<Event>)> {
+    pub fn reopen(run_dir: &Path, durability: Durability, mask: Option<MaskFn>) -> io::Result<(Self, u64)> {
         let path = run_dir.join(FILE_NAME);
         let name = path.display().to_string();
         let name_it = |e: io::Error| io::Error::new(e.kind(), format!("cannot go on in `{name}`: {e}"));
-        let bytes = std::fs::read(&path).map_err(name_it)?;
-        let found = super::read::recover(&bytes).map_err(|e| name_it(io::Error::other(e)))?;
-        let good = usize::try_from(found.good_bytes).unwrap_or(usize::MAX).min(bytes.len());
-        let (kept, torn) = bytes.split_at(good);
-        let Some(last) = kept.split_inclusive(|byte| *byte == b'\n').next_back() else {
+        let mut mono = 0;
+        let take = &mut |event: Event| mono = event.mono.max(mono);
+        let found = super::read::recover_file_each(run_dir, take).map_err(|e| name_it(io::Error::other(e)))?;
+        if found.lines == 0 {
             return Err(name_it(io::Error::other("it holds no whole line")));
-        };
-        let file = OpenOptions::new().append(true).open(&path).map_err(name_it)?;
-        if !torn.is_empty() {
+        }
+        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(name_it)?;
+        if found.torn {
+            let good = found.good_bytes;
             let mut beside = OpenOptions::new();
             beside.write(true).create(true).truncate(true).mode(0o600);
             let mut beside = beside.open(run_dir.join(format!("journal.torn-{good}"))).map_err(name_it)?;
-            beside.write_all(torn).and_then(|()| beside.sync_all()).map_err(name_it)?;
-            file.set_len(found.good_bytes).and_then(|()| file.sync_all()).map_err(name_it)?;
+            let torn = (&file).seek(SeekFrom::Start(good)).and_then(|_| io::copy(&mut &file, &mut beside));
+            torn.and_then(|_| beside.sync_all()).map_err(name_it)?;
+            file.set_len(good).and_then(|()| file.sync_all()).map_err(name_it)?;
         }
         let mut journal = Self::over(file, name, durability, mask);
-        journal.lines = found.events.len() as u64;
-        let mut digest = Sha256Stream::new();
-        digest.update(last);
-        journal.prev = digest.finish_digits();
+        journal.lines = found.lines;
+        journal.prev = found.last.as_bytes().try_into().unwrap_or([b'0'; 64]);
         journal.state = Phase::Resumable;
-        Ok((journal, found.events))
+        Ok((journal, mono))
     }
 }
 
@@ -258,6 +260,8 @@ impl<M: Medium> Journal<M> {
             self.write_once(&bytes)?;
             self.waiting = bytes;
             self.waiting.clear();
+            // The first line is as long as the plan.
+            self.waiting.shrink_to(MOST_KEPT);
             (self.urgent, self.written) = (false, self.mono);
         }
         if sync && self.unsynced {
@@ -304,7 +308,11 @@ impl<M: Medium> Journal<M> {
             }
         };
         let (text, digest) = written.map_err(io::Error::other)?;
-        self.waiting.extend_from_slice(text);
+        if self.waiting.is_empty() && text.len() > MOST_KEPT {
+            self.waiting = self.writer.take();
+        } else {
+            self.waiting.extend_from_slice(text);
+        }
         self.prev = digest;
         Ok(())
     }
@@ -556,6 +564,7 @@ mod tests {
     use super::super::read::recover;
     use super::super::sample::{commit, event, head, open, passed, small_run};
     use super::*;
+    use crate::digest::sha256_hex;
     use crate::ids::StepId;
 
     /// A medium that takes `room` bytes and fails at the n-th sync; counts what is asked of it.

@@ -1,6 +1,7 @@
 //! What a line of the journal holds, besides its check sum: an event, its number, the digest of the line before.
 //!
-//! The lines that every step has come in the order of canonical JSON, so that nothing has to be sorted.
+//! The lines that every step has, and the first one, which tells of all of them, come in the order of canonical JSON, so
+//! that nothing has to be sorted.
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
@@ -74,6 +75,22 @@ impl<'a> Common<'a> {
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { event, cut, n, prev } = self;
+        if let EventKind::Open { plan, settings, steps } = &event.kind {
+            let mut line = serializer.serialize_struct("Line", 10)?;
+            line.serialize_field("at", &event.at)?;
+            if let Some(cut) = cut {
+                line.serialize_field("cut", cut)?;
+            }
+            line.serialize_field("mono", &event.mono)?;
+            line.serialize_field("n", n)?;
+            line.serialize_field("plan", plan)?;
+            line.serialize_field("prev", prev)?;
+            line.serialize_field("schema", &schema_of(event))?;
+            line.serialize_field("settings", settings)?;
+            line.serialize_field("steps", steps)?;
+            line.serialize_field("t", "open")?;
+            return line.end();
+        }
         let Some(common) = Common::of(&event.kind) else {
             return Whole { event: *event, schema: schema_of(event), cut: *cut, n: *n, prev }.serialize(serializer);
         };

@@ -304,10 +304,11 @@ pub fn project(events: &[Event]) -> Result<Record, ProjectError> {
         let text = format!("`{}` and `{}` have one rank", pair[0].0.name, pair[1].0.name);
         return Err(ProjectError::Contradiction(text));
     }
-    let stopper = ranked.iter().find(|(head, result)| stops(head, result)).map(|(head, _)| *head);
+    let stopper = ranked.iter().find(|(head, result)| stops(head, result.state)).map(|(head, _)| *head);
     let mut steps = Vec::with_capacity(ranked.len());
     for (head, result) in &ranked {
-        steps.push(match stopper.filter(|stopper| is_stopped(head, result, stopper)) {
+        let later = stopper.filter(|stopper| head.rank > stopper.rank);
+        steps.push(match later.filter(|_| is_stopped(head.finally, result.cause.as_ref())) {
             Some(stopper) => unrun_line(head, State::NotRun, Some(Cause::Stopped(stopper.name.clone()))),
             None if !head.finally && matches!(result.cause, Some(Cause::Stopped(_))) => {
                 return Err(ProjectError::NotSerial(head.name.clone()));
@@ -320,13 +321,22 @@ pub fn project(events: &[Event]) -> Result<Record, ProjectError> {
 }
 
 /// Whether this step's end keeps later ranks from being reached.
-fn stops(head: &StepHead, result: &StepResult) -> bool {
-    result.state.is_failure() && head.required && !head.finally && head.on_failure == "stop"
+pub(super) fn stops(head: &StepHead, state: State) -> bool {
+    state.is_failure() && head.required && !head.finally && head.on_failure == "stop"
 }
 
-/// Whether a serial run would not have reached this step. What was not selected was not going to be reached anyway.
-fn is_stopped(head: &StepHead, result: &StepResult, stopper: &StepHead) -> bool {
-    head.rank > stopper.rank && !head.finally && result.cause != Some(Cause::Filtered)
+/// Whether a serial run would not have reached a step behind the one that stopped it. What was not selected was not going
+/// to be reached anyway.
+pub(super) fn is_stopped(finally: bool, cause: Option<&Cause>) -> bool {
+    !finally && cause != Some(&Cause::Filtered)
+}
+
+pub(super) fn unannounced(step: StepId) -> ProjectError {
+    ProjectError::Contradiction(format!("a result of step {}, which was not announced", step.0))
+}
+
+pub(super) fn twice(step: StepId) -> ProjectError {
+    ProjectError::Contradiction(format!("two results of step {}", step.0))
 }
 
 fn opening(events: &[Event]) -> Result<(&PlanHead, &Settings, &[StepHead]), ProjectError> {
@@ -343,11 +353,9 @@ fn commits<'a>(events: &'a [Event], heads: &[StepHead]) -> Result<Vec<&'a StepRe
     for event in events {
         match &event.kind {
             EventKind::Commit { step, result } => {
-                let slot = by_step.get_mut(step).ok_or_else(|| {
-                    ProjectError::Contradiction(format!("a result of step {}, which was not announced", step.0))
-                })?;
+                let slot = by_step.get_mut(step).ok_or_else(|| unannounced(*step))?;
                 if slot.replace(result).is_some() {
-                    return Err(ProjectError::Contradiction(format!("two results of step {}", step.0)));
+                    return Err(twice(*step));
                 }
                 interrupted |= result.cause == Some(Cause::Interrupted);
             }
@@ -386,31 +394,8 @@ impl Record {
     /// The last line.
     #[must_use]
     pub fn end(&self, decision: &Decision) -> EndLine {
-        let all = [
-            State::Pass,
-            State::Warn,
-            State::Fail,
-            State::Inconclusive,
-            State::Error,
-            State::Pending,
-            State::Skipped,
-            State::NotRun,
-        ];
-        let count = |state| self.steps.iter().filter(|step| step.state == state).count();
-        let counts = all.map(|state| (state, u32::try_from(count(state)).unwrap_or(u32::MAX)));
-        let decision = decision.clone();
-        EndLine {
-            verdict: decision.verdict,
-            risk: decision.risk,
-            go: decision.go,
-            no_go: decision.no_go,
-            terms: decision.terms,
-            vetoes: decision.vetoes,
-            holds: decision.holds,
-            counts: counts.into(),
-            first_failure: self.steps.iter().find(|step| step.state.is_failure()).map(|step| step.id.clone()),
-            complete: true,
-        }
+        let first_failure = self.steps.iter().find(|step| step.state.is_failure()).map(|step| step.id.clone());
+        end_line(decision, self.steps.iter().map(|step| step.state), first_failure)
     }
 
     /// The bytes of `record.jsonl`; the record's id is their SHA-256. The texts of the decision must not hold
@@ -428,19 +413,57 @@ impl Record {
     }
 
     fn line(&self, t: &str, line: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
-        #[derive(Serialize)]
-        struct Tagged<'a, L> {
-            t: &'a str,
-            #[serde(flatten)]
-            line: &'a L,
-        }
-        let mut bytes = portable::to_bytes(&Tagged { t, line }, &self.workspace)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        tagged(t, line, &self.workspace)
     }
 }
 
-fn run_line(plan: &PlanHead) -> RunLine {
+/// The bytes of a line.
+pub(super) fn tagged(t: &str, line: &impl Serialize, workspace: &str) -> Result<Vec<u8>, CanonicalError> {
+    #[derive(Serialize)]
+    struct Tagged<'a, L> {
+        t: &'a str,
+        #[serde(flatten)]
+        line: &'a L,
+    }
+    let mut bytes = portable::to_bytes(&Tagged { t, line }, workspace)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The last line of steps that ended in these states.
+pub(super) fn end_line(
+    decision: &Decision,
+    states: impl Iterator<Item = State>,
+    first_failure: Option<String>,
+) -> EndLine {
+    let all = [
+        State::Pass,
+        State::Warn,
+        State::Fail,
+        State::Inconclusive,
+        State::Error,
+        State::Pending,
+        State::Skipped,
+        State::NotRun,
+    ];
+    let mut counts = BTreeMap::from(all.map(|state| (state, 0)));
+    states.for_each(|state| *counts.entry(state).or_default() += 1);
+    let decision = decision.clone();
+    EndLine {
+        verdict: decision.verdict,
+        risk: decision.risk,
+        go: decision.go,
+        no_go: decision.no_go,
+        terms: decision.terms,
+        vetoes: decision.vetoes,
+        holds: decision.holds,
+        counts,
+        first_failure,
+        complete: true,
+    }
+}
+
+pub(super) fn run_line(plan: &PlanHead) -> RunLine {
     let outside = plan.path.starts_with('/') || plan.path.split('/').any(|part| part == "..");
     let path = if outside { plan.path.rsplit('/').next().unwrap_or_default() } else { plan.path.as_str() };
     let risk = |(id, weight): &(String, u32)| RiskLine { id: id.clone(), weight_permille: *weight };
@@ -475,7 +498,7 @@ fn sorted_set(items: &[String]) -> Vec<String> {
     items
 }
 
-fn unrun_line(head: &StepHead, state: State, cause: Option<Cause>) -> StepLine {
+pub(super) fn unrun_line(head: &StepHead, state: State, cause: Option<Cause>) -> StepLine {
     StepLine {
         rank: head.rank,
         id: head.name.clone(),
@@ -502,7 +525,7 @@ fn unrun_line(head: &StepHead, state: State, cause: Option<Cause>) -> StepLine {
     }
 }
 
-fn step_line(head: &StepHead, result: &StepResult) -> StepLine {
+pub(super) fn step_line(head: &StepHead, result: &StepResult) -> StepLine {
     let line = unrun_line(head, result.state, result.cause.clone());
     let Some(last) = result.attempts.last() else { return line };
     let mut inputs = result.inputs.clone();
@@ -639,7 +662,7 @@ mod tests {
         let mut events = vec![open(vec![head(0, "a"), head(1, "b")]), commit(0, passed()), interrupted];
         events.push(event(EventKind::Close { status: RunStatus::Interrupted(2), record: None }));
         assert_eq!(project(&events), Err(ProjectError::Interrupted));
-        events.push(event(EventKind::Resume { settings: Settings::default() }));
+        events.push(event(EventKind::Resume { settings: Box::default() }));
         assert!(matches!(project(&events), Err(ProjectError::Incomplete(_))), "each step is committed anew");
         let clean = vec![events[0].clone(), commit(0, passed()), commit(1, passed())];
         events.extend(clean[1..].iter().cloned());

@@ -1,7 +1,7 @@
 //! Reads journals and records back and trusts no byte of them. Changes no file; never panics on what it reads.
 
 use std::fmt;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -19,6 +19,10 @@ use crate::event::{Event, EventKind};
 pub struct Recovered {
     /// The events of all good lines, in order; a prefix of what was written.
     pub events: Vec<Event>,
+    /// How many good lines there are.
+    pub lines: u64,
+    /// SHA-256 of the last of them.
+    pub last: String,
     /// Length of the good lines in bytes: where a resumed run cuts a torn tail off.
     pub good_bytes: u64,
     /// Something incomplete follows the good lines: the engine or the machine died while writing it.
@@ -72,9 +76,19 @@ impl std::error::Error for ReadError {
 /// # Errors
 /// As [`recover`], or when the file cannot be read.
 pub fn recover_file(run_dir: &Path) -> Result<Recovered, ReadError> {
+    let mut events = Vec::new();
+    let found = recover_file_each(run_dir, &mut |event| events.push(event))?;
+    Ok(Recovered { events, ..found })
+}
+
+/// As [`recover_file`], but the events are told one by one and not held.
+///
+/// # Errors
+/// As there; what was told by then counts for nothing.
+pub fn recover_file_each(run_dir: &Path, take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {
     let path = run_dir.join(journal::FILE_NAME);
-    let bytes = std::fs::read(&path).map_err(|e| ReadError::Io(path, e))?;
-    recover(&bytes)
+    let file = std::fs::File::open(&path).map_err(|e| ReadError::Io(path.clone(), e))?;
+    recover_from(&mut BufReader::with_capacity(64 * 1024, file), &path, take)
 }
 
 /// Reads a journal. The good offset goes on only after a line is complete, canonical, sound and chained. A bad tail
@@ -84,25 +98,44 @@ pub fn recover_file(run_dir: &Path) -> Result<Recovered, ReadError> {
 /// [`ReadError::Corrupt`] when a line is not what was written and sound lines follow it, or when sound lines are
 /// missing, repeated or out of order; [`ReadError::Format`] for another version.
 pub fn recover(bytes: &[u8]) -> Result<Recovered, ReadError> {
-    let mut found = Recovered::default();
-    let mut prev = NO_LINE.to_owned();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let line = first_line(rest);
-        let number = found.events.len() as u64;
-        let members = match sound(line) {
+    let mut events = Vec::new();
+    let found = recover_each(bytes, &mut |event| events.push(event))?;
+    Ok(Recovered { events, ..found })
+}
+
+/// As [`recover`], but the events are told one by one and not held.
+///
+/// # Errors
+/// As there; what was told by then counts for nothing.
+pub fn recover_each(mut bytes: &[u8], take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {
+    recover_from(&mut bytes, Path::new(journal::FILE_NAME), take)
+}
+
+fn recover_from(bytes: &mut dyn BufRead, path: &Path, take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {
+    let mut found = Recovered { last: NO_LINE.to_owned(), ..Recovered::default() };
+    let mut line = Vec::new();
+    while next_line(bytes, path, &mut line)? {
+        let members = match sound(&line) {
             Ok(members) => members,
-            Err(reason) => return torn_or_corrupt(found, rest, line.len(), &reason),
+            Err(reason) => return torn_or_corrupt(found, bytes, path, &reason),
         };
+        let number = found.lines;
         let corrupt = |reason: String| ReadError::Corrupt { line: number + 1, offset: found.good_bytes, reason };
-        let event = chained(members, number, &prev, &corrupt)?;
-        found.cut += event.1;
-        found.events.push(event.0);
+        let (event, cut) = chained(members, number, &found.last, &corrupt)?;
+        found.cut += cut;
+        found.lines += 1;
         found.good_bytes += line.len() as u64;
-        prev = sha256_hex(line);
-        rest = &rest[line.len()..];
+        found.last = sha256_hex(&line);
+        take(event);
     }
     Ok(found)
+}
+
+/// The bytes up to the next line feed, which they include, or all that are left; whether there were any.
+fn next_line(bytes: &mut dyn BufRead, path: &Path, line: &mut Vec<u8>) -> Result<bool, ReadError> {
+    line.clear();
+    let read = bytes.read_until(b'\n', line).map_err(|e| ReadError::Io(path.to_owned(), e))?;
+    Ok(read > 0)
 }
 
 /// The bytes up to the first line feed, which they include, or all of them.
@@ -141,20 +174,24 @@ impl fmt::Display for Reason {
     }
 }
 
-fn torn_or_corrupt(mut found: Recovered, rest: &[u8], bad: usize, reason: &Reason) -> Result<Recovered, ReadError> {
+/// What is behind a line that is not sound decides.
+fn torn_or_corrupt(
+    mut found: Recovered,
+    after: &mut dyn BufRead,
+    path: &Path,
+    reason: &Reason,
+) -> Result<Recovered, ReadError> {
     if let Reason::Format(e) = reason
-        && found.events.is_empty()
+        && found.lines == 0
     {
         return Err(ReadError::Format(e.clone()));
     }
-    let mut after = &rest[bad..];
-    while !after.is_empty() {
-        let line = first_line(after);
-        if sound(line).is_ok() {
-            let (line, offset) = (found.events.len() as u64 + 1, found.good_bytes);
+    let mut line = Vec::new();
+    while next_line(after, path, &mut line)? {
+        if sound(&line).is_ok() {
+            let (line, offset) = (found.lines + 1, found.good_bytes);
             return Err(ReadError::Corrupt { line, offset, reason: reason.to_string() });
         }
-        after = &after[line.len()..];
     }
     found.torn = true;
     Ok(found)
@@ -478,7 +515,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(journal::FILE_NAME);
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            let (mut journal, before) = Journal::reopen(folder.path(), Durability::None, None).unwrap();
+            let before = recover_file(folder.path()).unwrap().events;
+            let (mut journal, _) = Journal::reopen(folder.path(), Durability::None, None).unwrap();
             assert_eq!(before, all[..before.len()]);
             let good = ends[before.len() - 1];
             let beside = std::fs::read(folder.path().join(format!("journal.torn-{good}")));

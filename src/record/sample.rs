@@ -59,7 +59,7 @@ pub(crate) fn open(steps: Vec<StepHead>) -> Event {
         baselines: [("a".to_owned(), "20251231T000000Z-bbbbbb".to_owned())].into(),
         reports: vec!["out/readiness.md".into()],
     };
-    event(EventKind::Open { plan, settings, steps })
+    event(EventKind::Open { plan: plan.into(), settings: settings.into(), steps })
 }
 
 pub(crate) fn attempt(state: State, cause: Option<Cause>) -> AttemptResult {

@@ -14,7 +14,7 @@
 mod error;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -430,14 +430,45 @@ impl RunDir {
     /// # Errors
     /// When any part of it fails, or there is a record already; then there is no new record.
     pub fn write_record(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        self.write_record_with(|out| out.write_all(bytes))
+    }
+
+    /// As [`RunDir::write_record`], of bytes that come piece by piece.
+    ///
+    /// # Errors
+    /// As there, or when they don't come.
+    pub fn write_record_with(
+        &self,
+        bytes: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<String, StoreError> {
         let path = self.path.join(RECORD_FILE);
         let error = io_error("write", &path);
-        let mut file = tempfile::NamedTempFile::new_in(&self.path).map_err(&error)?;
-        file.write_all(bytes).map_err(&error)?;
+        let file = tempfile::NamedTempFile::new_in(&self.path).map_err(&error)?;
+        let mut out = Digesting { out: BufWriter::with_capacity(32 * 1024, file), digest: Sha256Stream::new() };
+        bytes(&mut out).map_err(&error)?;
+        let file = out.out.into_inner().map_err(|e| error(e.into_error()))?;
         file.as_file().sync_all().map_err(&error)?;
         file.persist_noclobber(&path).map_err(|e| error(e.error))?;
         sync_folder(&self.path)?;
-        Ok(sha256_hex(bytes))
+        Ok(out.digest.finish_hex())
+    }
+}
+
+/// Writes, and digests what it writes.
+struct Digesting<W> {
+    out: W,
+    digest: Sha256Stream,
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.digest.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

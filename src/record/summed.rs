@@ -56,6 +56,11 @@ impl Summed {
         whole.update(&text[at..]);
         Ok((text, whole.finish_digits()))
     }
+
+    /// The line that was written last, and the memory that it stands in.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.writer.text_mut())
+    }
 }
 
 /// The check sum of a line's members without [`SUM`].
@@ -89,6 +94,7 @@ mod tests {
             let (line, digest) = lines.line(&members).unwrap();
             assert_eq!(line, right(&members));
             assert_eq!(digest, *sha256_hex(line).as_bytes());
+            assert_eq!(lines.take(), right(&members));
         }
         assert!(lines.line(&json!({ "a": 1.5 })).is_err());
         assert_eq!(lines.line(&json!({})).unwrap().0, right(&Map::new()), "what went wrong before leaves nothing");

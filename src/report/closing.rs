@@ -233,7 +233,7 @@ mod tests {
         let step = sample.id("a");
         sample.pass("b", 3);
         let settings = crate::event::Settings::default();
-        sample.push(EventKind::Resume { settings });
+        sample.push(EventKind::Resume { settings: settings.into() });
         sample.push(EventKind::Reused { step, run: "r".into() });
         sample.pass("a", 1);
         let text = report(&sample.summary(), &context(), NARROW);

@@ -73,12 +73,12 @@ fn running(row: &Row, pace: Pace, context: &Context, now: u64, column: usize) ->
         Line::of(Role::Note, "  ⏵ ").with(Role::Strong, &name).pad(4 + column).plain(&format!(" {elapsed:>7}  "));
     let says = match row.phase {
         Phase::Pausing { until } => {
-            let why = row.last_try.as_ref().map_or("", |(_, why)| why.as_str());
+            let why = row.last_try.as_deref().map_or("", |(_, why)| why.as_str());
             let wait = format::short(until.saturating_sub(now));
             return line.with(Role::Warn, &format!("try {} in {wait}: ", row.attempt + 1)).with(Role::Dim, why);
         }
         Phase::Stopping => return line.with(Role::Dim, "is being ended"),
-        _ => row.glance.clone(),
+        _ => row.glance.as_deref().map(str::to_owned),
     };
     let which = Which { rank: row.head.rank, name: &row.head.name, attempt: row.attempt.max(1) };
     let says = says.or_else(|| (context.glance)(which).map(|raw| escape::bytes(&raw)));

@@ -144,7 +144,7 @@ pub fn annotations(summary: &Summary, context: &Context) -> String {
 /// `::error file=…,line=…,col=…,title=…::…`, at the criterion that made it so, or at the step.
 fn annotation(word: &str, row: &Row, result: &Brief, context: &Context) -> String {
     let own = result.culprits().into_iter().find(|criterion| !criterion.implied && !criterion.place.is_empty());
-    let place = own.map_or(row.head.place.as_str(), |criterion| criterion.place.as_str());
+    let place = own.map_or(&*row.head.place, |criterion| criterion.place.as_str());
     let mut properties = Vec::new();
     let mut parts = place.rsplitn(3, ':');
     if let (Some(col), Some(line), Some(path)) = (parts.next(), parts.next(), parts.next())

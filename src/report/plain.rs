@@ -120,7 +120,7 @@ fn noted(row: &Row, result: &Brief, line: style::Line, width: usize) -> style::L
 }
 
 fn retry(summary: &Summary, row: &Row, attempt: u32, after_ns: u64, width: usize) -> style::Line {
-    let (took, why) = row.last_try.as_ref().map_or((None, ""), |(took, why)| (Some(*took), why.as_str()));
+    let (took, why) = row.last_try.as_deref().map_or((None, ""), |(took, why)| (Some(*took), why.as_str()));
     let line = start("RETRY", Role::Warn, took, &no_counter(summary));
     let when = if after_ns == 0 { String::from("now") } else { format!("in {}", format::short(after_ns)) };
     let note = if why.is_empty() { format!("try {attempt} {when}") } else { format!("try {attempt} {when}: {why}") };

@@ -51,7 +51,7 @@ impl Stream {
             PlanHead { name: "demo".into(), path: "blueprint.toml".into(), go: 40, no_go: 70, ..PlanHead::default() };
         let settings = Settings { run: "20261124T061500Z-k3".into(), jobs: 4, ..Settings::default() };
         let mut stream = Self { events: Vec::new(), heads: heads.clone(), now: 0 };
-        stream.push(EventKind::Open { plan, settings, steps: heads });
+        stream.push(EventKind::Open { plan: plan.into(), settings: settings.into(), steps: heads });
         stream
     }
 

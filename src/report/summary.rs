@@ -1,11 +1,11 @@
 //! What is known of a run so far: a pure fold of its events. Knows no screen and no clock but the events' own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::facts::Facts;
 use crate::ids::StepId;
-use crate::outcome::{AttemptResult, Cause, CriterionResult, Decision, RunStatus, State, StepResult, Tier};
+use crate::outcome::{AttemptResult, Cause, CriterionResult, Decision, RunStatus, Severity, State, StepResult, Tier};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,11 +141,47 @@ pub fn culprits(criteria: &[CriterionResult]) -> Vec<&CriterionResult> {
     criteria.iter().filter(is_culprit).collect()
 }
 
+/// A step as announced, as much of it as a screen needs: there is one of each step of the plan the whole run.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Name, with the matrix part.
+    pub name: String,
+    /// Human title.
+    pub title: Option<Box<str>>,
+    /// `path:line:col` of its header in the plan.
+    pub place: Box<str>,
+    /// Plan rank.
+    pub rank: u32,
+    /// Weight in thousandths.
+    pub weight_permille: u32,
+    /// For the risk.
+    pub severity: Severity,
+    /// A failure blocks GO.
+    pub required: bool,
+    /// In `[finally]`.
+    pub finally: bool,
+}
+
+impl Head {
+    fn of(head: &StepHead) -> Self {
+        Self {
+            name: head.name.clone(),
+            title: head.title.as_deref().map(Into::into),
+            place: head.place.as_str().into(),
+            rank: head.rank,
+            weight_permille: head.weight_permille,
+            severity: head.severity,
+            required: head.required,
+            finally: head.finally,
+        }
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// As announced.
-    pub head: StepHead,
+    pub head: Head,
     /// Where it stands.
     pub phase: Phase,
     /// The attempt that runs or ran last; 0 before the first.
@@ -155,9 +191,9 @@ pub struct Row {
     /// When the attempt that runs started.
     pub tried: u64,
     /// What the last look saw, for steps that look more than once.
-    pub glance: Option<String>,
+    pub glance: Option<Box<str>>,
     /// How long the last attempt took and why it did not pass.
-    pub last_try: Option<(u64, String)>,
+    pub last_try: Option<Box<(u64, String)>>,
     /// Its earlier result stands for a new one.
     pub reused: bool,
     /// How it ended.
@@ -279,7 +315,8 @@ pub struct Summary {
     pub mono: u64,
     /// Steps whose earlier result stands for a new one.
     pub reused: usize,
-    names: HashMap<String, usize>,
+    /// Rows in the order of their names.
+    by_name: Vec<StepId>,
     committed: usize,
 }
 
@@ -288,7 +325,7 @@ impl Summary {
     pub fn apply(&mut self, event: &Event) {
         self.mono = self.mono.max(event.mono);
         match &event.kind {
-            EventKind::Open { plan, settings, steps } => self.open(plan, settings, steps),
+            EventKind::Open { plan, settings, steps } => self.open(plan, settings, steps.iter().map(Head::of)),
             EventKind::Ready { step } => self.phase(*step, Phase::Ready),
             EventKind::Start { step, attempt } => self.start(*step, *attempt, event.mono),
             EventKind::Sample { step, sample, criteria, detail, .. } => {
@@ -327,12 +364,11 @@ impl Summary {
         }
     }
 
-    fn open(&mut self, plan: &PlanHead, settings: &Settings, steps: &[StepHead]) {
+    fn open(&mut self, plan: &PlanHead, settings: &Settings, steps: impl ExactSizeIterator<Item = Head>) {
         self.plan = plan.clone();
         self.settings = settings.clone();
-        self.names = steps.iter().enumerate().map(|(index, head)| (head.name.clone(), index)).collect();
-        let row = |head: &StepHead| Row {
-            head: head.clone(),
+        let row = |head: Head| Row {
+            head,
             phase: Phase::default(),
             attempt: 0,
             started: 0,
@@ -342,15 +378,17 @@ impl Summary {
             reused: false,
             result: None,
         };
-        self.rows = steps.iter().map(row).collect();
+        self.rows = steps.map(row).collect();
+        self.by_name = (0..self.rows.len()).map(StepId::at).collect();
+        self.by_name.sort_unstable_by_key(|step| self.rows[step.index()].head.name.as_str());
     }
 
     /// Every step is told anew.
     fn resume(&mut self, settings: &Settings) {
         let (plan, mono) = (std::mem::take(&mut self.plan), self.mono);
-        let heads: Vec<StepHead> = self.rows.drain(..).map(|row| row.head).collect();
+        let rows = std::mem::take(&mut self.rows);
         *self = Self { mono, ..Self::default() };
-        self.open(&plan, settings, &heads);
+        self.open(&plan, settings, rows.into_iter().map(|row| row.head));
     }
 
     fn phase(&mut self, step: StepId, phase: Phase) {
@@ -380,7 +418,7 @@ impl Summary {
             return;
         };
         let seen = culprits(criteria).first().map(|c| got(c)).or_else(|| detail.map(str::to_owned));
-        row.glance = Some(format!("look {sample}: {}", seen.as_deref().unwrap_or("holds")));
+        row.glance = Some(format!("look {sample}: {}", seen.as_deref().unwrap_or("holds")).into());
     }
 
     fn attempt(&mut self, step: StepId, result: &AttemptResult) {
@@ -390,7 +428,7 @@ impl Summary {
         row.glance = None;
         row.last_try = (result.state != State::Pass).then(|| {
             let why = reason(result.cause.as_ref(), result.detail.as_deref(), &result.criteria);
-            (result.duration_ns, why.unwrap_or_else(|| result.state.word().to_owned()))
+            Box::new((result.duration_ns, why.unwrap_or_else(|| result.state.word().to_owned())))
         });
     }
 
@@ -427,7 +465,8 @@ impl Summary {
     /// The step of that name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepId> {
-        self.names.get(name).map(|&index| StepId::at(index))
+        let name_of = |step: &StepId| self.rows[step.index()].head.name.as_str();
+        self.by_name.binary_search_by_key(&name, name_of).ok().map(|at| self.by_name[at])
     }
 
     /// How many steps came out like that.
@@ -455,7 +494,7 @@ impl Summary {
         let blamed = |index: usize| -> Option<usize> {
             match self.rows.get(index)?.result.as_ref()?.cause.as_ref()? {
                 Cause::NeedFailed(name) | Cause::NeedSkipped(name) | Cause::Stopped(name) => {
-                    self.names.get(name).copied()
+                    self.find(name).map(StepId::index)
                 }
                 _ => None,
             }

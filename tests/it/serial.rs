@@ -14,7 +14,7 @@ use runplan::act::scripted::{Play, Scripted, Seen, Service};
 use runplan::act::{Act, Lent, Look, Request};
 use runplan::action::ActionKind;
 use runplan::engine::{self, KeepError, Keeper, Known, Options, Outlet, Trust, World};
-use runplan::event::{Event, EventKind, PlanHead, Settings, Sink};
+use runplan::event::{Event, EventKind, PlanHead, Sink};
 use runplan::facts::Facts;
 use runplan::graph::{self, Graph};
 use runplan::identity::ActionForm;
@@ -482,7 +482,8 @@ fn go(
         known,
     };
     let head = PlanHead { name: plan.name.clone(), go: 40, no_go: 70, ..PlanHead::default() };
-    let open = EventKind::Open { plan: head, settings: Settings::default(), steps: engine::heads::steps(plan, graph) };
+    let open =
+        EventKind::Open { plan: head.into(), settings: Box::default(), steps: engine::heads::steps(plan, graph) };
     let bytes = Bytes::default();
     let mut events = Events { journal: Journal::over(bytes.clone(), "memory", Durability::None, None), kept: vec![] };
     let keeper = Folder(folder.to_owned());
