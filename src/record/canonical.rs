@@ -83,6 +83,23 @@ pub(crate) fn digest_with_list(
     Ok(digest.finish_hex())
 }
 
+/// The canonical text of an object with one more member, whose value is a word without escapes.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub(crate) fn with_word(item: &impl Serialize, name: &'static str, word: &str) -> Result<Vec<u8>, CanonicalError> {
+    let (mut text, place) = direct::write(item, Some(name))?;
+    let at = place.unwrap_or(text.len() - 1);
+    let (before, after) = match place {
+        Some(_) => ("", ","),
+        None if text.len() == 2 => ("", ""),
+        None => (",", ""),
+    };
+    let member = [before, "\"", name, "\":\"", word, "\"", after].concat();
+    text.splice(at..at, member.into_bytes());
+    Ok(text)
+}
+
 /// The canonical line of a value, line feed included.
 ///
 /// # Errors
@@ -202,6 +219,15 @@ mod tests {
                 let right = crate::digest::sha256_hex(&to_bytes(&whole).unwrap());
                 assert_eq!(digest_with_list(&head, "list", items[..count].iter()).unwrap(), right, "{whole}");
             }
+        }
+    }
+
+    #[test]
+    fn a_word_stands_where_it_belongs() {
+        for members in [json!({}), json!({ "a": 1 }), json!({ "z": 1 }), json!({ "z": 1, "a": [null], "s": "x" })] {
+            let mut right = members.clone();
+            right["t"] = "word".into();
+            assert_eq!(with_word(&members, "t", "word").unwrap(), value_bytes(&right).unwrap());
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) fn without_workspace(value: &mut Value, workspace: &str) {
 /// As [`canonical::to_bytes`].
 pub(super) fn to_bytes(item: &impl Serialize, workspace: &str) -> Result<Vec<u8>, CanonicalError> {
     let bytes = canonical::to_bytes(item)?;
-    if !may_name(&bytes, workspace.trim_end_matches('/')) {
+    if !may_name(&bytes, workspace) {
         return Ok(bytes);
     }
     let mut value = serde_json::to_value(item).map_err(|e| CanonicalError::Serialize(e.to_string()))?;
@@ -32,7 +32,8 @@ pub(super) fn to_bytes(item: &impl Serialize, workspace: &str) -> Result<Vec<u8>
 }
 
 /// Whether canonical text may hold that path somewhere: whatever has escapes in it is not looked for.
-fn may_name(text: &[u8], workspace: &str) -> bool {
+pub(super) fn may_name(text: &[u8], workspace: &str) -> bool {
+    let workspace = workspace.trim_end_matches('/');
     let plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
     match std::str::from_utf8(text) {
         Ok(text) if workspace.chars().all(plain) => text.contains(workspace),

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::canonical::CanonicalError;
+use super::canonical::{self, CanonicalError};
 use super::format::{RECORD, SEMANTICS};
 use super::portable;
 use super::read::current;
@@ -425,7 +425,10 @@ pub(super) fn tagged(t: &str, line: &impl Serialize, workspace: &str) -> Result<
         #[serde(flatten)]
         line: &'a L,
     }
-    let mut bytes = portable::to_bytes(&Tagged { t, line }, workspace)?;
+    let mut bytes = canonical::with_word(line, "t", t)?;
+    if portable::may_name(&bytes, workspace) {
+        bytes = portable::to_bytes(&Tagged { t, line }, workspace)?;
+    }
     bytes.push(b'\n');
     Ok(bytes)
 }
