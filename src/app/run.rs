@@ -1,6 +1,8 @@
 //! `runplan PLAN`: takes the workspace, runs the engine, writes journal and record, says the decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod outlets;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use crate::cli::{self, Run};
 use crate::criteria::{self, Evidence};
 use crate::decide;
 use crate::digest::sha256_hex;
-use crate::engine::{self, Options, Outlet};
+use crate::engine::{self, Options};
 use crate::event::{Event, EventKind, PlanHead, Settings, Sink};
 use crate::exit::Exit;
 use crate::facts::{Facts, Value};
@@ -34,11 +36,10 @@ use super::readiness;
 use super::reuse::{self, Source};
 use super::view;
 use super::world::{self, Kept};
+use outlets::Outlets;
 
 /// How many bytes of one action's time between TERM and KILL a plan can't change.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
-/// How long what was said may take to be read before the engine is stopped (Ctrl-Z).
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(super) fn run(command: &Run, terminal: &Terminal) -> Exit {
     let Some((ready, selected)) = asked(command, terminal) else { return Exit::Usage };
@@ -539,70 +540,4 @@ fn risks(plan: &Plan, env: &BTreeMap<String, std::ffi::OsString>) -> Vec<(String
         .collect();
     risks.sort();
     risks
-}
-
-/// Every event goes to the journal first, then to the screen; what the record needs is gathered.
-struct Outlets<'a> {
-    journal: Journal,
-    reporter: Box<dyn Reporter>,
-    /// What the reporter says is seen once the journal has it.
-    terminal: Terminal,
-    plan: &'a Plan,
-    graph: &'a Graph,
-    gathered: Gathered,
-    /// When the run began (wall clock), and the latest event that says how far it is (since then).
-    span: Option<(i64, u64)>,
-    /// All about the steps in `seen`.
-    kept: Vec<Event>,
-    /// The journal has its `open` already.
-    resumed: bool,
-    /// Steps of which later runs may want to know what was seen.
-    seen: BTreeSet<StepId>,
-}
-
-impl Sink for Outlets<'_> {
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        use EventKind::{Attempt, Close, Commit, Decision, Open, Reused};
-        if !(self.resumed && matches!(event.kind, Open { .. })) {
-            self.journal.event(event)?;
-        }
-        self.reporter.event(event)?;
-        if matches!(event.kind, Open { .. } | Commit { .. } | Decision { .. } | Close { .. }) {
-            self.span = Some((self.span.map_or(event.at, |(began, _)| began), event.mono));
-        }
-        match &event.kind {
-            Open { plan, settings, steps } if !self.seen.is_empty() => {
-                let steps = steps.iter().filter(|head| self.seen.contains(&head.step)).cloned().collect();
-                let kind = Open { plan: plan.clone(), settings: settings.clone(), steps };
-                self.kept.push(Event { kind, ..*event });
-            }
-            Commit { step, result } => {
-                self.gathered.take(&engine::heads::step(self.plan, self.graph, *step), result)?;
-            }
-            _ => {}
-        }
-        if let Attempt { step, .. } | Reused { step, .. } | Commit { step, .. } = &event.kind
-            && self.seen.contains(step)
-        {
-            self.kept.push(event.clone());
-        }
-        Ok(())
-    }
-}
-
-impl Outlet for Outlets<'_> {
-    fn settle(&mut self, mono: u64) -> io::Result<()> {
-        self.journal.flush(mono)?;
-        self.terminal.release();
-        Ok(())
-    }
-
-    fn tick(&mut self, mono: u64) {
-        self.reporter.tick(mono);
-    }
-
-    fn pause(&mut self) {
-        self.reporter.pause();
-        self.terminal.settle(Some(PATIENCE));
-    }
 }
