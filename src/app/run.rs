@@ -255,9 +255,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;
     terminal.detach();
     let reporter = reporter(order, &run, &options, terminal)?;
-    let resumed = order.resumed().is_some();
     journal.batch();
-    let seen = reuse::declared(plan);
     let workspace = plan.workspace.as_str();
     let gathered = Gathered::new(&head, workspace, plan.steps.len(), run.path());
     let open = EventKind::Open {
@@ -265,18 +263,8 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         settings: settings.into(),
         steps: engine::heads::steps(plan, &ready.graph),
     };
-    let mut outlet = Outlets {
-        journal,
-        reporter,
-        terminal: terminal.clone(),
-        plan,
-        graph: &ready.graph,
-        gathered,
-        span: None,
-        kept: Vec::new(),
-        resumed,
-        seen,
-    };
+    let mut outlet = Outlets::new(journal, reporter, terminal, (plan, &ready.graph), gathered);
+    outlet.resumed = order.resumed().is_some();
     terminal.hold(true);
     let keeper = Kept { store: Rc::clone(&store), run: Rc::clone(&run) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
@@ -296,14 +284,19 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
     let status = closed?;
     after(order, &store, &run, &outlet.kept, &variables, terminal);
     drop(outlet);
-    if let (RunStatus::Decided(_), false) = (status, plan.reports.is_empty()) {
+    publish(order, &run, status, terminal);
+    Ok(Exit::Run(status))
+}
+
+/// Reports that the plan asks for, and what a job is told.
+fn publish(order: &Order<'_>, run: &store::RunDir, status: RunStatus, terminal: &Terminal) {
+    if let (RunStatus::Decided(_), false) = (status, order.ready.loaded.plan.reports.is_empty()) {
         readiness::after_run(run.path(), &order.today, terminal);
     }
     // Whoever repeats a run to hold it against the first one does not speak for a job.
     if github::is_here() && !github::is_nested() && order.like.is_none() {
         github::publish(run.path(), status, &order.today, terminal);
     }
-    Ok(Exit::Run(status))
 }
 
 /// The reporter that was asked for. Where GitHub runs it, the log is one of GitHub's, with everything that steps wrote: it

@@ -13,6 +13,8 @@ use crate::record::journal::Journal;
 use crate::report::Reporter;
 use crate::report::terminal::Terminal;
 
+use super::super::reuse;
+
 /// How long what was said may take to be read before the engine is stopped (Ctrl-Z).
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -33,6 +35,30 @@ pub(super) struct Outlets<'a> {
     pub(super) resumed: bool,
     /// Steps of which later runs may want to know what was seen.
     pub(super) seen: BTreeSet<StepId>,
+}
+
+impl<'a> Outlets<'a> {
+    /// Nothing happened yet, in a run that is no resumed one.
+    pub(super) fn new(
+        journal: Journal,
+        reporter: Box<dyn Reporter>,
+        terminal: &Terminal,
+        (plan, graph): (&'a Plan, &'a Graph),
+        gathered: Gathered,
+    ) -> Self {
+        Self {
+            journal,
+            reporter,
+            terminal: terminal.clone(),
+            plan,
+            graph,
+            gathered,
+            span: None,
+            kept: Vec::new(),
+            resumed: false,
+            seen: reuse::declared(plan),
+        }
+    }
 }
 
 impl Sink for Outlets<'_> {
