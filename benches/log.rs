@@ -159,7 +159,7 @@ impl Keeper for Kept {
         Err(KeepError::File("no artifacts here".to_owned()))
     }
 
-    fn identify(&self, form: &ActionForm<'_>) -> io::Result<(String, String)> {
+    fn identify(&self, form: ActionForm<'_>) -> io::Result<(String, String)> {
         match self {
             Self::Log { meter, .. } => meter.of(DIGESTS, || preimage::action_digest(form).map_err(io::Error::other)),
             Self::Nothing { .. } => Ok((String::new(), String::new())),
@@ -261,6 +261,7 @@ fn one(folder: &Path, with_log: bool) -> io::Result<[Duration; 5]> {
     };
     let settings = Settings { run: RUN.to_owned(), jobs: 2, ..Settings::default() };
     let head = if with_log { meter.of(ENDS, || head(plan))? } else { PlanHead::default() };
+    let (head, settings) = (Box::new(head), Box::new(settings));
     let open = EventKind::Open { plan: head, settings, steps: engine::heads::steps(plan, &graph) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();

@@ -294,7 +294,9 @@ mod tests {
     }
 
     /// The record, the durations and the line of the history.
-    fn written(events: &[Event]) -> Result<(Vec<u8>, BTreeMap<String, u64>, Vec<u8>), ProjectError> {
+    type Written = (Vec<u8>, BTreeMap<String, u64>, Vec<u8>);
+
+    fn written(events: &[Event]) -> Result<Written, ProjectError> {
         let folder = tempfile::tempdir().unwrap();
         let (.., heads, order) = parts_of(events);
         let mut gathered = gathered(events, folder.path());
