@@ -3,11 +3,14 @@
 //! Nothing here blocks for ever: FIFOs, devices and sockets are refused before they are opened, and every long
 //! operation watches a [`Quit`].
 
+mod digests;
+mod seen;
+
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
-use crate::digest;
-use crate::outcome::FileDigest;
+pub use digests::{Digests, Role, digest, digest_all, digest_seen, tree_sha256};
+pub use seen::Seen;
 
 /// The engine's own folder in a workspace; never part of an expansion or a tree.
 pub const OWN_FOLDER: &str = ".runplan";
@@ -158,6 +161,14 @@ pub fn show(path: &Path) -> String {
 /// `path` as written relative to the workspace if it is inside, absolute otherwise.
 #[must_use]
 pub fn relative(workspace: &Path, path: &Path) -> String {
+    // As texts, where that is the same: nearly always.
+    let (home, whole) = (workspace.as_os_str().as_bytes(), path.as_os_str().as_bytes());
+    if let Some(rest) = whole.strip_prefix(home).and_then(|rest| rest.strip_prefix(b"/"))
+        && let Ok(rest) = std::str::from_utf8(rest)
+        && rest.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    {
+        return rest.to_owned();
+    }
     match path.strip_prefix(workspace) {
         Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
         Ok(rest) => show(rest),
@@ -171,6 +182,9 @@ pub fn relative(workspace: &Path, path: &Path) -> String {
 /// For an empty or absolute path, a NUL byte, and a path that leaves the workspace.
 pub fn inside(workspace: &Path, path: &str) -> Result<PathBuf, FileError> {
     check_text(path)?;
+    if path.split('/').all(|part| !matches!(part, "" | "." | "..")) {
+        return Ok(workspace.join(path));
+    }
     let mut joined = PathBuf::new();
     for component in Path::new(path).components() {
         match component {
@@ -316,12 +330,20 @@ pub fn open(path: &Path, shown: &str, quit: &Quit) -> Result<Reading, FileError>
         Err(error) => Err(FileError::io(shown, &error)),
     };
     check(fs::metadata(path))?;
+    Ok(open_plain(path, shown, quit)?.0)
+}
+
+/// Opens what was a plain file a moment ago, and says what it is now.
+fn open_plain(path: &Path, shown: &str, quit: &Quit) -> Result<(Reading, Metadata), FileError> {
     // Not to wait for a writer if a FIFO took its place in between; a plain file ignores the flag.
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| FileError::io(shown, &error))?;
-    check(file.metadata())?;
-    Ok(Reading { file, quit: quit.clone() })
+    let meta = file.metadata().map_err(|error| FileError::io(shown, &error))?;
+    match unfit(&meta) {
+        Some(fault) => Err(FileError::new(shown, fault)),
+        None => Ok((Reading { file, quit: quit.clone() }, meta)),
+    }
 }
 
 /// All bytes of a plain file, at most `limit`.
@@ -433,97 +455,10 @@ pub fn walk(workspace: &Path, folder: &Path, quit: &Quit) -> Result<Vec<PathBuf>
     Ok(found)
 }
 
-/// What files are digested for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Read by a step: symbolic links are followed.
-    Input,
-    /// Made by a step: a symbolic link is digested as its target's text and may not lead out of the workspace.
-    Output,
-}
-
-/// Digests of what some paths and globs stand for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Digests {
-    /// Sorted by path, each once.
-    pub files: Vec<FileDigest>,
-    /// Paths that do not exist, and globs and folders without a single file; as they were written.
-    pub missing: Vec<String>,
-}
-
-/// Digests of files, whole folders and globs, all inside the workspace.
-///
-/// # Errors
-/// For paths outside the workspace, special files, and what the operating system says.
-pub fn digest_all<S: AsRef<str>>(workspace: &Path, texts: &[S], role: Role, quit: &Quit) -> Result<Digests, FileError> {
-    let mut digests = Digests::default();
-    for text in texts {
-        let text = text.as_ref();
-        inside(workspace, text)?;
-        let mut any = false;
-        for path in expand(workspace, text, quit)? {
-            let under = match fs::symlink_metadata(&path) {
-                Ok(meta) if meta.is_dir() => walk(workspace, &path, quit)?,
-                Ok(meta) if meta.is_symlink() && role == Role::Input && path.is_dir() => walk(workspace, &path, quit)?,
-                Ok(_) => vec![path],
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                    continue;
-                }
-                Err(error) => return Err(FileError::io(text, &error)),
-            };
-            for file in under {
-                any = true;
-                digests.files.push(digest(workspace, &file, role, quit)?);
-            }
-        }
-        if !any {
-            digests.missing.push(text.to_owned());
-        }
-    }
-    digests.files.sort();
-    digests.files.dedup();
-    Ok(digests)
-}
-
-/// Digest of one file.
-///
-/// # Errors
-/// For special files, links out of the workspace (outputs), and what the operating system says.
-pub fn digest(workspace: &Path, path: &Path, role: Role, quit: &Quit) -> Result<FileDigest, FileError> {
-    let shown = relative(workspace, path);
-    let link = fs::symlink_metadata(path).map_err(|error| FileError::io(&*shown, &error))?;
-    if role == Role::Output {
-        stays_inside(workspace, path, &shown)?;
-    }
-    if link.is_symlink() && (role == Role::Output || !path.is_file()) {
-        let target = fs::read_link(path).map_err(|error| FileError::io(&*shown, &error))?;
-        let bytes = target.as_os_str().as_bytes();
-        let (sha256, size) = (digest::sha256_hex(bytes), bytes.len() as u64);
-        return Ok(FileDigest { path: shown, sha256, size, executable: false });
-    }
-    let reading = open(path, &shown, quit)?;
-    let executable = reading.file.metadata().is_ok_and(|meta| meta.mode() & 0o100 != 0);
-    let (sha256, size) = digest::sha256_reader(reading).map_err(|error| FileError::io(&*shown, &error))?;
-    Ok(FileDigest { path: shown, sha256, size, executable })
-}
-
-/// One digest for a whole tree: SHA-256 over a line `sha256 size x|- path` for each file, in path order, with the
-/// folder's own path left out. Two trees are equal exactly if names, bytes and executable bits are.
-#[must_use]
-pub fn tree_sha256(folder: &str, files: &[FileDigest]) -> String {
-    let mut hasher = digest::Sha256Stream::new();
-    let prefix = format!("{}/", folder.trim_end_matches('/'));
-    for file in files {
-        let name = file.path.strip_prefix(&prefix).unwrap_or(&file.path);
-        let x = if file.executable { 'x' } else { '-' };
-        hasher.update(format!("{} {} {x} {name}\0", file.sha256, file.size).as_bytes());
-    }
-    hasher.finish_hex()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest;
     use std::os::unix::fs::symlink;
 
     fn quit() -> Quit {

@@ -4,6 +4,7 @@
 mod facts;
 mod told;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,7 +144,7 @@ fn again(then: &Then, log: &log::Log, plan: &Plan, graph: &Graph, cut: bool, own
         baselines: compared,
         waivers: plan.waivers_on(&then.day),
         run: then.begun.id.clone(),
-        known: BTreeMap::new(),
+        known: RefCell::default(),
     };
     let at = then.begun.events.first().map_or(0, |event| event.at);
     let steps = rejudge::rejudge(plan, graph, &options, &recorded, at);

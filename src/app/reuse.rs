@@ -1,5 +1,6 @@
 //! Which earlier results a run may take over, and what it leaves to later ones. The engine decides about each.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -78,13 +79,13 @@ pub(super) fn known(
     match source {
         Source::Off | Source::Force => BTreeMap::new(),
         Source::Workspace => {
-            let names: BTreeSet<String> = declared(plan).into_iter().map(|id| plan.step(id).name.clone()).collect();
+            let names: BTreeSet<&str> = declared(plan).into_iter().map(|id| plan.step(id).name.as_str()).collect();
             if names.is_empty() {
                 return BTreeMap::new();
             }
             let compared = plan.steps_with_baseline();
             let mut digests: BTreeMap<String, String> = BTreeMap::new();
-            let left = store.reusable(&plan.path).into_iter().filter(|(name, _)| names.contains(name));
+            let left = store.reusable(&plan.path).into_iter().filter(|(name, _)| names.contains(name.as_str()));
             let known = left.map(|(name, Earlier { run, inherited, result, .. })| {
                 let digest =
                     digests.entry(run.clone()).or_insert_with(|| reuse::inherited_digest(&run, variables)).clone();
@@ -129,20 +130,24 @@ pub(super) fn leave(
     if may.is_empty() {
         return Ok(());
     }
-    let names: BTreeSet<&str> = may.iter().map(|id| plan.step(*id).name.as_str()).collect();
-    let mut passed = reuse::successes(events, run);
-    passed.retain(|name, _| names.contains(name.as_str()));
-    let ended = events.iter().filter_map(|event| match &event.kind {
-        EventKind::Commit { step, result } if may.contains(step) && !result.attempts.is_empty() => Some(*step),
-        _ => None,
-    });
-    let mut ended: BTreeSet<String> = ended.map(|id| plan.step(id).name.clone()).collect();
-    if matches!(source, Source::Workspace) {
-        passed.retain(|name, earlier| earlier.run == run || !ended.remove(name));
+    // What was taken from the store stands in it as it is.
+    let (mut taken, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match &event.kind {
+            EventKind::Reused { step, .. } if matches!(source, Source::Workspace) => drop(taken.insert(*step)),
+            EventKind::Commit { step, result } if may.contains(step) && !result.attempts.is_empty() => {
+                if !taken.contains(step) || !result.state.is_success() {
+                    taken.remove(step);
+                    ended.insert(plan.step(*step).name.clone());
+                }
+            }
+            _ => {}
+        }
     }
-    if passed.is_empty() && ended.is_empty() {
+    if ended.is_empty() {
         return Ok(());
     }
+    let passed = reuse::successes_of(events, run, |step| may.contains(&step) && !taken.contains(&step));
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut inherited = |run: &str| {
         let digest = || reuse::inherited_digest(run, variables);
@@ -174,11 +179,11 @@ pub(super) fn foreseen(plan: &Plan, graph: &Graph, selected: &[bool], logs: Opti
         baselines: BTreeMap::new(),
         waivers: plan.waivers_on(&day),
         run: String::new(),
-        known,
+        known: RefCell::new(known),
     };
     let mut all = engine::forecast(plan, graph, &world, &Onlooker, &options);
     // Nothing to say about steps that leave nothing.
-    for id in plan.ids().filter(|id| !options.known.contains_key(&plan.step(*id).name)) {
+    for id in plan.ids().filter(|id| !options.known.borrow().contains_key(&plan.step(*id).name)) {
         if !matches!(all[id.index()], Forecast::Reuse(_)) {
             all[id.index()] = Forecast::Skip;
         }

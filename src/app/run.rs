@@ -2,6 +2,7 @@
 
 mod outlets;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -249,7 +250,7 @@ fn record_run(order: &Order<'_>, terminal: &Terminal) -> Result<Exit, Trouble> {
         ratchets: order.ratchets(plan)?,
         waivers: plan.waivers_on(&order.today),
         run: run.id().to_owned(),
-        known,
+        known: RefCell::new(known),
     };
     let mut journal = open_journal(order, &run, &mut world, &settings, terminal)?;
     reuse::note_inherited(run.path(), &record::reuse::inherited_digest(run.id(), &variables))?;

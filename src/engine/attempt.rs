@@ -62,10 +62,47 @@ struct Course {
     held: Option<Box<dyn Held>>,
 }
 
-pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: watch::Receiver<Stop>) -> Attempted {
+/// What becomes of an attempt, found out without starting anything.
+pub(super) enum Begun {
+    /// This earlier result stands for a new one.
+    Reuse(Box<Known>),
+    /// It is executed.
+    Execute(Box<Ready>),
+    /// Its `when` does not hold.
+    Skip(Cause),
+    /// It can't be executed.
+    Fault(Cause, String),
+}
+
+/// Finds out what becomes of an attempt.
+pub(super) fn begin(shared: &Shared<'_>, id: StepId, attempt: u32) -> Begun {
+    match conditions(shared, shared.plan.step(id)) {
+        Ok(None) => {}
+        Ok(Some(cause)) => return Begun::Skip(cause),
+        Err(detail) => return Begun::Fault(Cause::ActionError, detail),
+    }
+    match prepare::prepare(shared, id) {
+        Ok(ready) => match reuse::choose(shared, id, attempt, &ready) {
+            Choice::Reuse(known) => Begun::Reuse(known),
+            Choice::Execute => Begun::Execute(Box::new(ready)),
+            Choice::TooLate(detail) => Begun::Fault(Cause::InputChanged, detail),
+        },
+        Err(fault) => Begun::Fault(fault.cause, fault.detail),
+    }
+}
+
+/// One attempt; `begun` is what was found out already and when that began.
+pub(super) async fn run(
+    shared: Rc<Shared<'_>>,
+    id: StepId,
+    attempt: u32,
+    stop: watch::Receiver<Stop>,
+    begun: Option<(Instant, Begun)>,
+) -> Attempted {
     let step = shared.plan.step(id);
+    let (started, begun) = begun.unwrap_or_else(|| (Instant::now(), begin(&shared, id, attempt)));
     let mut course = Course {
-        started: Instant::now(),
+        started,
         facts: Facts::default(),
         exit: None,
         samples: 0,
@@ -77,24 +114,18 @@ pub(super) async fn run(shared: Rc<Shared<'_>>, id: StepId, attempt: u32, stop: 
     let mut given = Given::default();
     let mut skip = None;
     let mut reused = None;
-    let mut judged = match conditions(&shared, step) {
-        Ok(None) => match prepare::prepare(&shared, id) {
-            Ok(ready) => match reuse::choose(&shared, id, attempt, &ready) {
-                Choice::Reuse(known) => {
-                    let state = known.result.state;
-                    reused = Some(known);
-                    unlooked(state, None)
-                }
-                Choice::Execute => attend(&shared, id, attempt, ready, &mut course, &mut given, stop).await,
-                Choice::TooLate(detail) => judge_error(&shared, step, &Cause::InputChanged, &detail, &course),
-            },
-            Err(fault) => judge_error(&shared, step, &fault.cause, &fault.detail, &course),
-        },
-        Ok(Some(cause)) => {
+    let mut judged = match begun {
+        Begun::Reuse(known) => {
+            let state = known.result.state;
+            reused = Some(known);
+            unlooked(state, None)
+        }
+        Begun::Execute(ready) => attend(&shared, id, attempt, *ready, &mut course, &mut given, stop).await,
+        Begun::Skip(cause) => {
             skip = Some(cause);
             unlooked(State::Skipped, skip.clone())
         }
-        Err(detail) => judge_error(&shared, step, &Cause::ActionError, &detail, &course),
+        Begun::Fault(cause, detail) => judge_error(&shared, step, &cause, &detail, &course),
     };
     if judged.state.is_failure() && judged.cause.is_none() {
         judged.cause = Some(Cause::Criteria);

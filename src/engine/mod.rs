@@ -15,11 +15,11 @@ mod shared;
 pub mod signals;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -37,7 +37,7 @@ use crate::plan::Plan;
 use crate::policy::{SignoffPolicy, SignoffStanding};
 use crate::schedule::{Effect, Ended, Input, Schedule};
 
-use attempt::{Attempted, Given};
+use attempt::{Attempted, Begun, Given};
 use shared::Shared;
 use signals::{Signal, Signals};
 
@@ -46,6 +46,9 @@ pub use world::{KeepError, Keeper, Known, Options, Trust, World};
 
 /// Time budget of all `finally` steps if the plan sets none.
 const FINALLY_BUDGET: Duration = Duration::from_secs(600);
+
+/// For how long results are taken over without looking for signals.
+const TURN: Duration = Duration::from_millis(5);
 
 /// Where events go. An error means the record is not safe: the run ends at once.
 pub trait Outlet: Sink {
@@ -93,6 +96,8 @@ struct Loop<'a, 'o> {
     finished: bool,
     /// The time budget of the `finally` steps is spent.
     expired: bool,
+    /// When the loop last looked for what ended and what was asked.
+    turned: Instant,
 }
 
 /// How a run ended.
@@ -139,6 +144,7 @@ pub async fn run<'a>(
         interrupted: None,
         finished: false,
         expired: false,
+        turned: Instant::now(),
     };
     let outcome = this.drive(open, &mut signals, &mut told).await;
     match outcome {
@@ -173,6 +179,7 @@ impl<'a> Loop<'a, '_> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while !self.finished {
             self.outlet.settle(self.shared.world.mono())?;
+            self.turned = Instant::now();
             tokio::select! {
                 biased;
                 Some(kind) = told.recv() => self.emit(kind)?,
@@ -212,11 +219,11 @@ impl<'a> Loop<'a, '_> {
     }
 
     fn feed(&mut self, input: Input) -> io::Result<()> {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
             for effect in self.schedule.on(input) {
                 if let Some(answer) = self.perform(effect)? {
-                    inputs.push(answer);
+                    inputs.push_back(answer);
                 }
             }
         }
@@ -226,7 +233,7 @@ impl<'a> Loop<'a, '_> {
     fn perform(&mut self, effect: Effect) -> io::Result<Option<Input>> {
         match effect {
             Effect::Ready(step) => self.emit(EventKind::Ready { step })?,
-            Effect::Launch(step, attempt) => self.launch(step, attempt)?,
+            Effect::Launch(step, attempt) => return self.launch(step, attempt),
             Effect::Sleep(step, pause, attempt) => self.sleep(step, pause, attempt)?,
             Effect::Unsleep(step) => self.courses.entry(step).or_default().sleeping = None,
             Effect::Done(step, state, cause) => self.commit(step, state, cause)?,
@@ -250,14 +257,28 @@ impl<'a> Loop<'a, '_> {
         Ok(None)
     }
 
-    fn launch(&mut self, step: StepId, attempt: u32) -> io::Result<()> {
+    fn launch(&mut self, step: StepId, attempt: u32) -> io::Result<Option<Input>> {
         self.emit(EventKind::Start { step, attempt })?;
+        let begun = match self.begin(step, attempt) {
+            Some((_, Begun::Reuse(known))) => return self.reused(step, *known).map(Some),
+            begun => begun,
+        };
         let (send, receive) = watch::channel(Stop::Run);
         self.stops.insert(step, send);
         let shared = self.shared.clone();
-        let future = async move { Over::Attempt(Box::new(attempt::run(shared, step, attempt, receive).await)) };
+        let future = async move { Over::Attempt(Box::new(attempt::run(shared, step, attempt, receive, begun).await)) };
         self.running.push(Box::pin(future));
-        Ok(())
+        Ok(None)
+    }
+
+    /// What becomes of an attempt, where an earlier result may stand for it. Nothing is done then that the journal has to
+    /// know of first, so many may be told at once; but not for so long that nobody looks for signals.
+    fn begin(&self, step: StepId, attempt: u32) -> Option<(tokio::time::Instant, Begun)> {
+        let is_known = || self.shared.options.known.borrow().contains_key(&self.shared.plan.step(step).name);
+        if attempt > 1 || self.turned.elapsed() >= TURN || !is_known() {
+            return None;
+        }
+        Some((tokio::time::Instant::now(), attempt::begin(&self.shared, step, attempt)))
     }
 
     fn sleep(&mut self, step: StepId, pause: Duration, attempt: u32) -> io::Result<()> {
@@ -304,7 +325,8 @@ impl<'a> Loop<'a, '_> {
     fn attempted(&mut self, attempted: Attempted) -> io::Result<()> {
         let Attempted { step, attempt, skip, mut result, given, held, allowed_empty, reused } = attempted;
         if let Some(known) = reused {
-            return self.reused(step, *known);
+            let input = self.reused(step, *known)?;
+            return self.feed(input);
         }
         if let Some(cause) = skip {
             self.stops.remove(&step);
@@ -360,7 +382,7 @@ impl<'a> Loop<'a, '_> {
     }
 
     /// An earlier result stands for a new one: it is told and committed as it is.
-    fn reused(&mut self, step: StepId, known: Known) -> io::Result<()> {
+    fn reused(&mut self, step: StepId, known: Known) -> io::Result<Input> {
         self.stops.remove(&step);
         let Known { run, mut result, .. } = known;
         self.emit(EventKind::Reused { step, run })?;
@@ -372,18 +394,21 @@ impl<'a> Loop<'a, '_> {
         };
         let attempt = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
         let mut ended = Ended { state: result.state, cause: result.cause, exit: None };
-        if let Some(last) = result.attempts.last_mut() {
+        if let Some(last) = result.attempts.pop() {
             self.shared.publish(step, result.state, &last.facts, &given);
-            self.emit(EventKind::Attempt { step, attempt, result: Box::new(last.clone()) })?;
             ended.exit = code_of(last.exit.as_ref());
-            last.facts = Facts::default();
+            let told = self.emit_whole(EventKind::Attempt { step, attempt, result: Box::new(last) })?;
+            if let EventKind::Attempt { result: mut last, .. } = told {
+                last.facts = Facts::default();
+                result.attempts.push(*last);
+            }
         }
         let course = self.courses.entry(step).or_default();
         course.attempts = result.attempts;
         course.given = given;
         course.allowed_empty = result.allowed_empty.is_some();
         let idle = self.shared.idle.borrow().contains(&step);
-        self.feed(if idle { Input::Serving(step) } else { Input::Ended(step, ended) })
+        Ok(if idle { Input::Serving(step) } else { Input::Ended(step, ended) })
     }
 
     fn service_over(&mut self, over: service::Ended) -> io::Result<()> {

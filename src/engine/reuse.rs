@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use crate::action::{Action, Text};
+use crate::action::{Action, Command, Text};
 use crate::criteria::{self, Criterion, Root};
 use crate::event::EventKind;
 use crate::files::{self, Quit, Role};
 use crate::graph::Graph;
 use crate::ids::StepId;
-use crate::outcome::{OutputDigest, State};
+use crate::outcome::{CriterionResult, OutputDigest, State};
 use crate::plan::{Plan, RunWhen, SecretSource, Step};
 
 use super::attempt::{self, Given};
@@ -73,15 +73,17 @@ fn declares(step: &Step) -> bool {
 
 pub(super) fn choose(shared: &Shared<'_>, id: StepId, attempt: u32, ready: &Ready) -> Choice {
     let step = shared.plan.step(id);
-    let known = shared.options.known.get(&step.name).filter(|_| attempt == 1);
-    let why = match known.map(|known| judge(shared, id, known, ready)) {
-        Some(Ok(_)) if is_service(step) && !shared.idle.borrow().contains(&id) => {
-            "steps that need it are executed".to_owned()
+    let mut all = shared.options.known.borrow_mut();
+    let known = all.get(&step.name).filter(|_| attempt == 1);
+    let stands = |known: &Known| {
+        judge(shared, id, known, ready)?;
+        if is_service(step) && !shared.idle.borrow().contains(&id) {
+            return Err("steps that need it are executed".to_owned());
         }
-        Some(Ok(taken)) => match keep(shared, &taken) {
-            Ok(()) => return Choice::Reuse(Box::new(taken)),
-            Err(why) => why,
-        },
+        keep(shared, known)
+    };
+    let why = match known.map(stands) {
+        Some(Ok(())) => return all.remove(&step.name).map_or(Choice::Execute, |known| placed(shared, step, known)),
         Some(Err(why)) => why,
         None => String::new(),
     };
@@ -114,8 +116,8 @@ fn keep(shared: &Shared<'_>, known: &Known) -> Result<(), String> {
     Ok(())
 }
 
-/// The earlier result if it stands; else the first reason why not.
-fn judge(shared: &Shared<'_>, id: StepId, known: &Known, ready: &Ready) -> Result<Known, String> {
+/// Whether the earlier result stands; else the first reason why not.
+fn judge(shared: &Shared<'_>, id: StepId, known: &Known, ready: &Ready) -> Result<(), String> {
     let step = shared.plan.step(id);
     may_reuse(step, known.trust).map_err(str::to_owned)?;
     if let Some(why) = &known.stale {
@@ -149,7 +151,7 @@ fn judge(shared: &Shared<'_>, id: StepId, known: &Known, ready: &Ready) -> Resul
         return Err(follows(other));
     }
     as_left(shared, step, &result.outputs)?;
-    placed(shared, step, known)
+    same_criteria(step, known)
 }
 
 /// What a step may write down that each run, and each part of one, makes for itself: a port, or a random secret. A
@@ -192,15 +194,20 @@ fn reads(shared: &Shared<'_>, step: &Step) -> BTreeSet<StepId> {
 
 /// Whether a text that is completed at run time holds this.
 fn names(step: &Step, what: &str) -> bool {
-    let mut action = step.action.clone();
-    let texts = action.texts_mut().into_iter().map(|text| &*text);
-    let own = step.env.iter().map(|(_, text)| text).chain(&step.inputs).chain([&step.cwd]);
     let found = |text: &Text| text.late && text.src.contains(what);
+    let in_action = match &step.action {
+        Action::Run(spec) => match &spec.command {
+            Command::Argv(texts) => texts.iter().any(found),
+            Command::Shell(_) => false,
+        },
+        action => action.clone().texts_mut().into_iter().any(|text| found(text)),
+    };
+    let mut own = step.env.iter().map(|(_, text)| text).chain(&step.inputs).chain([&step.cwd]);
     let stdin = match &step.stdin {
         crate::plan::Stdin::Text(text) | crate::plan::Stdin::File(text) => found(text),
         crate::plan::Stdin::Null => false,
     };
-    stdin || texts.chain(own).any(found)
+    stdin || in_action || own.any(found)
 }
 
 /// Every declared output, volatile ones too, has to be what that run left: later steps read it.
@@ -209,10 +216,14 @@ fn as_left(shared: &Shared<'_>, step: &Step, left: &[OutputDigest]) -> Result<()
     if patterns.is_empty() {
         return Ok(());
     }
-    let found = files::digest_all(shared.plan.workspace.as_std_path(), &patterns, Role::Output, &Quit::default());
+    let workspace = shared.plan.workspace.as_std_path();
+    let found = files::digest_seen(workspace, &patterns, Role::Output, &Quit::default(), &shared.seen);
     let found = found.map_err(|error| format!("its output {error}"))?;
     if let Some(gone) = found.missing.first() {
         return Err(format!("its output `{gone}` is gone"));
+    }
+    if found.files.iter().eq(left.iter().map(|output| &output.file)) {
+        return Ok(());
     }
     let before: BTreeMap<&str, _> = left.iter().map(|output| (output.file.path.as_str(), &output.file)).collect();
     for file in &found.files {
@@ -229,25 +240,25 @@ fn as_left(shared: &Shared<'_>, step: &Step, left: &[OutputDigest]) -> Result<()
     }
 }
 
+/// Whether each attempt judged the criteria of the plan of this run.
+fn same_criteria(step: &Step, known: &Known) -> Result<(), String> {
+    let same = |before: &CriterionResult, now: &Criterion| (before.tier, &before.text) == (now.tier, &now.text);
+    // An attempt that could not even look has judged nothing.
+    let mut judged = known.result.attempts.iter().map(|attempt| &attempt.criteria).filter(|all| !all.is_empty());
+    let is_same = |all: &Vec<CriterionResult>| {
+        all.len() == step.criteria.len() && all.iter().zip(&step.criteria).all(|(before, now)| same(before, now))
+    };
+    if judged.all(is_same) { Ok(()) } else { Err("its criteria changed".to_owned()) }
+}
+
 /// The result with the places that its criteria have in the plan of this run.
-fn placed(shared: &Shared<'_>, step: &Step, known: &Known) -> Result<Known, String> {
-    let mut known = known.clone();
+fn placed(shared: &Shared<'_>, step: &Step, mut known: Known) -> Choice {
     for attempt in &mut known.result.attempts {
-        if attempt.criteria.len() != step.criteria.len() {
-            // An attempt that could not even look has judged nothing.
-            if attempt.criteria.is_empty() {
-                continue;
-            }
-            return Err("its criteria changed".to_owned());
-        }
         for (result, criterion) in attempt.criteria.iter_mut().zip(&step.criteria) {
-            if (result.tier, &result.text) != (criterion.tier, &criterion.text) {
-                return Err("its criteria changed".to_owned());
-            }
             result.place = shared.locate(criterion);
         }
     }
-    Ok(known)
+    Choice::Reuse(Box::new(known))
 }
 
 /// The first part in which two forms of an action differ, as a person would say it.
@@ -310,7 +321,7 @@ pub fn forecast(plan: &Plan, graph: &Graph, world: &World, keeper: &dyn Keeper, 
 /// The services that need not be started, because all that comes after them is reused or skipped.
 pub(super) fn idle_services(shared: &Shared<'_>) -> BTreeSet<StepId> {
     let (plan, known) = (shared.plan, &shared.options.known);
-    let candidate = |id: &StepId| is_service(plan.step(*id)) && known.contains_key(&plan.step(*id).name);
+    let candidate = |id: &StepId| is_service(plan.step(*id)) && known.borrow().contains_key(&plan.step(*id).name);
     if !plan.ids().any(|id| candidate(&id)) {
         return BTreeSet::new();
     }
@@ -326,7 +337,7 @@ fn look_ahead(shared: &Shared<'_>) -> Vec<Forecast> {
         let fate = fate(shared, id, &all);
         match &fate {
             Forecast::Reuse(_) => {
-                if let Some(Known { result, .. }) = shared.options.known.get(&plan.step(id).name)
+                if let Some(Known { result, .. }) = shared.options.known.borrow().get(&plan.step(id).name)
                     && let Some(last) = result.attempts.last()
                 {
                     let identity = result.action.clone().zip(result.action_preimage.clone());
@@ -383,10 +394,11 @@ fn fate(shared: &Shared<'_>, id: StepId, all: &[Forecast]) -> Forecast {
         Ok(Some(_)) => return Forecast::Skip,
         Err(_) => return Forecast::Execute(None),
     }
-    let Some(known) = shared.options.known.get(&step.name) else { return Forecast::Execute(None) };
+    let all = shared.options.known.borrow();
+    let Some(known) = all.get(&step.name) else { return Forecast::Execute(None) };
     match prepare::prepare(shared, id).map_err(|fault| fault.detail).and_then(|ready| judge(shared, id, known, &ready))
     {
-        Ok(known) => Forecast::Reuse(known.run),
+        Ok(()) => Forecast::Reuse(known.run.clone()),
         Err(why) => Forecast::Execute(Some(why)),
     }
 }

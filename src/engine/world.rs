@@ -1,5 +1,6 @@
 //! What enters from outside as values: environment, clock, ports, secrets, actions, storage. `app` makes it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -89,8 +90,8 @@ pub struct Options {
     pub waivers: BTreeMap<String, Vec<(String, WaiverMark)>>,
     /// Run id, for marks.
     pub run: String,
-    /// Earlier results that may stand for new ones, by step name.
-    pub known: BTreeMap<String, Known>,
+    /// Earlier results that may stand for new ones, by step name; each is taken out of here when it does.
+    pub known: RefCell<BTreeMap<String, Known>>,
 }
 
 /// An earlier result of a step.

@@ -77,6 +77,7 @@ pub struct Normalized {
 
 /// An output or artifact that a step made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Flat")]
 pub struct OutputDigest {
     /// The file.
     #[serde(flatten)]
@@ -88,6 +89,27 @@ pub struct OutputDigest {
     /// What its filters left, if it has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalized: Option<Box<Normalized>>,
+}
+
+/// As an [`OutputDigest`] is read: what is read through `flatten` is buffered first, which takes longer than the reading.
+#[derive(Deserialize)]
+struct Flat {
+    path: String,
+    sha256: String,
+    size: u64,
+    #[serde(default)]
+    x: bool,
+    class: Class,
+    artifact: bool,
+    #[serde(default)]
+    normalized: Option<Box<Normalized>>,
+}
+
+impl From<Flat> for OutputDigest {
+    fn from(flat: Flat) -> Self {
+        let Flat { path, sha256, size, x, class, artifact, normalized } = flat;
+        Self { file: FileDigest { path, sha256, size, executable: x }, class, artifact, normalized }
+    }
 }
 
 impl OutputDigest {

@@ -1,6 +1,7 @@
 //! Earlier results that may stand for new ones: read from a journal, or from `reuse.jsonl`, a cache over runs. Decides
 //! nothing about them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -38,12 +39,47 @@ pub struct Earlier {
     pub result: StepResult,
 }
 
+/// A line of the cache. Flat, because what is read through `flatten` is buffered first, which takes longer than the reading.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct Line<'a> {
+    inherited: Cow<'a, str>,
+    plan: Cow<'a, str>,
+    result: Cow<'a, StepResult>,
+    run: Cow<'a, str>,
+    step: Cow<'a, str>,
+    v: u32,
+}
+
+impl<'a> Line<'a> {
+    fn of(plan: &'a str, earlier: &'a Earlier) -> Self {
+        Self {
+            inherited: Cow::Borrowed(&earlier.inherited),
+            plan: Cow::Borrowed(plan),
+            result: Cow::Borrowed(&earlier.result),
+            run: Cow::Borrowed(&earlier.run),
+            step: Cow::Borrowed(&earlier.step),
+            v: VERSION,
+        }
+    }
+
+    fn earlier(self) -> Earlier {
+        let (step, run) = (self.step.into_owned(), self.run.into_owned());
+        Earlier { step, run, inherited: self.inherited.into_owned(), result: self.result.into_owned() }
+    }
+}
+
+/// Which line it is, without what it says.
+#[derive(Deserialize)]
+struct Key {
     v: u32,
     plan: String,
-    #[serde(flatten)]
-    earlier: Earlier,
+    step: String,
+    run: String,
+}
+
+/// The lines of the cache.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
 /// The digest of inherited variables, by name, as one run saw them. It is salted with the run's id and stands in no
@@ -62,6 +98,12 @@ pub fn inherited_digest(run: &str, variables: &BTreeMap<String, Vec<u8>>) -> Str
 /// that saw more than the journal keeps.
 #[must_use]
 pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
+    successes_of(events, run, |_| true)
+}
+
+/// As [`successes`], of some steps.
+#[must_use]
+pub fn successes_of(events: &[Event], run: &str, wanted: impl Fn(StepId) -> bool) -> BTreeMap<String, Earlier> {
     let mut names: BTreeMap<StepId, &str> = BTreeMap::new();
     let mut facts: BTreeMap<(StepId, u32), &Facts> = BTreeMap::new();
     let mut origins: BTreeMap<StepId, &str> = BTreeMap::new();
@@ -86,7 +128,8 @@ pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
                     // What came after it in an earlier part rests on what it gave then.
                     after(&follow, name).into_iter().for_each(|later| drop(found.remove(later)));
                 }
-                if let Some(seen) = facts.get(&(*step, last)).filter(|facts| whole(facts))
+                if wanted(*step)
+                    && let Some(seen) = facts.get(&(*step, last)).filter(|facts| whole(facts))
                     && result.state.is_success()
                 {
                     let mut result = result.as_ref().clone();
@@ -133,35 +176,43 @@ fn whole(facts: &Facts) -> bool {
     facts.values.values().all(|value| cut_of(value).is_none())
 }
 
+/// The plan that a line is about, where it can be told from how the line begins.
+fn plan_of(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"{\"inherited\":\"")?;
+    let rest = rest.get(rest.iter().position(|byte| *byte == b'"')?..)?.strip_prefix(b"\",\"plan\":\"")?;
+    let plan = rest.get(..rest.iter().position(|byte| *byte == b'"')?)?;
+    (!plan.contains(&b'\\')).then_some(plan)
+}
+
 impl Store {
     /// What earlier runs of a plan left, by step name. Lines that cannot be read are left out: it is a cache.
     #[must_use]
     pub fn reusable(&self, plan: &str) -> BTreeMap<String, Earlier> {
-        let lines = self.reuse_lines();
-        let own = lines.iter().filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+        let bytes = self.reuse_bytes();
+        // What another plan left is not read to its end.
+        let other = |line: &[u8]| plan_of(line).is_some_and(|other| other != plan.as_bytes());
+        let own = lines(&bytes).filter(|line| !other(line));
+        let own = own.filter_map(|line| serde_json::from_slice::<Line<'_>>(line).ok());
         let own = own.filter(|line| line.v == VERSION && line.plan == plan);
-        own.map(|line| (line.earlier.step.clone(), line.earlier)).collect()
+        own.map(|line| (line.step.clone().into_owned(), line.earlier())).collect()
     }
 
     /// Runs whose results may be taken over by later ones, with the steps that left them.
     #[must_use]
     pub fn reuse_origins(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let lines = self.reuse_lines();
-        for line in lines.iter().filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
-            found.entry(line.earlier.run).or_default().insert(line.earlier.step);
+        let bytes = self.reuse_bytes();
+        for key in lines(&bytes).filter_map(|line| serde_json::from_slice::<Key>(line).ok()) {
+            found.entry(key.run).or_default().insert(key.step);
         }
         found
     }
 
-    fn reuse_lines(&self) -> Vec<Vec<u8>> {
+    fn reuse_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let read =
             File::open(self.root().join(FILE_NAME)).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes));
-        if read.is_err() {
-            return Vec::new();
-        }
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+        if read.is_ok() { bytes } else { Vec::new() }
     }
 
     /// Keeps results of a plan for later runs; those of `dropped` steps and of the steps in `fresh` go. The caller holds
@@ -170,34 +221,28 @@ impl Store {
     /// # Errors
     /// When the cache cannot be replaced. The run itself is safe all the same.
     pub fn keep_reusable(&self, plan: &str, fresh: &[Earlier], dropped: &BTreeSet<String>) -> Result<(), StoreError> {
-        #[derive(Deserialize)]
-        struct Key {
-            v: u32,
-            plan: String,
-            step: String,
-        }
         let path = self.root().join(FILE_NAME);
         let error = io_error("write", &path);
         let names: BTreeSet<&str> =
             fresh.iter().map(|earlier| earlier.step.as_str()).chain(dropped.iter().map(String::as_str)).collect();
-        let mut lines: Vec<Vec<u8>> = self.reuse_lines();
-        lines.retain(|line| {
+        let there = self.reuse_bytes();
+        let stays = |line: &&[u8]| {
             let key = serde_json::from_slice::<Key>(line);
             key.is_ok_and(|key| key.v == VERSION && !(key.plan == plan && names.contains(key.step.as_str())))
-        });
+        };
+        let mut all: Vec<Cow<'_, [u8]>> = lines(&there).filter(stays).map(Cow::Borrowed).collect();
         for earlier in fresh {
-            let line = Line { v: VERSION, plan: plan.to_owned(), earlier: earlier.clone() };
-            let line = canonical::to_bytes(&line).map_err(|e| error(io::Error::other(e)))?;
+            let line = canonical::to_bytes(&Line::of(plan, earlier)).map_err(|e| error(io::Error::other(e)))?;
             if line.len() <= MOST_LINE {
-                lines.push(line);
+                all.push(Cow::Owned(line));
             }
         }
         let mut room = MOST_BYTES;
-        let fits = |line: &&Vec<u8>| {
+        let fits = |line: &&Cow<'_, [u8]>| {
             room = room.saturating_sub(line.len() as u64 + 1);
             room > 0
         };
-        let mut kept: Vec<&Vec<u8>> = lines.iter().rev().take_while(fits).collect();
+        let mut kept: Vec<&Cow<'_, [u8]>> = all.iter().rev().take_while(fits).collect();
         kept.reverse();
         if kept.is_empty() {
             return match fs::remove_file(&path) {

@@ -479,7 +479,7 @@ fn go(
         ratchets: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: "run".to_owned(),
-        known,
+        known: known.into(),
     };
     let head = PlanHead { name: plan.name.clone(), go: 40, no_go: 70, ..PlanHead::default() };
     let open =
