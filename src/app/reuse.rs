@@ -135,11 +135,10 @@ pub(super) fn leave(
     for event in events {
         match &event.kind {
             EventKind::Reused { step, .. } if matches!(source, Source::Workspace) => drop(taken.insert(*step)),
+            EventKind::Commit { step, result } if taken.contains(step) && result.state.is_success() => {}
             EventKind::Commit { step, result } if may.contains(step) && !result.attempts.is_empty() => {
-                if !taken.contains(step) || !result.state.is_success() {
-                    taken.remove(step);
-                    ended.insert(plan.step(*step).name.clone());
-                }
+                taken.remove(step);
+                ended.insert(plan.step(*step).name.clone());
             }
             _ => {}
         }

@@ -99,7 +99,8 @@ impl Digester<'_> {
             }
             other => other.map_err(|error| FileError::io(text, &error))?,
         };
-        if !meta.is_dir() && !(meta.is_symlink() && self.role == Role::Input && path.is_dir()) {
+        let is_folder = meta.is_dir() || meta.is_symlink() && self.role == Role::Input && path.is_dir();
+        if !is_folder {
             found.push(self.one(path, relative(self.workspace, path), &meta)?);
             return Ok(());
         }
@@ -115,9 +116,9 @@ impl Digester<'_> {
     fn one(&self, path: &Path, shown: String, link: &Metadata) -> Result<FileDigest, FileError> {
         if self.role == Role::Output {
             // What it is itself is known already.
-            let plain =
-                !link.is_symlink() && path.parent().is_some_and(|folder| is_plain_below(self.workspace, folder));
-            if !plain {
+            let may_lead_out =
+                link.is_symlink() || !path.parent().is_some_and(|folder| is_plain_below(self.workspace, folder));
+            if may_lead_out {
                 stays_inside(self.workspace, path, &shown)?;
             }
         }
