@@ -257,7 +257,7 @@ fn one(folder: &Path, with_log: bool) -> io::Result<[Duration; 5]> {
         baselines: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: RUN.to_owned(),
-        known: BTreeMap::new(),
+        known: BTreeMap::new().into(),
     };
     let settings = Settings { run: RUN.to_owned(), jobs: 2, ..Settings::default() };
     let head = if with_log { meter.of(ENDS, || head(plan))? } else { PlanHead::default() };
