@@ -82,7 +82,7 @@ impl Seen {
 mod tests {
     use super::super::{Quit, Role, digest_seen};
     use super::*;
-    use std::io::Write as _;
+    use std::io::{Seek as _, Write as _};
 
     /// A file as it is, and the answer for it `after` its last change.
     fn noted(seen: &Seen, path: &std::path::Path, after: Duration) -> bool {
@@ -108,9 +108,12 @@ mod tests {
         };
         assert_eq!(read(), "digest", "not read again");
         let before = std::fs::metadata(&path).unwrap();
-        std::thread::sleep(Duration::from_millis(20));
         let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-        file.write_all(b"two").unwrap();
+        let changed = |meta: Metadata| (meta.ctime(), meta.ctime_nsec());
+        // The clock of a file system moves in steps: until it has moved.
+        while changed(std::fs::metadata(&path).unwrap()) == changed(before.clone()) {
+            file.rewind().and_then(|()| file.write_all(b"two")).unwrap();
+        }
         // Whoever gives it its old time of writing can't give it the old time of change.
         file.set_modified(before.modified().unwrap()).unwrap();
         let after = std::fs::metadata(&path).unwrap();
