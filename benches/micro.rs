@@ -139,7 +139,7 @@ fn options(plan: &Plan) -> Options {
         baselines: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: String::new(),
-        known: BTreeMap::new(),
+        known: std::cell::RefCell::default(),
     }
 }
 

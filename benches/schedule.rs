@@ -144,7 +144,7 @@ fn options(case: &Case, workers: u32, durations: BTreeMap<String, Duration>) -> 
         baselines: BTreeMap::new(),
         waivers: BTreeMap::new(),
         run: String::new(),
-        known: BTreeMap::new(),
+        known: std::cell::RefCell::default(),
     }
 }
 
