@@ -22,12 +22,12 @@ fn a_full_pool_a_needed_step_and_a_busy_worker_are_told_apart() {
     assert_eq!(explained(&space, &["up"]), "", "before any run there is nothing to look back at");
     let _ = space.go(&["-j", "4"]).code(0);
     let scan = explained(&space, &["scan"]);
-    assert!(scan.contains("  waited     0.5") && scan.contains("s for pool docker (1), held by up\n"), "{scan}");
+    assert!(scan.contains("  waited     ") && scan.contains("s for pool docker (1), held by up\n"), "{scan}");
     assert!(scan.contains(": pass\n"), "{scan}");
     let after = explained(&space, &["after"]);
-    assert!(after.contains("  waited     0.3") && after.contains("s for slow\n"), "{after}");
+    assert!(after.contains("  waited     ") && after.contains("s for slow\n"), "{after}");
     let up = explained(&space, &["up"]);
-    assert!(up.contains("  waited     for nothing: it started with the run\n"), "{up}");
+    assert!(up.contains("  waited     for nothing: it started "), "{up}");
 
     let first = std::fs::read_link(space.path().join(".runplan/latest")).expect("a run is the latest");
     let first = first.file_name().expect("it has a name").to_string_lossy().into_owned();
@@ -36,7 +36,7 @@ fn a_full_pool_a_needed_step_and_a_busy_worker_are_told_apart() {
     assert!(slow.contains("s for a free worker (-j 1), held by up"), "{slow}");
     // Any earlier run can be asked about too.
     let slow = explained(&space, &["slow", "--run", &first]);
-    assert!(slow.contains(&first) && slow.contains("for nothing: it started with the run"), "{slow}");
+    assert!(slow.contains(&first) && slow.contains("for nothing: it started "), "{slow}");
     let _ = space.run(&["explain", "slow", "--run", "nowhere"]).code(2).says("no run `nowhere`");
 }
 
