@@ -38,7 +38,7 @@ for tool in cargo rustfmt cargo-clippy; do
 done
 
 # Programs and the Debian packages that have them.
-needs="cc:build-essential git:git make:make node:nodejs npm:npm perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
+needs="cc:build-essential git:git make:make node:nodejs npm:npm nvim:neovim perl:perl pgrep:procps ps:procps python3:python3 script:bsdutils setsid:util-linux
 ssh-keygen:openssh-client strace:strace tar:tar openssl:openssl nginx:nginx prometheus:prometheus promtool:prometheus
 prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager
 docker:docker.io dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2
