@@ -4,7 +4,6 @@
 //! operation watches a [`Quit`].
 
 mod digests;
-mod seen;
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -18,8 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
-pub use digests::{Digests, Role, digest, digest_all, digest_seen, tree_sha256};
-pub use seen::Seen;
+pub use digests::{Digests, Role, digest, digest_all, tree_sha256};
 
 /// The engine's own folder in a workspace; never part of an expansion or a tree.
 pub const OWN_FOLDER: &str = ".runplan";

@@ -179,7 +179,7 @@ fn environment(shared: &Shared<'_>, step: &Step, context: &Context<'_>) -> Resul
 /// Digests of what the input patterns stand for now. A file that an earlier step made as a normalized output counts by
 /// what its filters leave of it now.
 pub(super) fn digest_inputs(shared: &Shared<'_>, id: StepId, patterns: &[String]) -> Result<Vec<FileDigest>, Fault> {
-    let found = files::digest_seen(workspace(shared), patterns, Role::Input, &Quit::default(), &shared.seen)
+    let found = files::digest_all(workspace(shared), patterns, Role::Input, &Quit::default())
         .map_err(|error| Fault::new(Cause::ActionError, format!("input {error}")))?;
     match found.missing.first() {
         Some(pattern) => Err(Fault::new(Cause::NoData, format!("the input `{pattern}` matches no file"))),

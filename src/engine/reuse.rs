@@ -217,7 +217,7 @@ fn as_left(shared: &Shared<'_>, step: &Step, left: &[OutputDigest]) -> Result<()
         return Ok(());
     }
     let workspace = shared.plan.workspace.as_std_path();
-    let found = files::digest_seen(workspace, &patterns, Role::Output, &Quit::default(), &shared.seen);
+    let found = files::digest_all(workspace, &patterns, Role::Output, &Quit::default());
     let found = found.map_err(|error| format!("its output {error}"))?;
     if let Some(gone) = found.missing.first() {
         return Err(format!("its output `{gone}` is gone"));

@@ -13,7 +13,6 @@ use crate::act::slots::Slots;
 use crate::criteria::{self, Criterion, Evidence, Root};
 use crate::event::EventKind;
 use crate::facts::{Facts, Value};
-use crate::files::Seen;
 use crate::graph::Graph;
 use crate::identity::{GateForm, NeedForm};
 use crate::ids::StepId;
@@ -57,8 +56,6 @@ pub(super) struct Shared<'a> {
     pub(super) lost: Arc<OnceLock<String>>,
     /// What each ratchet's subject reached, by step name.
     pub(super) reached: RefCell<BTreeMap<String, Value>>,
-    /// Digests of files that were read.
-    pub(super) seen: Seen,
     slots: OnceCell<Rc<Slots>>,
     /// Steps in the order of their names, once one is looked for.
     names: OnceCell<Vec<StepId>>,
@@ -99,7 +96,6 @@ impl<'a> Shared<'a> {
             decision: Cell::new(None),
             lost: Arc::default(),
             reached: RefCell::default(),
-            seen: Seen::default(),
             slots: OnceCell::new(),
             names: OnceCell::new(),
             done: RefCell::new(vec![None; plan.steps.len()]),

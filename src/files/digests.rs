@@ -5,10 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::{
-    FileError, Quit, Seen, expand, inside, is_glob, is_plain_below, open_plain, relative, stays_inside, unfit, walk,
+    FileError, Quit, expand, inside, is_glob, is_plain_below, open_plain, relative, stays_inside, unfit, walk,
 };
 use crate::digest;
 use crate::outcome::FileDigest;
@@ -36,21 +35,7 @@ pub struct Digests {
 /// # Errors
 /// For paths outside the workspace, special files, and what the operating system says.
 pub fn digest_all<S: AsRef<str>>(workspace: &Path, texts: &[S], role: Role, quit: &Quit) -> Result<Digests, FileError> {
-    Digester { workspace, role, quit, seen: None }.all(texts)
-}
-
-/// As [`digest_all`], but what was read before and is as it was is not read again.
-///
-/// # Errors
-/// As [`digest_all`].
-pub fn digest_seen<S: AsRef<str>>(
-    workspace: &Path,
-    texts: &[S],
-    role: Role,
-    quit: &Quit,
-    seen: &Seen,
-) -> Result<Digests, FileError> {
-    Digester { workspace, role, quit, seen: Some(seen) }.all(texts)
+    Digester { workspace, role, quit }.all(texts)
 }
 
 /// Digest of one file.
@@ -60,7 +45,7 @@ pub fn digest_seen<S: AsRef<str>>(
 pub fn digest(workspace: &Path, path: &Path, role: Role, quit: &Quit) -> Result<FileDigest, FileError> {
     let shown = relative(workspace, path);
     let link = fs::symlink_metadata(path).map_err(|error| FileError::io(&*shown, &error))?;
-    Digester { workspace, role, quit, seen: None }.one(path, shown, &link)
+    Digester { workspace, role, quit }.one(path, shown, &link)
 }
 
 /// How files are digested.
@@ -68,7 +53,6 @@ struct Digester<'a> {
     workspace: &'a Path,
     role: Role,
     quit: &'a Quit,
-    seen: Option<&'a Seen>,
 }
 
 impl Digester<'_> {
@@ -128,24 +112,13 @@ impl Digester<'_> {
             let (sha256, size) = (digest::sha256_hex(bytes), bytes.len() as u64);
             return Ok(FileDigest { path: shown, sha256, size, executable: false });
         }
-        if let Some(sha256) = self.seen.filter(|_| link.is_file()).and_then(|seen| seen.digest(link)) {
-            return Ok(FileDigest { path: shown, sha256, size: link.size(), executable: executable(link) });
-        }
         if let Some(fault) = unfit(link).filter(|_| !link.is_symlink()) {
             return Err(FileError::new(shown, fault));
         }
-        let now = SystemTime::now();
-        let (mut reading, meta) = open_plain(path, &shown, self.quit)?;
-        let (sha256, size) = digest::sha256_reader(&mut reading).map_err(|error| FileError::io(&*shown, &error))?;
-        if let Some(seen) = self.seen.filter(|_| size == meta.size()) {
-            seen.note(&reading.file, &meta, now, &sha256);
-        }
-        Ok(FileDigest { path: shown, sha256, size, executable: executable(&meta) })
+        let (reading, meta) = open_plain(path, &shown, self.quit)?;
+        let (sha256, size) = digest::sha256_reader(reading).map_err(|error| FileError::io(&*shown, &error))?;
+        Ok(FileDigest { path: shown, sha256, size, executable: meta.mode() & 0o100 != 0 })
     }
-}
-
-fn executable(meta: &Metadata) -> bool {
-    meta.mode() & 0o100 != 0
 }
 
 /// One digest for a whole tree: SHA-256 over a line `sha256 size x|- path` for each file, in path order, with the
