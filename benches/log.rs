@@ -202,7 +202,7 @@ fn close(outlets: &mut Outlets, kept: &Kept, over: &engine::Outcome) -> io::Resu
         let line = IndexLine::of(run.id(), events, &id).ok_or_else(|| io::Error::other("it has no end"))?;
         store.remember(&line).map_err(io::Error::other)?;
         store.remember_steps(&[HistoryLine::of(run.id(), events, &id)]).map_err(io::Error::other)?;
-        let passed: Vec<reuse::Earlier> = reuse::successes(events, run.id()).into_values().collect();
+        let passed: Vec<reuse::Earlier> = reuse::Successes::among(events, run.id(), &|_| true).into_values().collect();
         store.keep_reusable(&line.plan, &passed, &BTreeSet::new()).map_err(io::Error::other)
     })
 }

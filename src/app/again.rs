@@ -12,11 +12,11 @@ use crate::digest::sha256_hex;
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::exit::Exit;
 use crate::graph::{self, Selection};
-use crate::outcome::{AttemptResult, RunStatus};
+use crate::outcome::RunStatus;
 use crate::plan::error::{self, Level};
 use crate::plan::{self, LoadOptions, Loaded, Plan};
 use crate::policy::OnFailure;
-use crate::record::reuse::{self as earlier, Earlier};
+use crate::record::reuse::{Earlier, Successes};
 use crate::record::{read, store};
 use crate::report::format;
 use crate::report::terminal::{Stream, Terminal};
@@ -50,8 +50,8 @@ fn wrong(text: String) -> Refusal {
 }
 
 pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
-    let asked = || -> Result<(Begun, Ready), Refusal> {
-        let begun = Begun::read(command.run.as_deref())?;
+    let asked = || -> Result<(Begun, Ready, BTreeMap<String, Earlier>), Refusal> {
+        let (begun, results) = Begun::read(command.run.as_deref())?;
         let status = begun.events.iter().rev().find_map(|event| match &event.kind {
             EventKind::Close { status, .. } => Some(*status),
             EventKind::Resume { .. } => Some(RunStatus::Interrupted(0)),
@@ -66,14 +66,12 @@ pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
             )));
         }
         let ready = begun.plan(&super::variable, Some(terminal))?;
-        Ok((begun, ready))
+        Ok((begun, ready, results))
     };
-    let (mut begun, ready) = match asked() {
+    let (begun, ready, results) = match asked() {
         Ok(found) => found,
         Err(refusal) => return refused(refusal, terminal),
     };
-    let results = earlier::successes(&begun.events, &begun.id);
-    begun.forget();
     let told = format!(
         "goes on with run {}: {} of {} had passed",
         begun.id,
@@ -86,9 +84,8 @@ pub(super) fn resume(command: &Resume, terminal: &Terminal) -> Exit {
 
 pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
     let asked = || -> Result<(Begun, Ready, BTreeMap<String, Earlier>), Refusal> {
-        let begun = Begun::read(Some(&command.run))?;
+        let (begun, mut results) = Begun::read(Some(&command.run))?;
         let ready = begun.plan(&super::variable, Some(terminal))?;
-        let mut results = earlier::successes(&begun.events, &begun.id);
         if let Some(from) = &command.from {
             let plan = &ready.loaded.plan;
             let selection = Selection { from: vec![from.clone()], ..Selection::default() };
@@ -99,11 +96,10 @@ pub(super) fn rerun(command: &Rerun, terminal: &Terminal) -> Exit {
         }
         Ok((begun, ready, results))
     };
-    let (mut begun, ready, results) = match asked() {
+    let (begun, ready, results) = match asked() {
         Ok(found) => found,
         Err(refusal) => return refused(refusal, terminal),
     };
-    begun.forget();
     let names: Vec<&str> = begun.steps.iter().map(|head| head.name.as_str()).collect();
     let taken: Vec<&str> = names.iter().copied().filter(|name| results.contains_key(*name)).collect();
     let list = if taken.is_empty() { String::new() } else { format!(": {}", format::names(&taken, 12)) };
@@ -172,29 +168,10 @@ fn seen_from_here(path: &Utf8Path) -> String {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_string()
 }
 
-/// Of an event what has to be known of a run to go on with it; nothing of those that only tell how it went.
-fn needed(mut event: Event) -> Option<Event> {
-    match &mut event.kind {
-        EventKind::Ready { .. } | EventKind::Spawned { .. } | EventKind::Sample { .. } => return None,
-        // The commit has all of it but what was seen.
-        EventKind::Attempt { result, .. } => {
-            let facts = std::mem::take(&mut result.facts);
-            **result = AttemptResult { facts, ..AttemptResult::unlooked() };
-        }
-        _ => {}
-    }
-    Some(event)
-}
-
 impl Begun {
-    /// Lets go of all that happened but the first: what counts of it is known by now.
-    fn forget(&mut self) {
-        self.events.truncate(1);
-        self.events.shrink_to_fit();
-    }
-
-    /// Reads the run that somebody names; without a name the newest one.
-    fn read(named: Option<&str>) -> Result<Self, Refusal> {
+    /// Reads the run that somebody names, without a name the newest one; and what passed in it. Of what happened only how its
+    /// parts began and ended is kept.
+    fn read(named: Option<&str>) -> Result<(Self, BTreeMap<String, Earlier>), Refusal> {
         let dir = match named {
             Some(named) => past::find(named),
             None => past::newest(),
@@ -219,15 +196,21 @@ impl Begun {
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut events = Vec::new();
-        let take = &mut |event| events.extend(needed(event));
+        let mut passed = Successes::new(&id, &|_| true);
+        let is_edge = |event: &Event| {
+            matches!(event.kind, EventKind::Open { .. } | EventKind::Resume { .. } | EventKind::Close { .. })
+        };
+        let take = &mut |event| events.extend(passed.take(event).filter(is_edge));
         read::recover_file_each(&dir, take).map_err(|error| match error {
             read::ReadError::Io(..) => told(&error),
             other => (format!("run `{id}`: {other}"), Exit::Corrupt),
         })?;
-        let Some(EventKind::Open { plan, settings, steps }) = events.first().map(|event| event.kind.clone()) else {
+        let Some(EventKind::Open { plan, settings, steps }) = events.first_mut().map(|event| &mut event.kind) else {
             return Err(told(&"it ended before anything was written down; run the plan anew"));
         };
-        Ok(Self { id, dir, logs, head: *plan, settings: *settings, steps, events })
+        let (head, settings, steps) = (PlanHead::clone(plan), Settings::clone(settings), std::mem::take(steps));
+        let passed = passed.finish();
+        Ok((Self { id, dir, logs, head, settings, steps, events }, passed))
     }
 
     /// The run of a log that was read already.

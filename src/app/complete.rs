@@ -16,7 +16,8 @@ pub(super) fn complete(ask: &Candidates, terminal: &Terminal) -> Exit {
         let plan = load::load(&args).0.plan;
         if ask.steps_of.is_some() {
             let mut known = BTreeSet::new();
-            words.extend(plan.steps.iter().map(|step| step.base.clone()).filter(|name| known.insert(name.clone())));
+            words
+                .extend(plan.steps.iter().map(|step| step.base().to_owned()).filter(|name| known.insert(name.clone())));
         } else {
             let tags: BTreeSet<&String> = plan.steps.iter().flat_map(|step| &step.tags).collect();
             words.extend(tags.into_iter().cloned());

@@ -203,10 +203,10 @@ fn added(ask: &Add, terminal: &Terminal) -> Result<Exit, Fault> {
         tell(&before, terminal);
         return Err(wrong(format!("`{target}` is no file of the plan `{}`", ask.path)));
     };
-    if let Some(there) = before.plan.steps.iter().find(|step| step.base == ask.step) {
+    if let Some(there) = before.plan.steps.iter().find(|step| step.base() == ask.step) {
         let free = (2..).map(|n| format!("{}-{n}", ask.step));
         let free =
-            free.take(1000).find(|name| before.plan.steps.iter().all(|step| step.base != *name)).unwrap_or_default();
+            free.take(1000).find(|name| before.plan.steps.iter().all(|step| step.base() != *name)).unwrap_or_default();
         let at = before.plan.sources.locate(there.place);
         return Err(wrong(format!("the plan has a step `{}` already ({at}): `{free}` is free", ask.step)));
     }
@@ -218,7 +218,7 @@ fn added(ask: &Add, terminal: &Terminal) -> Result<Exit, Fault> {
                 wrong("nothing was written".to_owned())
             }
             adding::Refused::NoSuchStep => {
-                let near = crate::graph::nearest(behind, before.plan.steps.iter().map(|step| step.base.as_str()));
+                let near = crate::graph::nearest(behind, before.plan.steps.iter().map(plan::Step::base));
                 wrong(format!("`{target}` has no step `{behind}`{near}"))
             }
             adding::Refused::NoPlace(why) => wrong(format!("the step can't be added to `{target}`: {why}")),
@@ -251,7 +251,7 @@ fn is_same_without(before: &Plan, after: &Plan, name: &str) -> bool {
     let without = |plan: &Plan| {
         let mut norm = plan::norm(plan);
         if let Some(steps) = norm["steps"].as_array_mut() {
-            let mut kept = plan.steps.iter().map(|step| step.base != name);
+            let mut kept = plan.steps.iter().map(|step| step.base() != name);
             steps.retain(|_| kept.next().unwrap_or(true));
         }
         norm

@@ -165,7 +165,7 @@ fn deliver(ask: &Export, bytes: &[u8], mask: Option<&Mask>, terminal: &Terminal)
 pub(super) fn gathered(log: &Log, found: &Recovered, record: Option<&read::RecordFile>) -> Result<Gathered, Fault> {
     let told = |why: String| corrupt(format!("run `{}`: {why}", log.id));
     let (head, _) = opening(&found.events).ok_or_else(|| told("its journal announces no plan".to_owned()))?;
-    let journal = sha256_hex(&log.journal);
+    let journal = log.journal.digest().map_err(|error| told(format!("its journal can't be read: {error}")))?;
     let later = match record {
         None => None,
         Some(record) => {

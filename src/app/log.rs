@@ -1,9 +1,14 @@
 //! The log of a run as it lies in its folder, whether the run is over, broken off or going on, and wherever the folder
 //! lies. Reads bytes; holds nothing against anything.
 
+use std::fs::File;
+use std::io::{BufReader, Read as _, Take};
 use std::path::{Path, PathBuf};
 
+use crate::digest::sha256_reader;
+use crate::event::Event;
 use crate::exit::Exit;
+use crate::record::read::ReadError;
 use crate::record::{journal, read, store};
 
 use super::past::{self, Fault, corrupt, wrong};
@@ -16,12 +21,64 @@ pub(super) struct Log {
     pub(super) dir: PathBuf,
     /// The folder with the `.runplan` that it lies in; none for a copy elsewhere.
     pub(super) home: Option<PathBuf>,
-    /// `journal.jsonl`.
-    pub(super) journal: Vec<u8>,
+    /// `journal.jsonl`, as long as it was.
+    pub(super) journal: Journal,
     /// `record.jsonl`, if there is one.
     pub(super) record: Option<Vec<u8>>,
     /// The engine still writes it.
     pub(super) live: bool,
+}
+
+/// The bytes of a journal, read as often as they are asked for: they may be many. What an engine writes behind them
+/// meanwhile is not among them.
+pub(super) struct Journal {
+    path: PathBuf,
+    size: u64,
+}
+
+impl Journal {
+    /// The journal in a folder.
+    pub(super) fn of(dir: &Path) -> std::io::Result<Self> {
+        let path = dir.join(journal::FILE_NAME);
+        // Whether it can be read is found out now.
+        let size = File::open(&path)?.metadata()?.len();
+        Ok(Self { path, size })
+    }
+
+    fn bytes(&self) -> std::io::Result<Take<File>> {
+        Ok(File::open(&self.path)?.take(self.size))
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// See [`read::recover_each`].
+    pub(super) fn each(&self, take: &mut dyn FnMut(Event)) -> Result<read::Recovered, ReadError> {
+        let bytes = self.bytes().map_err(|error| ReadError::Io(self.path.clone(), error))?;
+        read::recover_each(&mut BufReader::with_capacity(64 * 1024, bytes), take)
+    }
+
+    /// See [`read::recover`].
+    pub(super) fn recovered(&self) -> Result<read::Recovered, ReadError> {
+        let mut events = Vec::new();
+        let found = self.each(&mut |event| events.push(event))?;
+        Ok(read::Recovered { events, ..found })
+    }
+
+    /// See [`read::faults`].
+    pub(super) fn faults(&self, most: usize) -> Vec<String> {
+        let mut whole = Vec::new();
+        match self.bytes().and_then(|mut bytes| bytes.read_to_end(&mut whole)) {
+            Ok(_) => read::faults(&whole, most),
+            Err(error) => vec![ReadError::Io(self.path.clone(), error).to_string()],
+        }
+    }
+
+    /// SHA-256 of the bytes.
+    pub(super) fn digest(&self) -> std::io::Result<String> {
+        sha256_reader(self.bytes()?).map(|(digest, _)| digest)
+    }
 }
 
 /// Reads what somebody names: a run in the store, or the folder of one anywhere.
@@ -37,7 +94,7 @@ pub(super) fn open(named: &str) -> Result<Log, Fault> {
         |name: &str, error: &std::io::Error| wrong(format!("`{name}` of run `{id}` can't be read: {error}"));
     // Before the bytes are read: an engine that ends in between has written all of them.
     let live = store::is_live(&dir).map_err(|error| wrong(error.to_string()))?;
-    let journal = std::fs::read(dir.join(journal::FILE_NAME)).map_err(|e| unreadable(journal::FILE_NAME, &e))?;
+    let journal = Journal::of(&dir).map_err(|e| unreadable(journal::FILE_NAME, &e))?;
     let record = match std::fs::read(dir.join(store::RECORD_FILE)) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -51,7 +108,7 @@ pub(super) fn open(named: &str) -> Result<Log, Fault> {
 impl Log {
     /// The events, as far as the journal goes; of a run that was resumed its last part.
     pub(super) fn recovered(&self) -> Result<read::Recovered, Fault> {
-        let mut found = read::recover(&self.journal).map_err(|error| corrupt(format!("run `{}`: {error}", self.id)))?;
+        let mut found = self.journal.recovered().map_err(|error| corrupt(format!("run `{}`: {error}", self.id)))?;
         if found.events.is_empty() {
             return Err(corrupt(format!("run `{}`: the journal has no whole line", self.id)));
         }
@@ -67,7 +124,7 @@ impl Log {
         };
         let record =
             read::read_record(bytes).map_err(|error| corrupt(format!("run `{}`: the record: {error}", self.id)))?;
-        if past::projected(&found.events).as_deref() != Some(bytes.as_slice()) {
+        if !past::is_projected(&found.events, bytes, &record) {
             let help = format!("`runplan verify {}` says where", self.id);
             return Err(corrupt(format!("run `{}`: the record is not what the journal says; {help}", self.id)));
         }

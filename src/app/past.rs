@@ -75,7 +75,7 @@ pub(super) fn read(named: &str) -> Result<Past, Fault> {
     if found.torn || !read::is_closed(&found.events) {
         return Err(corrupt(format!("run `{id}`: the journal is not complete")));
     }
-    if projected(&found.events).as_deref() != Some(bytes.as_slice()) {
+    if !is_projected(&found.events, &bytes, &record) {
         return Err(corrupt(format!("run `{id}`: the record is not what the journal says")));
     }
     let subject = Subject {
@@ -120,6 +120,14 @@ pub(super) fn told_workspace(events: &[Event]) -> Option<PathBuf> {
         EventKind::Open { settings, .. } => Some(PathBuf::from(&settings.workspace)),
         _ => None,
     })
+}
+
+/// Whether the record is what the journal gives.
+pub(super) fn is_projected(events: &[Event], bytes: &[u8], record: &read::RecordFile) -> bool {
+    let decide = |run: &project::RunLine, steps: &[project::StepLine]| {
+        judgement::decision(run, steps, None, &engine::unsigned(run.policy.signoffs.as_ref()))
+    };
+    project::gives(events, bytes, record, &decide).unwrap_or(false)
 }
 
 /// The record as the journal gives it.

@@ -12,7 +12,7 @@ use crate::event::{Event, EventKind};
 use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::plan::Plan;
-use crate::record::reuse::{self, Earlier};
+use crate::record::reuse::{self, Earlier, Successes};
 use crate::record::store::{INHERITED_FILE, Store, StoreError};
 use crate::report::dryrun::Marker;
 
@@ -146,7 +146,7 @@ pub(super) fn leave(
     if ended.is_empty() {
         return Ok(());
     }
-    let passed = reuse::successes_of(events, run, |step| may.contains(&step) && !taken.contains(&step));
+    let passed = Successes::among(events, run, &|step| may.contains(&step) && !taken.contains(&step));
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let mut inherited = |run: &str| {
         let digest = || reuse::inherited_digest(run, variables);

@@ -22,7 +22,7 @@ use crate::report::verified::{self, Finding, Standing, Verified};
 use crate::signoff::keygen::Keygen;
 use crate::signoff::{self, Check, Subject};
 
-use super::log::{self, Log};
+use super::log::{self, Journal, Log};
 use super::{judgement, past, world};
 
 /// Faults told of one file.
@@ -74,7 +74,7 @@ pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> V
         let subject = Subject {
             plan: record.run.plan.sha256.clone(),
             evidence: record.id.clone(),
-            journal: Some(sha256_hex(&log.journal)),
+            journal: log.journal.digest().ok(),
             gate: None,
         };
         match &record.run.policy.signoffs {
@@ -167,7 +167,7 @@ impl Found {
     }
 
     /// Journal and record, by their bytes alone. Gives the sound events, and the record if it can be read.
-    fn log(&mut self, journal: &[u8], record: Option<&[u8]>, live: bool) -> (Vec<Event>, Option<read::RecordFile>) {
+    fn log(&mut self, journal: &Journal, record: Option<&[u8]>, live: bool) -> (Vec<Event>, Option<read::RecordFile>) {
         let before = self.faults();
         let events = self.journal(journal, live);
         let is_sound = self.faults() == before;
@@ -186,23 +186,23 @@ impl Found {
             }
         };
         if is_sound {
-            self.projection(&events, bytes);
+            self.projection(&events, bytes, file.as_ref());
         } else {
             self.note("record", "not recomputed: the journal it has to come from is not whole");
         }
         (events, file)
     }
 
-    fn journal(&mut self, bytes: &[u8], live: bool) -> Vec<Event> {
+    fn journal(&mut self, journal: &Journal, live: bool) -> Vec<Event> {
         let (mut events, mut actions) = (Vec::new(), Actions::default());
         let take = &mut |event| {
             actions.check(&event);
             events.extend(needed(event));
         };
-        let found = match read::recover_each(bytes, take) {
+        let found = match journal.each(take) {
             Ok(found) => found,
             Err(error) => {
-                let all = read::faults(bytes, MOST);
+                let all = journal.faults(MOST);
                 if all.is_empty() {
                     self.fault("journal", error.to_string());
                 }
@@ -214,9 +214,9 @@ impl Found {
         if found.torn && live {
             self.note("journal", format!("{lines} chained so far, one is being written"));
         } else if found.torn {
-            let rest = bytes.len() as u64 - found.good_bytes;
+            let rest = journal.size() - found.good_bytes;
             self.fault("journal", format!("breaks off: {lines} whole, and {rest} bytes behind them are no line"));
-            let all = read::faults(bytes, MOST);
+            let all = journal.faults(MOST);
             // One bad line at the end is what a killed engine leaves; more are told one by one.
             all.into_iter().skip(1).for_each(|fault| self.fault("journal", fault));
         } else {
@@ -261,11 +261,26 @@ impl Found {
     }
 
     /// The record is what the journal gives, and the journal names it.
-    fn projection(&mut self, events: &[Event], bytes: &[u8]) {
-        match past::projected(events) {
-            Some(again) if again == bytes => {
-                self.good("record", "recomputed from the journal: the same, byte for byte");
+    fn projection(&mut self, events: &[Event], bytes: &[u8], file: Option<&read::RecordFile>) {
+        if file.is_some_and(|file| past::is_projected(events, bytes, file)) {
+            self.good("record", "recomputed from the journal: the same, byte for byte");
+        } else {
+            self.differing(events, bytes);
+        }
+        let id = sha256_hex(bytes);
+        for event in read::current(events) {
+            if let EventKind::Close { record, .. } = &event.kind
+                && record.as_ref() != Some(&id)
+            {
+                let told = record.as_deref().unwrap_or("none");
+                self.fault("record", format!("its id is {id}, and the journal names {told}"));
             }
+        }
+    }
+
+    /// Where the record is not what the journal gives.
+    fn differing(&mut self, events: &[Event], bytes: &[u8]) {
+        match past::projected(events) {
             Some(again) => {
                 let (ours, theirs) = (lines(&again), lines(bytes));
                 let more = ours.len().max(theirs.len());
@@ -277,15 +292,6 @@ impl Found {
             None => {
                 let why = project::project(events).map_or_else(|e| e.to_string(), |_| "no decision follows".to_owned());
                 self.fault("record", format!("the journal gives no record: {why}"));
-            }
-        }
-        let id = sha256_hex(bytes);
-        for event in read::current(events) {
-            if let EventKind::Close { record, .. } = &event.kind
-                && record.as_ref() != Some(&id)
-            {
-                let told = record.as_deref().unwrap_or("none");
-                self.fault("record", format!("its id is {id}, and the journal names {told}"));
             }
         }
     }
@@ -629,10 +635,16 @@ mod tests {
         (std::fs::read(folder.path().join(FILE_NAME)).unwrap(), bytes)
     }
 
-    fn faults(journal: &[u8], record: &[u8]) -> usize {
+    fn held(journal: &[u8], record: &[u8]) -> (Found, Option<read::RecordFile>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), journal).unwrap();
         let mut found = Found::default();
-        found.log(journal, Some(record), false);
-        found.faults()
+        let (_, file) = found.log(&super::Journal::of(folder.path()).unwrap(), Some(record), false);
+        (found, file)
+    }
+
+    fn faults(journal: &[u8], record: &[u8]) -> usize {
+        held(journal, record).0.faults()
     }
 
     /// Of every byte one bit that keeps it ASCII and one that does not.
@@ -675,8 +687,7 @@ mod tests {
     fn a_forged_record_is_told_line_by_line() {
         let (journal, record) = small_log();
         let forged = String::from_utf8(record).unwrap().replace("\"state\":\"warn\"", "\"state\":\"pass\"");
-        let mut found = Found::default();
-        let (_, read) = found.log(&journal, Some(forged.as_bytes()), false);
+        let (found, read) = held(&journal, forged.as_bytes());
         assert!(read.is_some(), "it is canonical");
         let told: Vec<&str> =
             found.list.iter().filter(|f| f.standing == Standing::Fault).map(|f| f.found.as_str()).collect();

@@ -208,7 +208,7 @@ pub(super) fn explain(
         faults.iter().for_each(|fault| terminal.write(Stream::Err, &format!("runplan: {fault}\n")));
         return Exit::Usage;
     }
-    let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base == wanted);
+    let found = plan.ids().filter(|id| plan.step(*id).name == wanted || plan.step(*id).base() == wanted);
     let mut prospects: Vec<_> = plan.steps.iter().map(|step| outlook(step, true)).collect();
     let all = vec![true; plan.steps.len()];
     reuse::overlay(&mut prospects, plan, &reuse::foreseen(plan, &graph, &all, logs));

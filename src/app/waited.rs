@@ -48,7 +48,7 @@ fn newest(plan: &Plan, logs: Option<&str>) -> Option<String> {
 
 fn look(plan: &Plan, run: &str) -> Result<Last, Fault> {
     let log = log::open(run)?;
-    let found = read::recover(&log.journal).map_err(|error| past::corrupt(format!("run `{}`: {error}", log.id)))?;
+    let found = log.journal.recovered().map_err(|error| past::corrupt(format!("run `{}`: {error}", log.id)))?;
     let norm = canonical::to_bytes(&plan::norm(plan)).map(|bytes| sha256_hex(&bytes)).unwrap_or_default();
     let mut last = Last { id: log.id, heads: Vec::new(), events: Vec::new(), jobs: 1, changed: false };
     for event in &found.events {

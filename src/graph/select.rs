@@ -105,7 +105,7 @@ fn named(plan: &Plan, names: &[String], faults: &mut Vec<String>) -> Vec<StepId>
     let mut ids = Vec::new();
     for name in names {
         let before = ids.len();
-        ids.extend(plan.ids().filter(|id| plan.step(*id).name == *name || plan.step(*id).base == *name));
+        ids.extend(plan.ids().filter(|id| plan.step(*id).name == *name || plan.step(*id).base() == name));
         if ids.len() == before {
             let near = nearest(name, plan.steps.iter().map(|step| step.name.as_str()));
             faults.push(format!("the plan has no step `{name}`{near}"));

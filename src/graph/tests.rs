@@ -14,7 +14,6 @@ pub(crate) fn step(name: &str, needs: &[u32], after: &[u32], finally: bool) -> S
     let edges = |ids: &[u32]| ids.iter().map(|id| Need { step: StepId(*id), place: Place::default() }).collect();
     Step {
         name: name.into(),
-        base: name.into(),
         place: Place::default(),
         finally,
         on_failure: OnFailure::Independent,

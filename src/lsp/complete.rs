@@ -366,9 +366,8 @@ fn steps(asked: &Asked<'_>, path: &[String]) -> Vec<Item> {
     let in_finally = path.first().is_some_and(|table| table == "finally");
     let waits = own.map(|own| waiting(asked, own)).unwrap_or_default();
     let good = asked.project.and_then(|project| project.good.as_ref());
-    let titles: std::collections::HashMap<&str, &crate::plan::Step> = good
-        .map(|good| good.plan.steps.iter().rev().map(|step| (step.base.as_str(), step)).collect())
-        .unwrap_or_default();
+    let titles: std::collections::HashMap<&str, &crate::plan::Step> =
+        good.map(|good| good.plan.steps.iter().rev().map(|step| (step.base(), step)).collect()).unwrap_or_default();
     let mut seen = HashSet::new();
     let pages = asked.pages();
     let blocks = pages.iter().flat_map(|page| page.sheet().blocks.iter().filter(|block| in_finally || !block.finally));
@@ -398,7 +397,7 @@ fn waiting<'a>(asked: &'a Asked<'_>, own: &str) -> HashSet<&'a str> {
     while let Some(id) = open.pop() {
         open.extend(behind[id.index()].iter().copied().filter(|next| seen.insert(*next)));
     }
-    seen.into_iter().map(|id| plan.step(id).base.as_str()).collect()
+    seen.into_iter().map(|id| plan.step(id).base()).collect()
 }
 
 /// What may stand in `{{ }}` behind `before`, and from where on it takes its place.
@@ -438,7 +437,7 @@ fn template(asked: &Asked<'_>, scan: &Scan<'_>, before: &str, path: &[String]) -
 
 /// Steps before this one that publish named outputs.
 fn publishing(good: &super::project::Good, own: Option<&str>) -> Vec<Item> {
-    let own = own.map(|own| good.plan.ids().filter(|id| good.plan.step(*id).base == own).collect::<Vec<_>>());
+    let own = own.map(|own| good.plan.ids().filter(|id| good.plan.step(*id).base() == own).collect::<Vec<_>>());
     let before = match (&good.graph, own.as_deref()) {
         (Some(graph), Some(ids @ [_, ..])) => Some(graph::Graph::ancestors(graph, ids)),
         _ => None,

@@ -98,7 +98,7 @@ fn uses(asked: &Asked<'_>, mark: &Mark) -> String {
 
 fn step(asked: &Asked<'_>, good: &Good, base: &str) -> Option<String> {
     let plan = &good.plan;
-    let ids: Vec<StepId> = plan.ids().filter(|id| plan.step(*id).base == base).collect();
+    let ids: Vec<StepId> = plan.ids().filter(|id| plan.step(*id).base() == base).collect();
     let (first, id) = (plan.step(*ids.first()?), *ids.first()?);
     let mut text = format!("**{base}**");
     if let Some(title) = &first.title {

@@ -60,7 +60,7 @@ pub(super) fn symbols(asked: &Asked<'_>) -> Answer {
     let title = |name: &str| {
         let step = asked.project.and_then(|project| {
             let good = project.good.as_ref()?;
-            good.plan.steps.iter().find(|step| step.base == name)
+            good.plan.steps.iter().find(|step| step.base() == name)
         });
         step.and_then(|step| step.title.clone()).unwrap_or_default()
     };

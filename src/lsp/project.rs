@@ -78,7 +78,7 @@ impl Project {
     /// The steps of that name: all cells of a matrix.
     pub(super) fn steps(&self, base: &str) -> Vec<StepId> {
         let Some(good) = &self.good else { return Vec::new() };
-        good.plan.ids().filter(|id| good.plan.step(*id).base == base).collect()
+        good.plan.ids().filter(|id| good.plan.step(*id).base() == base).collect()
     }
 }
 

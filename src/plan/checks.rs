@@ -104,15 +104,15 @@ pub(super) fn warnings(plan: &mut Plan, diags: &mut Diags) {
         for need in step.needs.iter().filter(|_| step.required && step.run_when == super::RunWhen::Success) {
             let other = plan.step(need.step);
             if !other.required {
-                let message = format!("required step `{}` needs the advisory step `{}`", step.base, other.base);
+                let message = format!("required step `{}` needs the advisory step `{}`", step.base(), other.base());
                 diags.push(Diagnostic::warning("needs-advisory", need.place, message).help(format!(
                     "if `{}` fails, this step is skipped and blocks GO; use `after`, or `run_when = \"completed\"`",
-                    other.base
+                    other.base()
                 )));
             }
         }
         if matches!(step.action, Action::Service(_)) && !needed[at] {
-            let message = format!("nothing depends on the service `{}`", step.base);
+            let message = format!("nothing depends on the service `{}`", step.base());
             diags.push(
                 Diagnostic::warning("unused-service", step.place, message)
                     .help("it would be ended as soon as it is ready; add it to the `needs` of a step"),
@@ -140,7 +140,7 @@ fn volatile(plan: &mut Plan, diags: &mut Diags) {
         let source = reads.filter_map(|path| Some((path, maker(&made, &path.src)?))).find(|(_, id)| id.index() != at);
         if let Some((path, id)) = source {
             let message =
-                format!("`{}` reads `{}`, a volatile output of `{}`", step.base, path.src, plan.step(id).base);
+                format!("`{}` reads `{}`, a volatile output of `{}`", step.base(), path.src, plan.step(id).base());
             let warning = Diagnostic::warning("reads-volatile", step.place, message);
             found.push((at, warning.help("its record may differ from run to run; declare the output stable if it is")));
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::diags::Diags;
 use super::error::Diagnostic;
 use super::links::Links;
-use super::names::Index;
+use super::names::{self, Index};
 use super::text::{Texts, inner};
 use super::tree::{Node, Table};
 use super::{Plan, Ratchet, Risk, Step, Terms, Var, preset, ratchet};
@@ -197,7 +197,7 @@ impl<'a> Judge<'a> {
         all.sort_by_key(|criterion| criterion.tier);
         terms.criteria = all;
         if !terms.compare.is_empty() && !terms.criteria.iter().any(Criterion::uses_baseline) {
-            let message = format!("no criterion of `{}` compares with `baseline`", step.base);
+            let message = format!("no criterion of `{}` compares with `baseline`", names::base(&step.name));
             let fault = Diagnostic::error("compare", step.place, message);
             diags.push(fault.help("write such as `pass = [\"p95(latency) <= baseline + 10%\"]`"));
         }
@@ -218,7 +218,7 @@ impl<'a> Judge<'a> {
                     );
                 }
                 _ => {
-                    let message = format!("no criterion of `{}` compares with `ratchet`", step.base);
+                    let message = format!("no criterion of `{}` compares with `ratchet`", names::base(&step.name));
                     diags.push(
                         Diagnostic::error("ratchet", step.place, message)
                             .help("write such as `pass = [\"percent(lines) >= ratchet\"]`"),
@@ -303,9 +303,9 @@ pub(super) fn with_scope<T>(
 ) -> T {
     let mut index = Index::with_room(plan.steps.len());
     for (at, step) in plan.steps.iter().enumerate() {
-        index.add(StepId::at(at), &step.name, &step.base, &step.matrix, step.finally);
+        index.add(StepId::at(at), &step.name, step.base(), &step.matrix, step.finally);
     }
-    let links = Links::new(&plan.steps);
+    let links = Links::of(&plan.steps);
     let mut judge = Judge::new(&plan.sources, &index, &links, &plan.vars, &plan.steps);
     let places = plan.steps.iter().enumerate().filter_map(|(at, step)| match &step.action {
         Action::Value(spec) => Some((StepId::at(at), vec![step.place; spec.values.len()])),

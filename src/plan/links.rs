@@ -19,21 +19,25 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn new(steps: &[Step]) -> Self {
-        let many = steps.iter().map(|step| step.needs.len() + step.after.len()).sum();
-        let (mut parents, mut from) = (Vec::with_capacity(many), Vec::with_capacity(steps.len() + 1));
+    /// Of steps that are yet to be added: each right after it was read, while it is at hand.
+    pub(super) fn with_room(steps: usize) -> Self {
+        let mut from = Vec::with_capacity(steps + 1);
         from.push(0);
-        for step in steps {
-            parents.extend(step.needs.iter().chain(&step.after).map(|need| need.step));
-            from.push(parents.len());
-        }
-        Self {
-            parents,
-            from,
-            finally: steps.iter().map(|step| step.finally).collect(),
-            ratchets: steps.iter().map(|step| step.ratchet.is_some()).collect(),
-            seen: RefCell::default(),
-        }
+        let (finally, ratchets) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
+        Self { parents: Vec::with_capacity(steps), from, finally, ratchets, seen: RefCell::default() }
+    }
+
+    pub(super) fn add(&mut self, step: &Step) {
+        self.parents.extend(step.needs.iter().chain(&step.after).map(|need| need.step));
+        self.from.push(self.parents.len());
+        self.finally.push(step.finally);
+        self.ratchets.push(step.ratchet.is_some());
+    }
+
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let mut links = Self::with_room(steps.len());
+        steps.iter().for_each(|step| links.add(step));
+        links
     }
 
     pub(super) fn has_ratchet(&self, id: StepId) -> bool {

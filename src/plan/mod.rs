@@ -375,8 +375,6 @@ pub enum Stdin {
 pub struct Step {
     /// Unique name; `base[axis=value,…]` for a matrix cell.
     pub name: String,
-    /// The name in the plan, without the matrix part.
-    pub base: String,
     /// Its header (`[steps.NAME]`) in the plan.
     pub place: Place,
     /// In `[finally]`.
@@ -465,6 +463,12 @@ pub struct Terms {
 }
 
 impl Step {
+    /// The name in the plan, without the matrix part.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        names::base(&self.name)
+    }
+
     /// Weight in thousandths.
     #[must_use]
     pub fn weight_permille(&self) -> u32 {

@@ -40,6 +40,11 @@ pub(super) fn as_name(text: &str) -> Option<String> {
     is_name(&name).then_some(name)
 }
 
+/// The name of a step as the plan says it, without the part of its cell.
+pub(super) fn base(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(base, _)| base)
+}
+
 /// Steps by name.
 #[derive(Default)]
 pub(super) struct Index<'n> {

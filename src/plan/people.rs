@@ -120,9 +120,9 @@ fn one(table: Table<'_>, plan: &Plan, diags: &mut Diags) -> Option<Waiver> {
     let expires = expires?.date()?;
     let name = step.text()?;
     let steps: Vec<StepId> =
-        plan.ids().filter(|id| plan.step(*id).name == name || plan.step(*id).base == name).collect();
+        plan.ids().filter(|id| plan.step(*id).name == name || plan.step(*id).base() == name).collect();
     if steps.is_empty() {
-        let near = nearest(name, plan.steps.iter().map(|step| step.base.as_str()));
+        let near = nearest(name, plan.steps.iter().map(super::Step::base));
         let fault = Diagnostic::error("unknown-step", step.place, format!("no step `{name}`"));
         diags.push(fault.hint(near.map(|near| format!("did you mean `{near}`?"))));
         return None;

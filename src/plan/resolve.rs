@@ -21,7 +21,7 @@ use super::tables;
 use super::template::Known;
 use super::text::{Declared, Texts};
 use super::tree::Table;
-use super::{LoadOptions, Loaded, Plan, checks, people, reports, shape, vars};
+use super::{LoadOptions, Loaded, Plan, Step, checks, people, reports, shape, vars};
 use crate::ids::{FileId, StepId};
 use crate::outcome::Tier;
 use crate::place::{Place, Sources};
@@ -159,13 +159,8 @@ fn document(
         common: OnceCell::new(),
         partial: files.partial || !complete,
     };
-    let mut rest = Rest::default();
-    plan.steps.reserve_exact(cells.len());
-    for (at, cell) in cells.iter().enumerate() {
-        let id = StepId::at(at);
-        plan.steps.extend(reader.read(id, cell, diags).map(|read| rest.keep(id, read)));
-    }
-    let links = Links::new(&plan.steps);
+    let (read, (mut rest, links)) = steps(&reader, &cells, diags);
+    plan.steps = read;
     for (id, refs) in &rest.refs {
         checks::refs(*id, refs, plan, &index, &links, diags);
     }
@@ -189,6 +184,21 @@ fn head_of(head: Option<Table<'_>>, path: &Utf8Path, plan: &mut Plan, diags: &mu
     plan.docs = head.text("docs").map(str::to_owned);
     plan.on_failure = declare::on_failure(head.get("on_failure")).unwrap_or_default();
     plan.finally_timeout = head.duration("timeout_finally");
+}
+
+/// Every step, and what is yet to be checked once all are known.
+fn steps(reader: &Reader<'_>, cells: &[Cell<'_>], diags: &mut Diags) -> (Vec<Step>, (Rest, Links)) {
+    let mut steps = Vec::with_capacity(cells.len());
+    let (mut rest, mut links) = (Rest::default(), Links::with_room(cells.len()));
+    for (at, cell) in cells.iter().enumerate() {
+        let id = StepId::at(at);
+        if let Some(read) = reader.read(id, cell, diags) {
+            let step = rest.keep(id, read);
+            links.add(&step);
+            steps.push(step);
+        }
+    }
+    (steps, (rest, links))
 }
 
 /// What templates may name at load.

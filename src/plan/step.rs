@@ -143,7 +143,6 @@ impl Reader<'_> {
         let both = Both { step: table, defaults: self.defaults };
         let step = Step {
             name: cell.name().to_owned(),
-            base: cell.base().to_owned(),
             place,
             finally: cell.finally,
             on_failure: on_failure(both.get("on_failure")).unwrap_or(self.on_failure),

@@ -269,6 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::project::project;
+    use super::super::read::read_record;
     use super::super::sample::{commit, decision, head, open, passed, ran};
     use super::*;
     use crate::event::{Event, EventKind};
@@ -313,6 +314,7 @@ mod tests {
         let projected = project(events).map(|record| record.finish(&decision()).unwrap());
         match (written(events), projected) {
             (Ok((bytes, durations, history)), Ok(right)) => {
+                line_by_line(events, &right);
                 assert_eq!(String::from_utf8(bytes).unwrap(), String::from_utf8(right).unwrap());
                 let mut ended = events.to_vec();
                 let decision = EventKind::Decision { decision: Box::new(decision()), last: true };
@@ -322,6 +324,21 @@ mod tests {
                 assert_eq!(String::from_utf8(history).unwrap(), String::from_utf8(right).unwrap());
             }
             (wrote, projected) => assert_eq!(wrote.map(|_| ()), projected.map(|_| ())),
+        }
+    }
+
+    /// The record is known again without being made as a whole; one that says something else, less or more is not.
+    fn line_by_line(events: &[Event], right: &[u8]) {
+        let file = read_record(right).unwrap();
+        let gives = |bytes: &[u8]| project::gives(events, bytes, &file, &|_, _| decision()).unwrap();
+        assert!(gives(right));
+        let lines: Vec<&[u8]> = right.split_inclusive(|byte| *byte == b'\n').collect();
+        for at in 0..lines.len() {
+            let without = [&lines[..at], &lines[at + 1..]].concat().concat();
+            let twice = [&lines[..=at], &lines[at..]].concat().concat();
+            let mut other = right.to_vec();
+            other[lines[..at].concat().len()] ^= 1;
+            assert!(!gives(&without) && !gives(&twice) && !gives(&other), "line {at}");
         }
     }
 

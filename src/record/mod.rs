@@ -21,6 +21,7 @@ mod portable;
 pub mod preimage;
 pub mod project;
 pub mod read;
+mod recorded;
 pub mod reuse;
 pub mod store;
 mod summed;

@@ -6,220 +6,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::canonical::{self, CanonicalError};
 use super::format::{RECORD, SEMANTICS};
 use super::portable;
-use super::read::current;
+use super::read::{RecordFile, current};
+pub use super::recorded::{
+    AttemptLine, CriterionLine, EndLine, EnvLine, OutputLine, PlanLine, PolicyLine, RiskLine, RunLine, StepLine,
+};
 use crate::event::{Event, EventKind, PlanHead, Settings, StepHead};
 use crate::ids::StepId;
 use crate::outcome::{
-    AttemptResult, Cause, Class, CriterionResult, Decision, Exit, FileDigest, OutputDigest, RiskTerm, RunStatus,
-    Severity, State, StepResult, Tier, Verdict, Veto, WaiverMark,
+    AttemptResult, Cause, CriterionResult, Decision, Exit, OutputDigest, RunStatus, Severity, State, StepResult,
 };
-use crate::policy::SignoffPolicy;
-
-/// `t = "run"`: what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunLine {
-    /// `runplan.record/1`.
-    pub schema: String,
-    /// See [`super::format::RecordSemantics`].
-    pub record_semantics: u32,
-    /// The plan.
-    pub plan: PlanLine,
-    /// Values of `[vars]` as canonical text.
-    pub params: BTreeMap<String, String>,
-    /// Selection from the command line, sorted; empty = everything.
-    pub select: Vec<String>,
-    /// Failure and decision policy.
-    pub policy: PolicyLine,
-    /// Environment of children.
-    pub env: EnvLine,
-    /// Names of declared secrets, sorted.
-    pub secrets: Vec<String>,
-    /// Declared risk factors that apply, in plan order.
-    pub risks: Vec<RiskLine>,
-    /// The day that waivers were held against; only where the plan has some.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<String>,
-}
-
-/// Which plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlanLine {
-    /// Its name.
-    pub name: String,
-    /// Its file relative to the workspace; the bare file name where it lies outside.
-    pub path: String,
-    /// SHA-256 of the plan's bytes (see [`super::store::plan_digest`]).
-    pub sha256: String,
-    /// SHA-256 of the expanded plan.
-    pub norm_sha256: String,
-}
-
-/// Failure and decision policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyLine {
-    /// `independent`, `stop` or `continue`.
-    pub on_failure: String,
-    /// Up to this risk: GO.
-    pub go: u32,
-    /// From this risk on: NO-GO.
-    pub no_go: u32,
-    /// Who has to sign.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signoffs: Option<SignoffPolicy>,
-}
-
-/// Environment of children.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EnvLine {
-    /// Names inherited, sorted.
-    pub pass: Vec<String>,
-    /// Variables set, as written where they are completed at run time.
-    pub set: BTreeMap<String, String>,
-}
-
-/// A declared risk factor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RiskLine {
-    /// Its id.
-    pub id: String,
-    /// Weight in thousandths.
-    pub weight_permille: u32,
-}
-
-/// `t = "step"`: how one step ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepLine {
-    /// SHA-256 of the action's canonical form; none if it never ran.
-    pub action: Option<String>,
-    /// Steps it only follows, sorted.
-    pub after: Vec<String>,
-    /// Reason for letting an empty look through.
-    pub allowed_empty: Option<String>,
-    /// Every attempt; empty if it never ran.
-    pub attempts: Vec<AttemptLine>,
-    /// Why, unless it passed.
-    pub cause: Option<Cause>,
-    /// Criteria of the deciding attempt, in plan order.
-    pub criteria: Vec<CriterionLine>,
-    /// Steps it needs, sorted.
-    pub deps: Vec<String>,
-    /// How the process of the deciding attempt ended, unless we ended it.
-    pub exit: Option<Exit>,
-    /// In `[finally]`.
-    pub finally: bool,
-    /// Name, with the matrix part.
-    pub id: String,
-    /// Declared inputs, sorted by path.
-    pub inputs: Vec<FileDigest>,
-    /// Action word.
-    pub kind: String,
-    /// What a failure of it does to the rest.
-    pub on_failure: String,
-    /// Declared outputs and artifacts, sorted by path.
-    pub outputs: Vec<OutputLine>,
-    /// Plan rank.
-    pub rank: u32,
-    /// A failure blocks GO.
-    pub required: bool,
-    /// For the risk.
-    pub severity: Severity,
-    /// How it ended.
-    pub state: State,
-    /// An attempt ran into its timeout, so this line may depend on the machine's speed.
-    pub time_sensitive: bool,
-    /// Named outputs.
-    pub values: BTreeMap<String, String>,
-    /// Reads a volatile output, so this line may differ from run to run.
-    pub volatile: bool,
-    /// Weight in thousandths.
-    pub weight_permille: u32,
-}
-
-/// One judged criterion without what was observed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CriterionLine {
-    /// What had to be, as the plan says it.
-    pub expected: String,
-    /// Nobody wrote it.
-    pub implied: bool,
-    /// `line:col` in its plan file; none if implied.
-    pub place: Option<String>,
-    /// How it came out.
-    pub state: State,
-    /// As written.
-    pub text: String,
-    /// Its list.
-    pub tier: Tier,
-    /// The waiver that covers it, where it does not hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiver: Option<WaiverMark>,
-}
-
-/// One output. Only stable ones are identified by their bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputLine {
-    /// Relative to the workspace.
-    pub path: String,
-    /// Stable, normalized or volatile.
-    pub class: Class,
-    /// Archived.
-    pub artifact: bool,
-    /// SHA-256 of the bytes, or of what filters leave of them; none if volatile.
-    pub sha256: Option<String>,
-    /// Bytes; none if volatile.
-    pub size: Option<u64>,
-    /// The owner may execute it; none if volatile.
-    pub x: Option<bool>,
-}
-
-/// One attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptLine {
-    /// Why, unless it passed.
-    pub cause: Option<Cause>,
-    /// How it ended.
-    pub state: State,
-}
-
-/// `t = "end"`: the decision with all its terms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EndLine {
-    /// GO, HOLD or NO-GO.
-    pub verdict: Verdict,
-    /// 0 to 100.
-    pub risk: u32,
-    /// Up to this risk: GO.
-    pub go: u32,
-    /// From this risk on: NO-GO.
-    pub no_go: u32,
-    /// Factors of the risk, in plan rank, declared ones last.
-    pub terms: Vec<RiskTerm>,
-    /// What makes it NO-GO.
-    pub vetoes: Vec<Veto>,
-    /// What makes it HOLD.
-    pub holds: Vec<Veto>,
-    /// How many steps ended in each state; every state is named.
-    pub counts: BTreeMap<State, u32>,
-    /// The failed step of lowest rank.
-    pub first_failure: Option<String>,
-    /// Always true: an incomplete run has no record.
-    pub complete: bool,
-}
 
 /// Why a journal gives no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,28 +96,84 @@ pub struct StepView<'a> {
 /// # Errors
 /// When the run was interrupted or is not complete, or the journal cannot be that of a correct engine.
 pub fn project(events: &[Event]) -> Result<Record, ProjectError> {
-    let (plan, settings, heads) = opening(events)?;
-    let results = commits(current(events), heads)?;
-    let mut ranked: Vec<(&StepHead, &StepResult)> = heads.iter().zip(results).collect();
-    ranked.sort_by_key(|(head, _)| head.rank);
-    if let Some(pair) = ranked.windows(2).find(|pair| pair[0].0.rank == pair[1].0.rank) {
-        let text = format!("`{}` and `{}` have one rank", pair[0].0.name, pair[1].0.name);
-        return Err(ProjectError::Contradiction(text));
+    let serial = Serial::of(events)?;
+    let steps = (0..serial.ranked.len()).map(|rank| serial.line(rank)).collect();
+    let ids = serial.ranked.iter().map(|(head, _)| head.step).collect();
+    Ok(Record { run: serial.run, steps, ids, workspace: serial.workspace.to_owned() })
+}
+
+/// Whether these are the bytes of the record that a journal's events give; `file` is what was read from them, and `decide`
+/// what its lines lead to. Makes the record line by line and holds none of it.
+///
+/// # Errors
+/// As [`project`].
+pub fn gives(
+    events: &[Event],
+    bytes: &[u8],
+    file: &RecordFile,
+    decide: &dyn Fn(&RunLine, &[StepLine]) -> Decision,
+) -> Result<bool, ProjectError> {
+    let serial = Serial::of(events)?;
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let mut is_next =
+        |line: Result<Vec<u8>, CanonicalError>| line.is_ok_and(|line| lines.next() == Some(line.as_slice()));
+    if !is_next(tagged("run", &serial.run, serial.workspace)) {
+        return Ok(false);
     }
-    let stopper = ranked.iter().find(|(head, result)| stops(head, result.state)).map(|(head, _)| *head);
-    let mut steps = Vec::with_capacity(ranked.len());
-    for (head, result) in &ranked {
-        let later = stopper.filter(|stopper| head.rank > stopper.rank);
-        steps.push(match later.filter(|_| is_stopped(head.finally, result.cause.as_ref())) {
+    for rank in 0..serial.ranked.len() {
+        if !is_next(tagged("step", &serial.line(rank), serial.workspace)) {
+            return Ok(false);
+        }
+    }
+    // Up to here the lines are those of the file, so what follows from them is right to follow.
+    let end = Record::end_of(&file.steps, &decide(&file.run, &file.steps));
+    Ok(is_next(tagged("end", &end, serial.workspace)) && lines.next().is_none())
+}
+
+/// What steps came to, as if they had run one by one in plan rank.
+struct Serial<'e> {
+    run: RunLine,
+    workspace: &'e str,
+    ranked: Vec<(&'e StepHead, &'e StepResult)>,
+    /// The step that keeps later ranks from being reached.
+    stopper: Option<&'e StepHead>,
+}
+
+impl<'e> Serial<'e> {
+    fn of(events: &'e [Event]) -> Result<Self, ProjectError> {
+        let (plan, settings, heads) = opening(events)?;
+        let results = commits(current(events), heads)?;
+        let mut ranked: Vec<(&StepHead, &StepResult)> = heads.iter().zip(results).collect();
+        ranked.sort_by_key(|(head, _)| head.rank);
+        if let Some(pair) = ranked.windows(2).find(|pair| pair[0].0.rank == pair[1].0.rank) {
+            let text = format!("`{}` and `{}` have one rank", pair[0].0.name, pair[1].0.name);
+            return Err(ProjectError::Contradiction(text));
+        }
+        let stopper = ranked.iter().find(|(head, result)| stops(head, result.state)).map(|(head, _)| *head);
+        let serial = Self { run: run_line(plan), workspace: &settings.workspace, ranked, stopper };
+        let is_early = |(head, result): &&(&StepHead, &StepResult)| {
+            serial.stopped_by(head, result).is_none()
+                && !head.finally
+                && matches!(result.cause, Some(Cause::Stopped(_)))
+        };
+        match serial.ranked.iter().find(is_early) {
+            Some((head, _)) => Err(ProjectError::NotSerial(head.name.clone())),
+            None => Ok(serial),
+        }
+    }
+
+    fn stopped_by(&self, head: &StepHead, result: &StepResult) -> Option<&'e StepHead> {
+        let stopper = self.stopper.filter(|stopper| head.rank > stopper.rank)?;
+        is_stopped(head.finally, result.cause.as_ref()).then_some(stopper)
+    }
+
+    fn line(&self, rank: usize) -> StepLine {
+        let (head, result) = self.ranked[rank];
+        match self.stopped_by(head, result) {
             Some(stopper) => unrun_line(head, State::NotRun, Some(Cause::Stopped(stopper.name.clone()))),
-            None if !head.finally && matches!(result.cause, Some(Cause::Stopped(_))) => {
-                return Err(ProjectError::NotSerial(head.name.clone()));
-            }
             None => step_line(head, result),
-        });
+        }
     }
-    let ids = ranked.iter().map(|(head, _)| head.step).collect();
-    Ok(Record { run: run_line(plan), steps, ids, workspace: settings.workspace.clone() })
 }
 
 /// Whether this step's end keeps later ranks from being reached.
@@ -394,8 +250,12 @@ impl Record {
     /// The last line.
     #[must_use]
     pub fn end(&self, decision: &Decision) -> EndLine {
-        let first_failure = self.steps.iter().find(|step| step.state.is_failure()).map(|step| step.id.clone());
-        end_line(decision, self.steps.iter().map(|step| step.state), first_failure)
+        Self::end_of(&self.steps, decision)
+    }
+
+    fn end_of(steps: &[StepLine], decision: &Decision) -> EndLine {
+        let first_failure = steps.iter().find(|step| step.state.is_failure()).map(|step| step.id.clone());
+        end_line(decision, steps.iter().map(|step| step.state), first_failure)
     }
 
     /// The bytes of `record.jsonl`; the record's id is their SHA-256. The texts of the decision must not hold
@@ -596,6 +456,7 @@ mod tests {
     use super::super::sample::{attempt, commit, decision, event, head, open, passed, ran};
     use super::*;
     use crate::digest::sha256_hex;
+    use crate::outcome::{Class, FileDigest, Verdict};
     use serde_json::Value as Json;
 
     fn bytes(events: &[Event]) -> Vec<u8> {

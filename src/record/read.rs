@@ -99,7 +99,7 @@ pub fn recover_file_each(run_dir: &Path, take: &mut dyn FnMut(Event)) -> Result<
 /// missing, repeated or out of order; [`ReadError::Format`] for another version.
 pub fn recover(bytes: &[u8]) -> Result<Recovered, ReadError> {
     let mut events = Vec::new();
-    let found = recover_each(bytes, &mut |event| events.push(event))?;
+    let found = recover_each(&mut &bytes[..], &mut |event| events.push(event))?;
     Ok(Recovered { events, ..found })
 }
 
@@ -107,8 +107,8 @@ pub fn recover(bytes: &[u8]) -> Result<Recovered, ReadError> {
 ///
 /// # Errors
 /// As there; what was told by then counts for nothing.
-pub fn recover_each(mut bytes: &[u8], take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {
-    recover_from(&mut bytes, Path::new(journal::FILE_NAME), take)
+pub fn recover_each(bytes: &mut dyn BufRead, take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {
+    recover_from(bytes, Path::new(journal::FILE_NAME), take)
 }
 
 fn recover_from(bytes: &mut dyn BufRead, path: &Path, take: &mut dyn FnMut(Event)) -> Result<Recovered, ReadError> {

@@ -93,79 +93,137 @@ pub fn inherited_digest(run: &str, variables: &BTreeMap<String, Vec<u8>>) -> Str
     sha256_hex(&text)
 }
 
-/// The last result of each step that succeeded, by name, over all parts of a run. A step that was executed again later
-/// and did not come to an end that counts is left out: what is on the disk is no more what the result says. So is one
-/// that saw more than the journal keeps.
-#[must_use]
-pub fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
-    successes_of(events, run, |_| true)
+/// The last result of each step that succeeded, by name, over all parts of a run, gathered event by event. A step that was
+/// executed again later and did not come to an end that counts is left out: what is on the disk is no more what the result
+/// says. So is one that saw more than the journal keeps.
+pub struct Successes<'w> {
+    run: String,
+    wanted: &'w dyn Fn(StepId) -> bool,
+    names: BTreeMap<StepId, String>,
+    /// What comes directly after each step.
+    edges: BTreeMap<StepId, Vec<StepId>>,
+    /// What the last attempt of each step saw, and its number.
+    seen: BTreeMap<StepId, (u32, Facts)>,
+    origins: BTreeMap<StepId, String>,
+    resumed: bool,
+    found: BTreeMap<StepId, Earlier>,
 }
 
-/// As [`successes`], of some steps.
-#[must_use]
-pub fn successes_of(events: &[Event], run: &str, wanted: impl Fn(StepId) -> bool) -> BTreeMap<String, Earlier> {
-    let mut names: BTreeMap<StepId, &str> = BTreeMap::new();
-    let mut facts: BTreeMap<(StepId, u32), &Facts> = BTreeMap::new();
-    let mut origins: BTreeMap<StepId, &str> = BTreeMap::new();
-    let mut found = BTreeMap::new();
-    let (mut follow, mut resumed) = (BTreeMap::new(), false);
-    for event in events {
-        match &event.kind {
+impl<'w> Successes<'w> {
+    /// None yet, of a run; only steps that are `wanted` are kept.
+    pub fn new(run: &str, wanted: &'w dyn Fn(StepId) -> bool) -> Self {
+        Self {
+            run: run.to_owned(),
+            wanted,
+            names: BTreeMap::new(),
+            edges: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            resumed: false,
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// Of events that are still needed.
+    #[must_use]
+    pub fn among(events: &[Event], run: &str, wanted: &'w dyn Fn(StepId) -> bool) -> BTreeMap<String, Earlier> {
+        let mut all = Self::new(run, wanted);
+        for event in events {
+            match &event.kind {
+                EventKind::Attempt { step, attempt, result } if wanted(*step) => {
+                    all.saw(*step, *attempt, result.facts.clone());
+                }
+                EventKind::Commit { step, result } => all.ended(*step, Cow::Borrowed(result)),
+                other => all.other(other),
+            }
+        }
+        all.finish()
+    }
+
+    /// What happened next. Gives back what is no part of a result.
+    pub fn take(&mut self, event: Event) -> Option<Event> {
+        match event.kind {
+            EventKind::Attempt { step, attempt, result } if (self.wanted)(step) => {
+                self.saw(step, attempt, result.facts);
+            }
+            EventKind::Commit { step, result } => self.ended(step, Cow::Owned(*result)),
+            _ => {
+                self.other(&event.kind);
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn finish(self) -> BTreeMap<String, Earlier> {
+        self.found.into_values().map(|earlier| (earlier.step.clone(), earlier)).collect()
+    }
+
+    fn saw(&mut self, step: StepId, attempt: u32, facts: Facts) {
+        self.seen.insert(step, (attempt, facts));
+    }
+
+    fn ended(&mut self, step: StepId, result: Cow<'_, StepResult>) {
+        let Some(name) = self.names.get(&step).filter(|_| !result.attempts.is_empty()) else { return };
+        self.found.remove(&step);
+        if self.resumed && !self.origins.contains_key(&step) {
+            // What came after it in an earlier part rests on what it gave then.
+            after(&self.edges, step).into_iter().for_each(|later| drop(self.found.remove(&later)));
+        }
+        let seen = self.seen.remove(&step);
+        let Some((_, facts)) =
+            seen.filter(|(attempt, facts)| *attempt as usize == result.attempts.len() && whole(facts))
+        else {
+            return;
+        };
+        if !result.state.is_success() {
+            return;
+        }
+        let mut result = result.into_owned();
+        if let Some(last) = result.attempts.last_mut() {
+            last.facts = facts;
+        }
+        let run = self.origins.get(&step).unwrap_or(&self.run).clone();
+        self.found.insert(step, Earlier { step: name.clone(), run, inherited: String::new(), result });
+    }
+
+    fn other(&mut self, event: &EventKind) {
+        match event {
             EventKind::Open { steps, .. } => {
-                names = steps.iter().map(|head| (head.step, head.name.as_str())).collect();
-                follow = edges(steps);
+                self.names = steps.iter().map(|head| (head.step, head.name.clone())).collect();
+                self.edges = edges(steps);
             }
-            EventKind::Resume { .. } => resumed = true,
-            EventKind::Start { step, .. } => drop(origins.remove(step)),
-            EventKind::Reused { step, run } => drop(origins.insert(*step, run)),
-            EventKind::Stale { step, .. } => drop(names.get(step).map(|name| found.remove(*name))),
-            EventKind::Attempt { step, attempt, result } => drop(facts.insert((*step, *attempt), &result.facts)),
-            EventKind::Commit { step, result } if !result.attempts.is_empty() => {
-                let Some(name) = names.get(step) else { continue };
-                let last = u32::try_from(result.attempts.len()).unwrap_or(u32::MAX);
-                found.remove(*name);
-                if resumed && !origins.contains_key(step) {
-                    // What came after it in an earlier part rests on what it gave then.
-                    after(&follow, name).into_iter().for_each(|later| drop(found.remove(later)));
-                }
-                if wanted(*step)
-                    && let Some(seen) = facts.get(&(*step, last)).filter(|facts| whole(facts))
-                    && result.state.is_success()
-                {
-                    let mut result = result.as_ref().clone();
-                    if let Some(last) = result.attempts.last_mut() {
-                        last.facts = (*seen).clone();
-                    }
-                    let run = origins.get(step).copied().unwrap_or(run).to_owned();
-                    let earlier = Earlier { step: (*name).to_owned(), run, inherited: String::new(), result };
-                    found.insert((*name).to_owned(), earlier);
-                }
-            }
+            EventKind::Resume { .. } => self.resumed = true,
+            EventKind::Start { step, .. } => drop(self.origins.remove(step)),
+            EventKind::Reused { step, run } => drop(self.origins.insert(*step, run.clone())),
+            EventKind::Stale { step, .. } => drop(self.found.remove(step)),
             _ => {}
         }
     }
-    found
 }
 
 /// Which steps come directly after each step. Nothing comes after a service in this sense: it may be started again.
-fn edges(heads: &[StepHead]) -> BTreeMap<&str, Vec<&str>> {
-    let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+fn edges(heads: &[StepHead]) -> BTreeMap<StepId, Vec<StepId>> {
+    let ids: BTreeMap<&str, StepId> = heads.iter().map(|head| (head.name.as_str(), head.step)).collect();
+    let mut edges: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
     for head in heads {
-        for earlier in head.needs.iter().chain(&head.after) {
-            edges.entry(earlier).or_default().push(&head.name);
+        for earlier in head.needs.iter().chain(&head.after).filter_map(|name| ids.get(name.as_str())) {
+            edges.entry(*earlier).or_default().push(head.step);
         }
     }
-    heads.iter().filter(|head| head.kind == "service").for_each(|head| drop(edges.remove(head.name.as_str())));
+    heads.iter().filter(|head| head.kind == "service").for_each(|head| drop(edges.remove(&head.step)));
     edges
 }
 
 /// Every step that comes after this one.
-fn after<'h>(edges: &BTreeMap<&'h str, Vec<&'h str>>, name: &str) -> BTreeSet<&'h str> {
+fn after(edges: &BTreeMap<StepId, Vec<StepId>>, step: StepId) -> BTreeSet<StepId> {
     let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = edges.get(name).cloned().unwrap_or_default();
+    let mut open: Vec<StepId> = edges.get(&step).cloned().unwrap_or_default();
     while let Some(later) = open.pop() {
         if found.insert(later) {
-            open.extend(edges.get(later).into_iter().flatten());
+            open.extend(edges.get(&later).into_iter().flatten());
         }
     }
     found
@@ -265,6 +323,15 @@ mod tests {
     use super::super::sample::{commit, event, head, open, passed, ran};
     use super::*;
     use crate::outcome::{Cause, State};
+
+    /// By both ways, which have to agree.
+    fn successes(events: &[Event], run: &str) -> BTreeMap<String, Earlier> {
+        let mut told = Successes::new(run, &|_| true);
+        events.iter().for_each(|event| drop(told.take(event.clone())));
+        let found = Successes::among(events, run, &|_| true);
+        assert_eq!(told.finish(), found);
+        found
+    }
 
     fn seen(step: u32) -> Event {
         let result = passed().attempts.remove(0);

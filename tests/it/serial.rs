@@ -573,7 +573,7 @@ fn a_run_that_takes_over_earlier_results_has_the_record_of_one_that_does_not() {
         let text = text(&steps, mode);
         let (plan, graph) = load(&text);
         let clean = go((&plan, &graph), &text, &steps, (4, seed.next()), temp.path(), BTreeMap::new());
-        let passed = reuse::successes(&clean.events, "run");
+        let passed = reuse::Successes::among(&clean.events, "run", &|_| true);
         for percent in [100, 60] {
             let some = passed.clone().into_iter().filter(|_| seed.chance(percent));
             let known: BTreeMap<String, Known> = some

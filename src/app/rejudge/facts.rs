@@ -190,7 +190,7 @@ fn taken_over(
 
 fn looks_of(log: &Log, store: Option<&Store>, run: &str, step: &Step) -> Option<Vec<Look>> {
     let found = match run == log.id {
-        true => read::recover(&log.journal).ok()?,
+        true => log.journal.recovered().ok()?,
         false => read::recover_file(&store?.run_path(run)).ok()?,
     };
     let heads: &[StepHead] = match &found.events.first()?.kind {
