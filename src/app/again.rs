@@ -128,7 +128,8 @@ fn again(
         Ok(selected) => selected,
         Err(faults) => return refused(wrong(faults.join("\n")), terminal),
     };
-    let passed = Passed { run: begun.id.clone(), results, baselines: begun.settings.baselines.clone(), resume };
+    let passed =
+        Passed { run: begun.id.clone(), results: results.into(), baselines: begun.settings.baselines.clone(), resume };
     let order = Order {
         ready,
         selected,

@@ -34,8 +34,8 @@ pub(super) enum Source {
 pub(super) struct Passed {
     /// Its id.
     pub(super) run: String,
-    /// What may be taken over, by step name.
-    pub(super) results: BTreeMap<String, Earlier>,
+    /// What may be taken over, by step name; the run that it is for takes it.
+    pub(super) results: RefCell<BTreeMap<String, Earlier>>,
     /// The run that each step with a `baseline` was compared with.
     pub(super) baselines: BTreeMap<String, String>,
     /// It goes on; otherwise it is another run.
@@ -101,16 +101,15 @@ pub(super) fn known(
         Source::Run(passed) => {
             let noted = std::fs::read_to_string(store.run_path(&passed.run).join(INHERITED_FILE)).unwrap_or_default();
             let same = noted == reuse::inherited_digest(&passed.run, variables);
-            let known = passed.results.iter().map(|(name, earlier)| {
+            let known = passed.results.take().into_iter().map(|(name, earlier)| {
                 let stale = match () {
                     () if !same => Some(OTHER.to_owned()),
-                    () if passed.baselines.get(name) != baselines.get(name) => {
+                    () if passed.baselines.get(&name) != baselines.get(&name) => {
                         Some("it would be compared with another run".to_owned())
                     }
                     () => None,
                 };
-                let (run, result) = (earlier.run.clone(), earlier.result.clone());
-                (name.clone(), Known { run, result, trust: Trust::Asked, stale })
+                (name, Known { run: earlier.run, result: earlier.result, trust: Trust::Asked, stale })
             });
             known.collect()
         }
