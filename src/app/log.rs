@@ -136,3 +136,27 @@ impl Log {
 pub(super) fn refused(terminal: &crate::report::terminal::Terminal, fault: &Fault) -> Exit {
     super::sign::failed(terminal, &fault.text, fault.exit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::sha256_hex;
+    use crate::event::Sink as _;
+    use crate::record::journal::{Durability, Journal as Writer};
+    use crate::record::sample;
+
+    #[test]
+    fn what_is_written_behind_a_journal_later_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(folder.path(), Durability::None, None).unwrap();
+        let first = sample::open(vec![sample::head(0, "a")]);
+        writer.event(&first).unwrap();
+        let then = std::fs::read(folder.path().join(journal::FILE_NAME)).unwrap();
+        let found = Journal::of(folder.path()).unwrap();
+        writer.event(&sample::commit(0, sample::passed())).unwrap();
+        assert_eq!(found.recovered().unwrap().events, [first]);
+        assert_eq!((found.size(), found.digest().unwrap()), (then.len() as u64, sha256_hex(&then)));
+        assert!(found.faults(9).is_empty());
+        assert_eq!(Journal::of(folder.path()).unwrap().recovered().unwrap().lines, 2);
+    }
+}

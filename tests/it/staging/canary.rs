@@ -49,7 +49,7 @@ fn s15_a_candidate_that_is_30_percent_slower_is_seen_by_the_client_and_by_the_se
     let _alone = Turn::alone();
     let Some(staging) = canary() else { return };
     let sleep = "if application.errors.should_fail():";
-    staging.edit_app("app/server.py", sleep, &format!("time.sleep(0.03)\n        {sleep}"));
+    staging.edit_app("app/server.py", sleep, &format!("time.sleep(0.06)\n        {sleep}"));
     git(&staging, &["checkout", "--quiet", "-b", "slower"]);
     git(&staging, &["commit", "--quiet", "--all", "--message", "a slower answer"]);
     let ended = go(&staging, &[])
