@@ -197,16 +197,44 @@ fn random_text() -> io::Result<String> {
     }))
 }
 
+/// Most ports that are looked through.
+const PORTS: u16 = 16_384;
+
 /// A free loopback port for each name. All are bound at once, so that they differ, and then given back: a service of
-/// the plan binds its own. Somebody else may take one in between; then that service says so.
+/// the plan binds its own. Somebody else may take one in between; then that service says so. The system itself does not:
+/// they are none of those that it gives to outgoing connections, of which the steps of a plan make many.
 fn free_ports(names: &[String]) -> io::Result<BTreeMap<String, u16>> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (first, last) = listening(&std::fs::read_to_string(OUTGOING).unwrap_or_default());
+    let many = u32::from(last - first) + 1;
+    let start = u32::from(u16::from_le_bytes(random()?));
+    let candidates = (0..many).filter_map(|at| u16::try_from(u32::from(first) + (start + at) % many).ok());
+    let mut listeners = candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
     let mut bound = Vec::new();
     for name in names {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let port = listener.local_addr()?.port();
-        bound.push((name.clone(), port, listener));
+        let listener = listeners.next().map_or_else(|| TcpListener::bind(("127.0.0.1", 0)), Ok)?;
+        bound.push((name.clone(), listener));
     }
-    Ok(bound.into_iter().map(|(name, port, _)| (name, port)).collect())
+    bound.into_iter().map(|(name, listener)| Ok((name, listener.local_addr()?.port()))).collect()
+}
+
+/// The first and the last port that Linux gives to outgoing connections.
+const OUTGOING: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// The first and the last port among which a free one is looked for, by the text of [`OUTGOING`]: those below it or above it,
+/// where there are more; any where there are none.
+fn listening(outgoing: &str) -> (u16, u16) {
+    let mut bounds = outgoing.split_whitespace().filter_map(|text| text.parse::<u16>().ok());
+    let (low, high) = bounds.next().zip(bounds.next()).unwrap_or((32_768, 60_999));
+    let below = low.saturating_sub(1024).min(PORTS);
+    let above = u16::MAX - high;
+    match (below, above) {
+        (0, 0) => (1024, u16::MAX),
+        _ if below >= above => (low - below, low - 1),
+        _ => (high + 1, u16::MAX),
+    }
 }
 
 /// Storage over a run's folder and the store.
@@ -246,5 +274,26 @@ impl Keeper for Kept {
     fn gate(&self, form: &[GateForm]) -> io::Result<String> {
         let bytes = canonical::to_bytes(&form).map_err(io::Error::other)?;
         Ok(sha256_hex(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_none_of_those_for_outgoing_connections() {
+        assert_eq!(listening("32768\t60999\n"), (16_384, 32_767));
+        assert_eq!(listening(""), (16_384, 32_767));
+        assert_eq!(listening("1024 60999"), (61_000, 65_535));
+        assert_eq!(listening("10000 65535"), (1024, 9_999));
+        assert_eq!(listening("1024 65535"), (1024, 65_535));
+        let names: Vec<String> = (0..40).map(|at| format!("p{at}")).collect();
+        let ports = free_ports(&names).unwrap();
+        let outgoing = std::fs::read_to_string(OUTGOING).unwrap_or_default();
+        let (first, last) = listening(&outgoing);
+        assert!(ports.values().all(|port| (first..=last).contains(port)), "{ports:?}");
+        assert_eq!(ports.values().collect::<std::collections::BTreeSet<_>>().len(), 40, "all differ");
+        assert!(free_ports(&[]).unwrap().is_empty());
     }
 }
