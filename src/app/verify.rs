@@ -74,7 +74,7 @@ pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> V
         let subject = Subject {
             plan: record.run.plan.sha256.clone(),
             evidence: record.id.clone(),
-            journal: log.journal.digest().ok(),
+            journal: found.journal_digest(log),
             gate: None,
         };
         match &record.run.policy.signoffs {
@@ -234,6 +234,12 @@ impl Found {
         }
         self.actions(actions);
         events
+    }
+
+    /// What later decisions and sign-offs name the journal by.
+    fn journal_digest(&mut self, log: &Log) -> Option<String> {
+        let digest = log.journal.digest();
+        digest.map_err(|error| self.fault("journal", format!("can't be read again: {error}"))).ok()
     }
 
     /// Digests of actions are those of the texts kept beside them.
