@@ -71,10 +71,11 @@ pub(super) fn verified(log: &Log, signatures: bool, signers: Option<&Path>) -> V
     found.archive(log.home.as_deref(), &events);
     found.outputs(log, &events);
     if let Some(record) = &record {
+        let digest = log.journal.digest();
         let subject = Subject {
             plan: record.run.plan.sha256.clone(),
             evidence: record.id.clone(),
-            journal: found.journal_digest(log),
+            journal: digest.map_err(|error| found.fault("journal", format!("can't be read again: {error}"))).ok(),
             gate: None,
         };
         match &record.run.policy.signoffs {
@@ -234,12 +235,6 @@ impl Found {
         }
         self.actions(actions);
         events
-    }
-
-    /// What later decisions and sign-offs name the journal by.
-    fn journal_digest(&mut self, log: &Log) -> Option<String> {
-        let digest = log.journal.digest();
-        digest.map_err(|error| self.fault("journal", format!("can't be read again: {error}"))).ok()
     }
 
     /// Digests of actions are those of the texts kept beside them.
